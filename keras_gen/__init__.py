@@ -1,0 +1,36 @@
+"""Generative models for Keras 3: `fit` them, export them, take them apart.
+
+The rooms are imported when they are first used, so that `import keras_gen` costs
+nothing beyond Keras and TensorFlow. TensorFlow Probability, TensorFlow Datasets,
+scikit-learn and matplotlib are imported by the functions that need them.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_ROOMS = (
+    "bijectors",
+    "callbacks",
+    "data",
+    "export",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "networks",
+)
+
+__all__ = ["__version__", *_ROOMS]
+
+
+def __getattr__(name):
+    """Imports a room at its first use."""
+    if name in _ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    """Lists the rooms, imported or not."""
+    return sorted(__all__)

@@ -1,0 +1,181 @@
+"""Random layers whose state is saved, restored, and distinct on every replica.
+
+Keras keeps the state of its own random layers in a `SeedGenerator`, which no file
+format restores and which draws the same numbers on every replica of a
+`tf.distribute` strategy. Here the state is an ordinary weight, and the number of the
+replica is folded into every seed. The file needs Keras and TensorFlow alone.
+"""
+
+import random
+
+import keras
+import tensorflow as tf
+
+
+def _replica():
+    """Returns the number of this replica among all, zero outside of a replica."""
+    context = tf.distribute.get_replica_context()
+    return 0 if context is None else context.replica_id_in_sync_group
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class RandomLayer(keras.layers.Layer):
+    """A stream of seeds, a pure function of (seed, number of the draw, replica).
+
+    `next_seed()` returns an int64 tensor of shape (2,) for `tf.random.stateless_*`.
+    The stream's position is a weight: it is in every checkpoint, `.keras` and
+    `.weights.h5` file, and a restored layer goes on where the saved one stopped.
+
+    Args:
+        seed: Integer. Defaults to `None`: drawn from Python's generator, which
+            `keras.utils.set_random_seed` makes repeatable.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+
+    >>> stream = RandomLayer(seed=0)
+    >>> first, second = stream.next_seed(), stream.next_seed()
+    >>> bool((first == second).numpy().all())
+    False
+    """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if seed is not None and not isinstance(seed, int):
+            raise TypeError(f"Argument `seed` must be an integer. Received: seed={seed}")
+        self.seed = seed
+        start = random.randint(0, 2**31 - 1) if seed is None else seed
+        self.seed_state = self.add_weight(
+            name="seed_state",
+            shape=(2,),
+            dtype="int64",
+            initializer=lambda shape, dtype: tf.constant([start, 0], dtype),
+            trainable=False,
+            # Every replica advances its own copy in the same way: no communication.
+            aggregation="none",
+        )
+
+    def next_seed(self):
+        """Returns the next seed of the stream for this replica."""
+        seed = tf.identity(self.seed_state.value)
+        self.seed_state.assign_add(tf.constant([0, 1], "int64"))
+        return tf.random.experimental.stateless_fold_in(
+            seed, tf.cast(_replica(), "int64")
+        )
+
+    def rewind(self):
+        """Goes back to the start of the stream."""
+        self.seed_state.assign(self.seed_state * tf.constant([1, 0], "int64"))
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the input: noise changes no shape."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the layer's configuration."""
+        return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class Dropout(RandomLayer):
+    """Sets a random part of the input to zero while training.
+
+    y = x * m / (1 - rate), m ~ Bernoulli(1 - rate) for every element. Unlike
+    `keras.layers.Dropout`, replicas draw different masks and the state is saved.
+
+    Args:
+        rate: Float in [0, 1). Which part is dropped.
+        seed: Integer. Defaults to `None`, drawn at random.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+
+    >>> Dropout(0.5, seed=0)(tf.ones((2, 3)), training=True).shape
+    TensorShape([2, 3])
+
+    Reference: [Srivastava et al., 2014](https://jmlr.org/papers/v15/srivastava14a.html)
+    """
+
+    def __init__(self, rate, seed=None, **kwargs):
+        super().__init__(seed=seed, **kwargs)
+        if not 0.0 <= rate < 1.0:
+            raise ValueError(f"Argument `rate` must be in [0, 1). Received: rate={rate}")
+        self.rate = rate
+
+    def call(self, x, training=False):
+        """Drops while training; returns the input otherwise."""
+        if not training or self.rate == 0.0:
+            return x
+        draws = tf.random.stateless_uniform(tf.shape(x), self.next_seed())
+        return tf.where(draws >= self.rate, x / (1.0 - self.rate), tf.zeros_like(x))
+
+    def get_config(self):
+        """Returns the layer's configuration."""
+        return {**super().get_config(), "rate": self.rate}
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class GaussianNoise(RandomLayer):
+    """Adds Gaussian noise while training: y = x + stddev * e, e ~ N(0, 1).
+
+    Args:
+        stddev: Non-negative float, the noise's standard deviation.
+        seed: Integer. Defaults to `None`, drawn at random.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+
+    >>> GaussianNoise(0.1, seed=0)(tf.ones((2, 3)), training=True).shape
+    TensorShape([2, 3])
+    """
+
+    def __init__(self, stddev, seed=None, **kwargs):
+        super().__init__(seed=seed, **kwargs)
+        if stddev < 0:
+            raise ValueError(
+                f"Argument `stddev` must be non-negative. Received: stddev={stddev}"
+            )
+        self.stddev = stddev
+
+    def call(self, x, training=False):
+        """Adds noise while training; returns the input otherwise."""
+        if not training or self.stddev == 0.0:
+            return x
+        noise = tf.random.stateless_normal(tf.shape(x), self.next_seed())
+        return x + tf.cast(self.stddev * noise, x.dtype)
+
+    def get_config(self):
+        """Returns the layer's configuration."""
+        return {**super().get_config(), "stddev": self.stddev}
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class Sampling(RandomLayer):
+    """Draws z ~ N(mean, exp(log_var)) so that gradients reach both parameters.
+
+    z = mean + exp(log_var / 2) * e, e ~ N(0, 1): the reparameterisation trick. It
+    draws in training and in inference alike; take the mean where a deterministic code
+    is wanted.
+
+    Args:
+        seed: Integer. Defaults to `None`, drawn at random.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+
+    >>> mean, log_var = tf.zeros((4, 2)), tf.zeros((4, 2))
+    >>> Sampling(seed=0)([mean, log_var]).shape
+    TensorShape([4, 2])
+
+    Reference: [Kingma and Welling, 2014](https://arxiv.org/abs/1312.6114)
+    """
+
+    def call(self, inputs):
+        """Draws one z for each pair of parameters."""
+        mean, log_var = inputs
+        noise = tf.random.stateless_normal(tf.shape(mean), self.next_seed())
+        return mean + tf.exp(0.5 * log_var) * tf.cast(noise, mean.dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the mean."""
+        return input_shape[0]

@@ -1,0 +1,31 @@
+"""What every loss has in common: it is its arguments."""
+
+import dataclasses
+
+import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Strategy:
+    """A choice that a model is composed of: a frozen dataclass that Keras can save.
+
+    A subclass that is decorated with `dataclasses.dataclass(frozen=True)` compares by
+    value, prints its arguments, and goes into `.keras` files without a `get_config` of
+    its own. Classes outside of keras_gen pass `custom_objects` to load it again, or
+    register themselves with `keras.saving.register_keras_serializable`.
+    """
+
+    def __init_subclass__(cls, **kwargs):
+        """Registers the library's own classes with Keras."""
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("keras_gen."):
+            keras.saving.register_keras_serializable("keras_gen")(cls)
+
+    def get_config(self):
+        """Returns the arguments."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        """Builds the object that `get_config` described."""
+        return cls(**config)

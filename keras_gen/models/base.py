@@ -1,0 +1,267 @@
+"""The contracts that every model keeps, and what each of them gives for free."""
+
+import keras
+import tensorflow as tf
+
+from keras_gen.layers import Configured, RandomLayer
+from keras_gen.models.guard import Guard
+from keras_gen.models.step import TrainingStep
+
+
+class GenerativeModel(TrainingStep, Configured, keras.Model):
+    """What is optimised, how it is sampled, and how it is saved.
+
+    A subclass gives `objective`, `sample`, `call` and `signatures`; one with several
+    optimizers also `players`, `term_names` and `train_step`. Its constructor stores
+    networks and strategies and ends with `self.build_for(shape)`. Everything
+    else is Keras's: `fit`, `evaluate`, `save`, `export`.
+
+    Data are float32, images channels last in [0, 1]; `to_network` and `from_network`
+    change to and from the range in which the networks work. A dataset yields `x` or
+    `(x, y)`; an unconditional model leaves `y` alone.
+
+    Args:
+        network_range: The range in which networks see images. Defaults to `(-1, 1)`.
+            Vectors are not rescaled.
+        seed: Integer from which all draws come. Defaults to `None`, drawn from
+            Python's generator, which `keras.utils.set_random_seed` makes repeatable.
+        **kwargs: Arguments of `keras.Model`.
+    """
+
+    uses_labels = False
+
+    def __init__(self, *, network_range=(-1.0, 1.0), seed=None, **kwargs):
+        super().__init__(**kwargs)
+        low, high = network_range
+        if not low < high:
+            raise ValueError(
+                "Argument `network_range` must be an increasing pair. "
+                f"Received: network_range={network_range}"
+            )
+        self.network_range = (float(low), float(high))
+        # Three streams, so that neither sampling nor evaluation changes the training.
+        self.noise = RandomLayer(seed=seed, name="noise")
+        start = int(self.noise.seed_state.numpy()[0])
+        self.test_noise = RandomLayer(seed=start + 1, name="test_noise")
+        self.sample_noise = RandomLayer(seed=start + 2, name="sample_noise")
+        self.guard = Guard(name="guard")
+
+    def build_for(self, shape):
+        """Ends a constructor: the model is built for data of this shape.
+
+        Args:
+            shape: The shape of one input of `call`, without the batch.
+        """
+        self.build((None, *shape))
+
+    def build(self, input_shape):
+        """Makes what depends on the networks; they bring their own weights."""
+        self.guard.attach(self.players(), self.term_names())
+        self._terms = {name: keras.metrics.Mean(name=name) for name in self.term_names()}
+        self.built = True
+
+    def objective(self, x, context=None, training=False):
+        """Returns {"loss": ..., terms}: the model's equation on one batch.
+
+        Args:
+            x: A batch in data space.
+            context: What the batch is conditioned on. Defaults to `None`.
+            training: Boolean. Defaults to `False`.
+        """
+        raise NotImplementedError
+
+    def sample(self, n, *, context=None, seed=None, temperature=1.0):
+        """Returns n samples in data space.
+
+        Args:
+            n: How many.
+            context: What to condition on. Defaults to `None`.
+            seed: Integer; the same one gives the same samples. Defaults to `None`, the
+                next in the model's own stream.
+            temperature: The factor of the prior's standard deviation. Defaults to `1.0`.
+        """
+        raise NotImplementedError
+
+    def signatures(self):
+        """Returns {name: (function, input specs)}, the first being the default."""
+        return {
+            "sample": (
+                lambda n, seed: self.sample(n, seed=seed),
+                [tf.TensorSpec((), "int32", "n"), tf.TensorSpec((), "int32", "seed")],
+            )
+        }
+
+    def train_step(self, data):
+        """Updates the only player once."""
+        x, context = self.unpack(data)
+        self.minimise("model", lambda: self.objective(x, context, training=True), x)
+
+    def test_step(self, data):
+        """Adds the objective on one batch to the running means."""
+        x, context = self.unpack(data)
+        terms = self.objective(x, context, training=False)
+        self.track(terms, tf.cast(tf.shape(x)[0], "float32"))
+
+    def unpack(self, data):
+        """Splits what a dataset yields into data and context."""
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if self.uses_labels and y is None:
+            raise ValueError(
+                f"`{type(self).__name__}` is conditional: its data must be pairs "
+                "(x, y). Received: x alone"
+            )
+        return tf.cast(x, "float32"), y if self.uses_labels else None
+
+    def next_seed(self, training):
+        """Returns the next seed of the training's or the evaluation's stream."""
+        return (self.noise if training else self.test_noise).next_seed()
+
+    def seed_for_sampling(self, seed):
+        """Returns a seed for stateless draws from an integer, a tensor or `None`."""
+        if seed is None:
+            return self.sample_noise.next_seed()
+        return tf.stack([tf.cast(seed, "int64"), tf.constant(0, "int64")])
+
+    def to_network(self, x):
+        """Rescales images from [0, 1] to the networks' range."""
+        low, high = self.network_range
+        return x * (high - low) + low if len(x.shape) == 4 else x
+
+    def from_network(self, x):
+        """Rescales images from the networks' range to [0, 1]."""
+        low, high = self.network_range
+        x = tf.cast(x, "float32")
+        if len(x.shape) != 4:
+            return x
+        return tf.clip_by_value((x - low) / (high - low), 0.0, 1.0)
+
+    def log_prob(self, x, context=None):
+        """Raises, unless the model's density is exact (`Density`)."""
+        raise NotImplementedError(
+            f"`{type(self).__name__}` has no exact density. {self.density_hint}"
+        )
+
+    density_hint = "Use a flow or an autoregressive model where one is needed."
+
+
+class Latent:
+    """A model that turns latent codes from a prior into data: `decode(z)`.
+
+    It gives `sample` and `interpolate`. The prior is N(0, I) of shape `latent_shape`.
+    """
+
+    def decode(self, z, context=None):
+        """Returns data for latent codes."""
+        raise NotImplementedError
+
+    @property
+    def prior(self):
+        """The distribution of the codes, from TensorFlow Probability."""
+        import tensorflow_probability as tfp
+
+        zeros = tf.zeros(self.latent_shape)
+        return tfp.distributions.Independent(
+            tfp.distributions.Normal(zeros, 1.0), len(self.latent_shape)
+        )
+
+    def draw_latents(self, n, seed, temperature=1.0):
+        """Draws n codes from the prior with a stateless seed of shape (2,)."""
+        shape = tf.concat([[n], self.latent_shape], axis=0)
+        z = temperature * tf.random.stateless_normal(shape, seed)
+        return tf.ensure_shape(z, (None, *self.latent_shape))
+
+    def sample(self, n, *, context=None, seed=None, temperature=1.0):
+        """Returns n samples: codes from the prior, decoded."""
+        seed = self.seed_for_sampling(seed)
+        return self.decode(self.draw_latents(n, seed, temperature), context)
+
+    def interpolate(self, start, end, steps, context=None):
+        """Returns data along straight lines between codes: (batch, steps, ...).
+
+        Args:
+            start: Codes, or data where the model has an encoder.
+            end: As many others.
+            steps: How many points, both ends included.
+            context: What to condition on. Defaults to `None`.
+        """
+        z = _lines(self.to_latent(start, context), self.to_latent(end, context), steps)
+        flat = tf.reshape(z, tf.concat([[-1], tf.shape(z)[2:]], axis=0))
+        flat = tf.ensure_shape(flat, (None, *self.latent_shape))
+        x = self.decode(flat, context)
+        shape = tf.concat([tf.shape(z)[:2], tf.shape(x)[1:]], axis=0)
+        return tf.reshape(x, shape)
+
+    def to_latent(self, z, context=None):
+        """Returns the ends of an interpolation as codes: here they are codes."""
+        return tf.convert_to_tensor(z)
+
+    def signatures(self):
+        """Adds `decode` and `interpolate` to `sample`."""
+        z = tf.TensorSpec((None, *self.latent_shape), "float32", "z")
+        names = ("x0", "x1") if isinstance(self, Encoding) else ("z0", "z1")
+        shape = self.data_shape if isinstance(self, Encoding) else self.latent_shape
+        ends = [tf.TensorSpec((None, *shape), "float32", name) for name in names]
+        steps = tf.TensorSpec((), "int32", "steps")
+        return {
+            **super().signatures(),
+            "decode": (lambda z: self.decode(z), [z]),
+            "interpolate": (lambda a, b, n: self.interpolate(a, b, n), [*ends, steps]),
+        }
+
+
+class Encoding(Latent):
+    """A latent model with a way back: `encode(x)`.
+
+    It gives `reconstruct` and interpolation between two examples.
+    """
+
+    def encode(self, x, context=None):
+        """Returns one code for each example: the posterior's mean."""
+        raise NotImplementedError
+
+    def reconstruct(self, x, context=None):
+        """Returns the data again, by way of its code."""
+        return self.decode(self.encode(x, context), context)
+
+    def to_latent(self, x, context=None):
+        """Returns the ends of an interpolation as codes: here they are data."""
+        return self.encode(x, context)
+
+    def signatures(self):
+        """Adds `encode` and `reconstruct`, which becomes the default."""
+        x = [tf.TensorSpec((None, *self.data_shape), "float32", "x")]
+        return {
+            "reconstruct": (lambda x: self.reconstruct(x), x),
+            "encode": (lambda x: self.encode(x), x),
+            **super().signatures(),
+        }
+
+
+class Density:
+    """A model with an exact likelihood: `log_prob(x)`, in nats, for each example.
+
+    For data of L levels the density is that of y = ((L - 1) x + u) / L at u = 1/2, so
+    that it is deterministic; a discrete likelihood gives its log mass. `bits_per_dim`
+    makes both comparable.
+    """
+
+    levels = None
+
+    def log_prob(self, x, context=None):
+        """Returns the log-density of each example."""
+        raise NotImplementedError
+
+    def bits_per_dim(self, x, context=None, seed=None):
+        """Returns the bits that each example needs, per dimension."""
+        raise NotImplementedError
+
+    def signatures(self):
+        """Adds `log_prob`, which becomes the default."""
+        x = [tf.TensorSpec((None, *self.data_shape), "float32", "x")]
+        return {"log_prob": (lambda x: self.log_prob(x), x), **super().signatures()}
+
+
+def _lines(start, end, steps):
+    t = tf.linspace(0.0, 1.0, steps)
+    t = tf.reshape(t, tf.concat([[1, -1], tf.ones_like(tf.shape(start)[1:])], axis=0))
+    return start[:, None] * (1.0 - t) + end[:, None] * t

@@ -1,0 +1,148 @@
+"""Steps that are not finite: skipped, counted, and after a run of them an error."""
+
+import warnings
+
+import keras
+import tensorflow as tf
+
+
+def _finite(tensor):
+    """Returns whether a tensor's sum is finite: one pass, no intermediate tensor."""
+    if isinstance(tensor, tf.IndexedSlices):
+        tensor = tensor.values
+    if not tensor.dtype.is_floating:
+        return tf.constant(True)
+    return tf.math.is_finite(tf.reduce_sum(tf.cast(tensor, "float32")))
+
+
+class Guard(keras.layers.Layer):
+    """Counts the updates that were skipped because something was not finite.
+
+    The counts are weights: they survive saving and resuming. Overflows that a loss
+    scale of more than one explains are ordinary in `mixed_float16` and do not count
+    towards the run that stops the training.
+
+    Args:
+        patience: How many updates of one player in a row may be skipped. Defaults to
+            `10`.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, patience=10, **kwargs):
+        super().__init__(**kwargs)
+        self.patience = patience
+        self.names = []
+        self.warned = False
+
+    def attach(self, players, terms):
+        """Makes the counts.
+
+        Args:
+            players: The names of the players, each of which has updates of its own.
+            terms: The names of the objective's terms beside the loss.
+        """
+        self.players = list(players)
+        self.terms = [*terms, "loss"]
+        self.counts = self.add_weight(
+            name="skipped",  # in all, the culprit's place, in a row for each player
+            shape=(2 + len(self.players),),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            aggregation="none",
+        )
+        self.built = True
+
+    @property
+    def skipped(self):
+        """How many updates were skipped since the model was made."""
+        return int(self.counts.numpy()[0])
+
+    def watch(self, gradients_of):
+        """Lists the tensors that may be named, in the order in which they are looked at.
+
+        Args:
+            gradients_of: {player: variables that its optimizer trains}.
+        """
+        self.names, self.first = [], {}
+        for player, variables in gradients_of.items():
+            self.first[player] = len(self.names)
+            self.names += ["the data", *(f"the term `{name}`" for name in self.terms)]
+            self.names += [f"the gradient of `{v.path}`" for v in variables]
+
+    def inspect(self, player, scale, examples, terms, gradients):
+        """Returns whether all is finite on all replicas, and counts if it is not.
+
+        Args:
+            player: The player that is updated.
+            scale: The factor of the loss against underflow.
+            examples: The batch.
+            terms: The terms of its objective.
+            gradients: Its gradients, some of which may be `None`.
+        """
+        tensors = [examples, *(terms.get(name) for name in self.terms)]
+        bad = tf.stack([_not_finite(t) for t in (*tensors, *gradients)])
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            context = tf.distribute.get_replica_context()
+            bad = context.all_reduce(tf.distribute.ReduceOp.SUM, bad)
+        finite = tf.reduce_sum(bad) == 0
+        skip = tf.cast(~finite, "int64")
+        in_all, place, *in_a_row = tf.unstack(self.counts.value)
+        mine = self.players.index(player)
+        count = skip * tf.cast(scale <= 1.0, "int64")
+        in_a_row[mine] = tf.where(finite, skip, in_a_row[mine] + count)
+        culprit = tf.argmax(bad) + self.first[player]
+        place = tf.where(finite, place, culprit)
+        self.counts.assign(tf.stack([in_all + skip, place, *in_a_row]))
+        return finite
+
+    def check(self):
+        """Warns of the first skipped update and raises after a run of them."""
+        in_all, place, *in_a_row = self.counts.numpy()
+        if max(in_a_row) >= self.patience:
+            raise FloatingPointError(
+                f"{max(in_a_row)} updates in a row were skipped because "
+                f"{self.names[place]} was not finite. Lower the learning rate, clip the "
+                "gradients, or look at the data; the weights are those before the first "
+                "of these updates."
+            )
+        if max(in_a_row) and not self.warned:
+            self.warned = True
+            warnings.warn(
+                f"{in_all} update(s) skipped so far because {self.names[place]} was not "
+                "finite.",
+                stacklevel=2,
+            )
+
+
+def _not_finite(tensor):
+    """Returns 1.0 where a tensor's sum is not finite: one pass, nothing stored."""
+    if isinstance(tensor, tf.IndexedSlices):
+        tensor = tensor.values
+    if tensor is None or not tf.as_dtype(tensor.dtype).is_floating:
+        return tf.constant(0.0)
+    total = tf.reduce_sum(tf.cast(tensor, "float32"))
+    return tf.cast(~tf.math.is_finite(total), "float32")
+
+
+def warn_of_unsaved_randomness(model):
+    """Warns once if a network holds Keras's own random layers.
+
+    Args:
+        model: The model whose networks are looked through.
+    """
+    own = type(model).__module__.split(".")[0]
+    found = sorted(
+        {
+            f"{type(layer).__name__} `{layer.name}`"
+            for layer in model._flatten_layers(include_self=False)
+            if any(isinstance(v, keras.random.SeedGenerator) for v in vars(layer).values())
+        }
+    )
+    if found:
+        warnings.warn(
+            f"{', '.join(found)}: the state of Keras's random layers is in no file and "
+            "replicas share their draws, so a resumed or distributed run will differ. "
+            f"`{own}.layers` has Dropout and GaussianNoise that are exact.",
+            stacklevel=3,
+        )

@@ -1,0 +1,137 @@
+"""The compiled functions behind `fit` and `evaluate`, under any strategy."""
+
+import keras
+import tensorflow as tf
+
+
+_MARK = "keras_gen: "
+
+
+def require(condition, message):
+    """Makes a running graph raise ValueError with this message, where untrue.
+
+    Args:
+        condition: A boolean tensor.
+        message: What is wrong and what to do.
+    """
+    tf.debugging.Assert(condition, [_MARK + message])
+
+
+def _raise_plainly(error):
+    """Raises what `require` had to say, or the error itself."""
+    for line in str(error).splitlines():
+        if _MARK in line:
+            message = line.split(_MARK, 1)[1].rstrip("']")
+            raise ValueError(message) from None
+    raise error
+
+
+def make_function(model, step):
+    """Returns a function of an iterator that runs `step` and returns the logs.
+
+    Keras's own one fails under a strategy for several steps per execution, and under
+    several workers for scalar logs. This one runs `strategy.run` inside the loop and
+    reads the logs after it, from the first local replica; the epoch's logs are read
+    from the metrics, which sum over all replicas.
+
+    Args:
+        model: The compiled model.
+        step: A function of one batch, run in replica context.
+    """
+    strategy = model.distribute_strategy
+    steps = model.steps_per_execution
+
+    def run(data):
+        strategy.run(step, args=(_without_optionals(data),))
+
+    def logs():
+        results = strategy.run(model.get_metrics_result)
+        return {k: strategy.experimental_local_results(v)[0] for k, v in results.items()}
+
+    if not model.run_eagerly:
+        run = tf.function(
+            run, jit_compile=model.jit_compile, reduce_retracing=True, autograph=False
+        )
+    done = tf.Variable(0, dtype="int64", trainable=False, name="steps_done")
+
+    def run_next(iterator):
+        data = iterator.get_next()
+        parts = [strategy.experimental_local_results(x) for x in _leaves(data)]
+        # Nothing of a step may happen before it is certain that there is a batch.
+        with tf.control_dependencies([x for part in parts for x in part]):
+            done.assign_add(1)
+            run(data)
+
+    def execute(iterator):
+        if steps == 1:
+            run_next(iterator)
+        else:
+            tf.while_loop(
+                lambda i: i < steps, lambda i: (run_next(iterator), i + 1)[1:], [0]
+            )
+        return logs()
+
+    if not model.run_eagerly:
+        execute = tf.function(execute, autograph=False, reduce_retracing=True)
+        logs = tf.function(logs, autograph=False, reduce_retracing=True)
+
+    def function(iterator):
+        if not isinstance(
+            iterator, tf.data.Iterator | tf.distribute.DistributedIterator
+        ):
+            for _, data in zip(range(steps), iterator, strict=False):
+                run(data)
+            return logs()
+        before = done.numpy() if steps > 1 else None
+        try:
+            return execute(iterator)
+        except tf.errors.OutOfRangeError:
+            if steps > 1 and done.numpy() > before:
+                return logs()
+            raise StopIteration from None
+        except tf.errors.InvalidArgumentError as error:
+            _raise_plainly(error)
+
+    return function
+
+
+def _leaves(data):
+    return [x for x in keras.tree.flatten(data) if x is not None]
+
+
+def _without_optionals(data):
+    """Keras hands an absent label as an empty optional; the steps want `None`."""
+    return keras.tree.map_structure(
+        lambda x: None if isinstance(x, tf.experimental.Optional) else x, data
+    )
+
+
+class TrainFunction:
+    """The training function, watched by the model's guard.
+
+    `skip(steps)` makes the next calls return at once without touching model or data:
+    a run resumed in mid-epoch counts through the steps that it has done before.
+    """
+
+    check_every = 10
+
+    def __init__(self, model):
+        self.model = model
+        self.function = make_function(model, model.train_step)
+        self.calls = 0
+        self.to_skip = 0
+
+    def skip(self, steps):
+        """Leaves out the next `steps` steps."""
+        self.to_skip = steps
+
+    def __call__(self, iterator):
+        """Runs one execution."""
+        if self.to_skip > 0:
+            self.to_skip -= self.model.steps_per_execution
+            return self.model.get_metrics_result()
+        logs = self.function(iterator)
+        self.calls += 1
+        if self.calls % self.check_every == 0:
+            self.model.guard.check()
+        return logs

@@ -1,0 +1,267 @@
+"""One training step, written once: several optimizers, replicas, precision, guard."""
+
+import keras
+import tensorflow as tf
+
+from keras_gen.models import guard, loop
+
+
+class TrainingStep:
+    """What `keras.Model` lacks for models with more than one optimizer.
+
+    A model names its *players*: groups of networks, each with an optimizer of its own.
+    The first player's optimizer is `model.optimizer`, on which Keras's callbacks for
+    learning rates and moving averages act; any other player's is the attribute
+    `<player>_optimizer`. A `train_step` calls `minimise` once for every update.
+    """
+
+    def players(self):
+        """Returns {player: networks that its optimizer trains}, the first one leading.
+
+        One player named "model", which trains everything, unless overridden.
+        """
+        return {"model": [self]}
+
+    def term_names(self):
+        """Returns the names that `objective` reports beside `loss`."""
+        return ()
+
+    def compile(
+        self,
+        optimizer="adam",
+        *,
+        run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile="auto",
+        auto_scale_loss=True,
+        **optimizers,
+    ):
+        """Configures the optimizers; the objective is the model's own.
+
+        Args:
+            optimizer: A Keras optimizer or its name. It trains the first player; a
+                copy of it trains any other player that is given none. Defaults to
+                `"adam"`.
+            run_eagerly: Boolean. Defaults to `False`.
+            steps_per_execution: How many steps one call runs. Defaults to `1`.
+            jit_compile: Boolean or `"auto"`. Defaults to `"auto"`, which compiles with
+                XLA on one GPU only.
+            auto_scale_loss: Boolean. Whether `mixed_float16` gets a dynamic loss scale
+                in every optimizer. Defaults to `True`.
+            **optimizers: `<player>_optimizer=...` for the players of the model, such
+                as `discriminator_optimizer` of a GAN.
+        """
+        names = list(self.players())
+        known = [f"{name}_optimizer" for name in names]
+        unknown = [key for key in optimizers if key not in known]
+        if unknown:
+            raise TypeError(
+                f"`{type(self).__name__}.compile` takes `optimizer`, "
+                f"{', '.join(f'`{key}`' for key in known)}; the objective is the "
+                f"model's own. Received: {', '.join(unknown)}"
+            )
+        ways = {
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+            "auto_scale_loss": auto_scale_loss,
+        }
+        with self.distribute_strategy.scope():
+            first = keras.optimizers.get(optimizers.get(known[0], optimizer))
+            super().compile(optimizer=first, **ways)
+            for key in known[1:]:
+                own = keras.optimizers.get(optimizers.get(key) or _copy(first))
+                setattr(self, key, self._scaled_like_first(own))
+            self._build_optimizers()
+        self._ways_of_running = ways
+        guard.warn_of_unsaved_randomness(self)
+
+    def _scaled_like_first(self, optimizer):
+        scaled = keras.optimizers.LossScaleOptimizer
+        if isinstance(self.optimizer, scaled) and not isinstance(optimizer, scaled):
+            return scaled(optimizer)
+        return optimizer
+
+    def optimizer_of(self, player):
+        """Returns the optimizer that trains a player."""
+        if player == next(iter(self.players())):
+            return self.optimizer
+        return getattr(self, f"{player}_optimizer")
+
+    def _build_optimizers(self):
+        trained = {name: _variables(nets) for name, nets in self.players().items()}
+        for player, variables in trained.items():
+            optimizer = self.optimizer_of(player)
+            if not optimizer.built:
+                optimizer.build(variables)
+            _finalise_own_variables(optimizer, variables)
+        self.guard.watch(trained)
+
+    def get_compile_config(self):
+        """Returns every optimizer and the way of running, for `.keras` files."""
+        if not self.compiled:
+            return {}
+        optimizers = {
+            player: keras.saving.serialize_keras_object(self.optimizer_of(player))
+            for player in self.players()
+        }
+        return {"optimizers": optimizers, **self._ways_of_running}
+
+    def compile_from_config(self, config):
+        """Compiles as `get_compile_config` described, every optimizer built."""
+        arguments = dict(config)
+        first, *others = keras.saving.deserialize_keras_object(
+            arguments.pop("optimizers")
+        ).items()
+        arguments |= {f"{player}_optimizer": opt for player, opt in others}
+        self.compile(optimizer=first[1], **arguments)
+
+    def state_variables(self):
+        """Returns all that a resumed run needs, each variable once, in a fixed order.
+
+        Weights, seeds, counters, every optimizer's slots and the epoch's running means.
+        """
+        variables = list(self.variables)
+        if self.compiled:
+            for player in self.players():
+                variables += self.optimizer_of(player).variables
+            for metric in self.metrics:
+                variables += metric.variables
+        return list({id(v): v for v in variables}.values())
+
+    def minimise(self, player, terms_of, examples):
+        """Updates one player once.
+
+        The gradient is that of the mean over the global batch, whatever the number of
+        replicas and however its examples are spread over them. The update changes this
+        player's variables only: moving statistics of other players' networks are put
+        back. Where a term or a gradient is not finite on any replica, nothing changes,
+        and the step is counted as skipped.
+
+        Args:
+            player: The player's name.
+            terms_of: A function without arguments that returns a dictionary of scalar
+                means over the batch, with the key `"loss"`.
+            examples: The data of this update, whose first axis is the batch.
+        """
+        networks = self.players()[player]
+        variables = _variables(networks)
+        optimizer = self.optimizer_of(player)
+        statistics = [
+            (v, tf.identity(v.value))
+            for v in self.non_trainable_variables
+            if v.dtype.startswith(("float", "bfloat"))
+        ]
+        count = tf.cast(tf.shape(examples)[0], "float32")
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in variables])
+            terms = terms_of()
+            loss = terms["loss"] + _regularisation(networks)
+            scaled = optimizer.scale_loss(loss * _share(count))
+        gradients = tape.gradient(scaled, [v.value for v in variables])
+        scale = optimizer.scale_loss(1.0)
+        finite = self.guard.inspect(player, scale, examples, terms, gradients)
+        own = {id(v) for v in _variables(networks, "non_trainable_variables")}
+        for variable, before in statistics:
+            if id(variable) in own:
+                variable.assign(tf.where(finite, variable.value, before))
+            else:
+                variable.assign(before)
+        _apply(optimizer, gradients, variables, finite)
+        self.track(terms, count * tf.cast(finite, "float32"))
+
+    def track(self, terms, count):
+        """Adds a batch's terms to the epoch's means, weighted by its examples."""
+        for name, value in terms.items():
+            tracker = self._loss_tracker if name == "loss" else self._terms[name]
+            value = tf.where(count > 0, tf.cast(value, "float32"), 0.0)
+            tracker.update_state(value, sample_weight=count)
+
+    def get_metrics_result(self):
+        """Returns the running means; outside of a graph, looks at skipped steps too."""
+        if tf.executing_eagerly():
+            self.guard.check()
+        return super().get_metrics_result()
+
+    def reset_metrics(self):
+        """Resets the running means; evaluation then draws its noise from the start."""
+        super().reset_metrics()
+        self.test_noise.rewind()
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Does nothing: every model here is built by its constructor."""
+
+    def make_train_function(self, force=False):
+        """Makes the function that `fit` calls for each execution."""
+        if self.train_function is None or force:
+            self.train_function = loop.TrainFunction(self)
+        return self.train_function
+
+    def make_test_function(self, force=False):
+        """Makes the function that `evaluate` calls for each execution."""
+        if self.test_function is None or force:
+            self.test_function = loop.make_function(self, self.test_step)
+        return self.test_function
+
+
+def _variables(networks, kind="trainable_variables"):
+    found = {id(v): v for network in networks for v in getattr(network, kind)}
+    return list(found.values())
+
+
+def _copy(optimizer):
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
+    return type(optimizer).from_config(optimizer.get_config())
+
+
+def _regularisation(networks):
+    losses = [loss for network in networks for loss in network.losses]
+    return tf.add_n([tf.cast(x, "float32") for x in losses]) if losses else 0.0
+
+
+def _share(count):
+    """Returns this replica's part of the global batch: the one place that divides."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return 1.0
+    context = tf.distribute.get_replica_context()
+    return count / context.all_reduce(tf.distribute.ReduceOp.SUM, count)
+
+
+def _apply(optimizer, gradients, variables, finite):
+    """Applies the gradients where `finite`, which is the same on every replica.
+
+    The condition stands in cross-replica context: TensorFlow allows no `merge_call`,
+    which every optimizer makes, inside a condition of a replica. An optimizer that
+    scales its loss decides for itself, on replica 0 alone, so it is handed NaN on
+    every replica instead.
+    """
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        poison = tf.where(finite, 1.0, float("nan"))
+        optimizer.apply([g if g is None else g * poison for g in gradients], variables)
+        return
+
+    def update(grads):
+        optimizer.apply(grads, variables)
+
+    def across(strategy, grads, flag):
+        flag = strategy.experimental_local_results(flag)[0]
+
+        def apply():
+            strategy.extended.call_for_each_replica(update, args=(grads,))
+            return tf.constant(0)
+
+        tf.cond(flag, apply, lambda: tf.constant(0))
+
+    tf.distribute.get_replica_context().merge_call(across, args=(gradients, finite))
+
+
+def _finalise_own_variables(optimizer, variables):
+    """Makes the end of `fit` average the optimizer's own variables, not the model's.
+
+    `fit` hands all the model's weights to the first optimizer's moving averages; with
+    two optimizers those lists differ, and the averages would land in other weights.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    finalise = type(inner).finalize_variable_values
+    optimizer.finalize_variable_values = lambda _: finalise(inner, variables)

@@ -1,0 +1,142 @@
+"""The networks of DCGAN, for images of 8 to 128 pixels."""
+
+import keras
+from keras import layers
+
+_INITIALIZER = keras.initializers.RandomNormal(stddev=0.02)
+
+
+def halvings(shape):
+    """Returns how often an image is halved, and the size that is left.
+
+    Images are halved while their sides are even and longer than four, at least twice.
+
+    Args:
+        shape: (height, width, channels), sides multiples of 4 from 8 to 128, channels
+            1 or 3.
+    """
+    sides = shape[:2]
+    valid = len(shape) == 3 and shape[2] in (1, 3)
+    if not valid or any(s % 4 or not 8 <= s <= 128 for s in sides):
+        raise ValueError(
+            "Argument `shape` must be (height, width, channels) with sides that are "
+            "multiples of 4 from 8 to 128 and with 1 or 3 channels. "
+            f"Received: shape={tuple(shape)}"
+        )
+    count = 0
+    while count < 2 or (all(s % 2 == 0 for s in sides) and min(sides) > 4):
+        sides = tuple(s // 2 for s in sides)
+        count += 1
+    return count, sides
+
+
+def _norm(x, kind):
+    if kind == "batch":
+        return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True)(x)
+    if kind == "layer":
+        return layers.LayerNormalization(axis=(1, 2, 3))(x)
+    if kind is None:
+        return x
+    raise ValueError(
+        "Argument `normalization` must be 'batch', 'layer' or None. "
+        f"Received: normalization={kind!r}"
+    )
+
+
+def dcgan_generator(shape, latent_dim=100, width=64, normalization="batch"):
+    """Returns DCGAN's generator: fractionally-strided convolutions and nothing else.
+
+    The code is a 1x1 image, which the first transposed convolution spreads over the
+    smallest size; each further one doubles the sides and halves the channels. Batch
+    normalisation and ReLU everywhere but at the output, which is tanh.
+
+    Args:
+        shape: (height, width, channels): sides multiples of 4 from 8 to 128, 1 or 3
+            channels.
+        latent_dim: Integer. Defaults to `100`.
+        width: Channels before the last layer. Defaults to `64`.
+        normalization: `"batch"`, `"layer"` or `None`. Defaults to `"batch"`.
+
+    Reference: [Radford et al., 2016](https://arxiv.org/abs/1511.06434)
+    """
+    count, base = halvings(shape)
+    inputs = keras.Input((latent_dim,))
+    x = layers.Reshape((1, 1, latent_dim))(inputs)
+    for step in range(count):
+        filters = width * 2 ** (count - 1 - step)
+        kernel, strides, padding = (4, 2, "same") if step else (base, 1, "valid")
+        x = layers.Conv2DTranspose(
+            filters,
+            kernel,
+            strides,
+            padding,
+            use_bias=normalization is None,
+            kernel_initializer=_INITIALIZER,
+        )(x)
+        x = layers.ReLU()(_norm(x, normalization))
+    x = layers.Conv2DTranspose(
+        shape[2],
+        4,
+        2,
+        "same",
+        activation="tanh",
+        kernel_initializer=_INITIALIZER,
+        dtype="float32",
+    )(x)
+    return keras.Model(inputs, x, name="generator")
+
+
+def dcgan_discriminator(shape, width=64, normalization="batch"):
+    """Returns DCGAN's discriminator: strided convolutions down to one logit.
+
+    LeakyReLU of slope 0.2 everywhere, batch normalisation everywhere but after the
+    first layer. With `normalization=None` or `"layer"` it is a critic that a
+    `GradientPenalty` may be applied to.
+
+    Args:
+        shape: As for `dcgan_generator`.
+        width: Channels after the first layer. Defaults to `64`.
+        normalization: `"batch"`, `"layer"` or `None`. Defaults to `"batch"`.
+
+    Reference: [Radford et al., 2016](https://arxiv.org/abs/1511.06434)
+    """
+    count, base = halvings(shape)
+    inputs = x = keras.Input(shape)
+    for step in range(count):
+        kind = normalization if step else None
+        x = layers.Conv2D(
+            width * 2**step,
+            4,
+            2,
+            "same",
+            use_bias=kind is None,
+            kernel_initializer=_INITIALIZER,
+        )(x)
+        x = layers.LeakyReLU(negative_slope=0.2)(_norm(x, kind))
+    x = layers.Conv2D(1, base, kernel_initializer=_INITIALIZER, dtype="float32")(x)
+    x = layers.Reshape((1,), dtype="float32")(x)
+    return keras.Model(inputs, x, name="discriminator")
+
+
+def dcgan(shape, latent_dim=100, width=64, critic=False):
+    """Returns (generator, discriminator) for images of one shape.
+
+    Args:
+        shape: (height, width, channels): sides multiples of 4 from 8 to 128, 1 or 3
+            channels.
+        latent_dim: Integer. Defaults to `100`.
+        width: Integer. Defaults to `64`.
+        critic: Boolean. Whether the discriminator goes without batch normalisation, as
+            a gradient penalty needs it. Defaults to `False`.
+
+    Example:
+
+    >>> generator, discriminator = dcgan((28, 28, 1), latent_dim=32, width=8)
+    >>> generator.output_shape, discriminator.output_shape
+    ((None, 28, 28, 1), (None, 1))
+    """
+    normalization = None if critic else "batch"
+    return (
+        dcgan_generator(shape, latent_dim, width),
+        dcgan_discriminator(shape, width, normalization),
+    )

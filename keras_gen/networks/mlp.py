@@ -1,0 +1,82 @@
+"""Fully connected networks for vectors and small images."""
+
+import math
+
+import keras
+from keras import layers
+
+
+def mlp(
+    shape,
+    output_shape,
+    hidden=(256, 256),
+    activation="relu",
+    output_activation=None,
+    kernel_initializer="glorot_uniform",
+    output_initializer="glorot_uniform",
+    name=None,
+):
+    """Returns a network of dense layers between tensors of any two shapes.
+
+    Args:
+        shape: Tuple, the input's shape without the batch.
+        output_shape: Tuple or integer, the output's shape without the batch.
+        hidden: Widths of the hidden layers. Defaults to `(256, 256)`.
+        activation: Activation of the hidden layers. Defaults to `"relu"`.
+        output_activation: Activation of the output. Defaults to `None`.
+        kernel_initializer: Of the hidden layers. Defaults to `"glorot_uniform"`.
+        output_initializer: Of the last layer. Defaults to `"glorot_uniform"`.
+        name: String. Defaults to `None`.
+
+    Example:
+
+    >>> mlp((28, 28, 1), 10, hidden=(64,)).output_shape
+    (None, 10)
+    """
+    output_shape = (output_shape,) if isinstance(output_shape, int) else output_shape
+    inputs = x = keras.Input(shape)
+    if len(shape) > 1:
+        x = layers.Flatten()(x)
+    for width in hidden:
+        x = layers.Dense(width, activation, kernel_initializer=kernel_initializer)(x)
+    x = layers.Dense(
+        math.prod(output_shape),
+        output_activation,
+        kernel_initializer=output_initializer,
+        dtype="float32",
+    )(x)
+    if len(output_shape) > 1:
+        x = layers.Reshape(output_shape, dtype="float32")(x)
+    return keras.Model(inputs, x, name=name)
+
+
+def mlp_autoencoder(shape, latent_dim=16, hidden=(512, 256), activation="relu"):
+    """Returns (encoder, decoder) of dense layers, mirrored.
+
+    The encoder ends in mean and log-variance of the posterior, `2 * latent_dim`
+    numbers; the decoder in one number for each value, such as a logit.
+
+    Args:
+        shape: Tuple, the data's shape.
+        latent_dim: Integer. Defaults to `16`.
+        hidden: The encoder's widths. Defaults to `(512, 256)`.
+        activation: Activation of the hidden layers. Defaults to `"relu"`.
+    """
+    encoder = mlp(shape, 2 * latent_dim, hidden, activation, name="encoder")
+    decoder = mlp((latent_dim,), shape, hidden[::-1], activation, name="decoder")
+    return encoder, decoder
+
+
+def mlp_gan(shape, latent_dim=64, hidden=(256, 256), output_activation=None):
+    """Returns (generator, discriminator) of dense layers.
+
+    Args:
+        shape: Tuple, the data's shape.
+        latent_dim: Integer. Defaults to `64`.
+        hidden: Widths of both. Defaults to `(256, 256)`.
+        output_activation: Of the generator; `"tanh"` for images. Defaults to `None`.
+    """
+    generator = mlp(
+        (latent_dim,), shape, hidden, output_activation=output_activation, name="generator"
+    )
+    return generator, mlp(shape, 1, hidden, "leaky_relu", name="discriminator")
