@@ -42,7 +42,9 @@ class RandomLayer(keras.layers.Layer):
     def __init__(self, seed=None, **kwargs):
         super().__init__(**kwargs)
         if seed is not None and not isinstance(seed, int):
-            raise TypeError(f"Argument `seed` must be an integer. Received: seed={seed}")
+            raise TypeError(
+                f"Argument `seed` must be an integer. Received: seed={seed}"
+            )
         self.seed = seed
         start = random.randint(0, 2**31 - 1) if seed is None else seed
         self.seed_state = self.add_weight(
@@ -99,7 +101,9 @@ class Dropout(RandomLayer):
     def __init__(self, rate, seed=None, **kwargs):
         super().__init__(seed=seed, **kwargs)
         if not 0.0 <= rate < 1.0:
-            raise ValueError(f"Argument `rate` must be in [0, 1). Received: rate={rate}")
+            raise ValueError(
+                f"Argument `rate` must be in [0, 1). Received: rate={rate}"
+            )
         self.rate = rate
 
     def call(self, x, training=False):

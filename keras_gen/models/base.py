@@ -57,7 +57,9 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
     def build(self, input_shape):
         """Makes what depends on the networks; they bring their own weights."""
         self.guard.attach(self.players(), self.term_names())
-        self._terms = {name: keras.metrics.Mean(name=name) for name in self.term_names()}
+        self._terms = {
+            name: keras.metrics.Mean(name=name) for name in self.term_names()
+        }
         self.built = True
 
     def objective(self, x, context=None, training=False):

@@ -136,7 +136,9 @@ def warn_of_unsaved_randomness(model):
         {
             f"{type(layer).__name__} `{layer.name}`"
             for layer in model._flatten_layers(include_self=False)
-            if any(isinstance(v, keras.random.SeedGenerator) for v in vars(layer).values())
+            if any(
+                isinstance(v, keras.random.SeedGenerator) for v in vars(layer).values()
+            )
         }
     )
     if found:

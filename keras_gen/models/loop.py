@@ -3,7 +3,6 @@
 import keras
 import tensorflow as tf
 
-
 _MARK = "keras_gen: "
 
 
@@ -46,7 +45,9 @@ def make_function(model, step):
 
     def logs():
         results = strategy.run(model.get_metrics_result)
-        return {k: strategy.experimental_local_results(v)[0] for k, v in results.items()}
+        return {
+            k: strategy.experimental_local_results(v)[0] for k, v in results.items()
+        }
 
     if not model.run_eagerly:
         run = tf.function(

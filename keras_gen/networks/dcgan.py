@@ -32,7 +32,9 @@ def halvings(shape):
 
 def _norm(x, kind):
     if kind == "batch":
-        return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True)(x)
+        return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True)(
+            x
+        )
     if kind == "layer":
         return layers.LayerNormalization(axis=(1, 2, 3))(x)
     if kind is None:

@@ -77,6 +77,10 @@ def mlp_gan(shape, latent_dim=64, hidden=(256, 256), output_activation=None):
         output_activation: Of the generator; `"tanh"` for images. Defaults to `None`.
     """
     generator = mlp(
-        (latent_dim,), shape, hidden, output_activation=output_activation, name="generator"
+        (latent_dim,),
+        shape,
+        hidden,
+        output_activation=output_activation,
+        name="generator",
     )
     return generator, mlp(shape, 1, hidden, "leaky_relu", name="discriminator")

@@ -1,0 +1,222 @@
+"""Checkpoints from which a killed run goes on as if it had never stopped."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import time
+import warnings
+import zipfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+_FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """How far a run has come.
+
+    Args:
+        epoch: The epoch to go on with. Defaults to `0`.
+        step: Steps of that epoch that are done. Defaults to `0`.
+        total: Steps that are done in all. Defaults to `0`.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    total: int = 0
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves all that a run needs to go on, at every epoch and within long ones.
+
+    Weights, every optimizer's slots, seeds, counters, moving averages, the epoch's
+    running means and the place in the data: a run that is killed at any moment and
+    restored ends with the same weights, bit for bit, on the same machine.
+
+    Files are written beside their place and moved there, so that none is ever half
+    written; the last two are kept, and a damaged one is passed over with a warning.
+    Among several workers only the chief writes, and all read.
+
+    Place it before `SwapEMAWeights` in the list of callbacks.
+
+    Args:
+        folder: Where the files go. Made if it is not there.
+        settings: {name: value} that must be the same on resume, of JSON's types.
+            Defaults to `None`.
+        every_seconds: Seconds between two checkpoints within an epoch. Defaults to
+            `240`. Ignored with several workers, whose clocks differ.
+        every_steps: Steps between two checkpoints within an epoch, or `None`. Defaults
+            to `None`.
+
+    Example:
+
+    >>> checkpoint = Checkpoint("saved_models/vae/checkpoints")
+    >>> start = checkpoint.restore(model)  # doctest: +SKIP
+    >>> batches = source.batches(64, start=start.total)  # doctest: +SKIP
+    >>> model.fit(  # doctest: +SKIP
+    ...     batches, epochs=9, initial_epoch=start.epoch, steps_per_epoch=100,
+    ...     callbacks=[checkpoint],
+    ... )
+    """
+
+    def __init__(self, folder, settings=None, every_seconds=240, every_steps=None):
+        super().__init__()
+        self.folder = pathlib.Path(folder)
+        self.settings = json.loads(json.dumps(settings or {}))
+        self.every_seconds = every_seconds
+        self.every_steps = every_steps
+        self.position = Position()
+        self._means = None
+
+    def restore(self, model):
+        """Puts the newest sound checkpoint into a model and returns its `Position`.
+
+        Args:
+            model: The compiled model. It stays as it is where there is no checkpoint.
+        """
+        for path in self._files():
+            try:
+                values, about = _read(path)
+            except (
+                OSError,
+                zipfile.BadZipFile,
+                EOFError,
+                KeyError,
+                ValueError,
+            ) as error:
+                warnings.warn(
+                    f"{path} is damaged ({error}); the one before it is used.",
+                    stacklevel=2,
+                )
+                continue
+            self._compare(about["settings"])
+            variables = model.state_variables()
+            _check_shapes(path, variables, values)
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+            metrics = {id(v): v for m in model.metrics for v in m.variables}
+            self._means = [
+                (v, value)
+                for v, value in zip(variables, values, strict=True)
+                if id(v) in metrics
+            ]
+            self.position = Position(**about["position"])
+            break
+        return self.position
+
+    def _files(self):
+        return sorted(self.folder.glob("step-*.npz"), reverse=True)
+
+    def _compare(self, before):
+        names = sorted({*before, *self.settings})
+        changed = [
+            f"{name} was {before.get(name)!r} and is {self.settings.get(name)!r}"
+            for name in names
+            if before.get(name) != self.settings.get(name)
+        ]
+        if changed:
+            raise ValueError(
+                f"The run in {self.folder.parent} has other settings: "
+                f"{'; '.join(changed)}. Resume it with its own, or write elsewhere."
+            )
+
+    def on_train_begin(self, logs=None):
+        """Lets the first epoch pass over the steps that are done."""
+        self._saved_at = time.monotonic()
+        self._epoch = self.position.epoch
+        self._before = self.position.total - self.position.step
+        self.model.train_function.skip(self.position.step)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Puts back the running means of an epoch that is resumed."""
+        self._epoch = epoch
+        if self._means is not None and self.position.step:
+            for variable, value in self._means:
+                variable.assign(value)
+        self._means = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Saves within a long epoch."""
+        done = batch + 1
+        if done <= self.position.step and self._epoch == self.position.epoch:
+            return
+        if self._is_time(done):
+            self._save(Position(self._epoch, done, self._before + done))
+        self._done = done
+
+    def _is_time(self, done):
+        if self.every_steps:
+            return done % self.every_steps < self.model.steps_per_execution
+        if _workers() > 1:
+            return False
+        return time.monotonic() - self._saved_at >= self.every_seconds
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves at the end of an epoch."""
+        self._before += self._done
+        self._save(Position(epoch + 1, 0, self._before))
+
+    def _save(self, position):
+        values = [variable.numpy() for variable in self.model.state_variables()]
+        if is_chief():
+            about = {
+                "format": _FORMAT,
+                "position": dataclasses.asdict(position),
+                "settings": self.settings,
+            }
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write(self.folder / f"step-{position.total:010d}.npz", values, about)
+            for old in self._files()[2:]:
+                old.unlink()
+        self._saved_at = time.monotonic()
+
+
+def _workers():
+    resolver = tf.distribute.get_strategy().cluster_resolver
+    spec = resolver.cluster_spec().as_dict() if resolver else {}
+    return sum(len(tasks) for tasks in spec.values()) or 1
+
+
+def is_chief():
+    """Returns whether this process is the one that writes files."""
+    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}")
+    task = cluster.get("task", {})
+    kind, index = task.get("type", "chief"), task.get("index", 0)
+    has_chief = "chief" in cluster.get("cluster", {"chief": []})
+    return kind == "chief" or (not has_chief and kind == "worker" and index == 0)
+
+
+def _write(path, values, about):
+    arrays = {f"{index:05d}": value for index, value in enumerate(values)}
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), "uint8")
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _read(path):
+    """Reads a checkpoint whole; the archive's own checksums find damage."""
+    with np.load(path) as file:
+        about = json.loads(file["about"].tobytes())
+        names = sorted(name for name in file.files if name != "about")
+        values = [file[name] for name in names]
+    if about["format"] != _FORMAT:
+        raise ValueError(f"it has format {about['format']}, not {_FORMAT}")
+    return values, about
+
+
+def _check_shapes(path, variables, values):
+    ours = [tuple(variable.shape) for variable in variables]
+    if ours != [value.shape for value in values]:
+        raise ValueError(
+            f"{path} belongs to another model: it has {len(values)} variables of other "
+            f"shapes, this one has {len(ours)}. Resume the model that was saved, or "
+            "write elsewhere."
+        )

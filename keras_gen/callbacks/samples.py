@@ -1,0 +1,132 @@
+"""Pictures of what a model makes, from the same latents every time."""
+
+import io
+import math
+import pathlib
+
+import keras
+import numpy as np
+
+
+def grid(images, columns=None, gap=1):
+    """Returns one image of many, row by row.
+
+    Args:
+        images: Array of shape (n, height, width, channels) in [0, 1].
+        columns: How many in a row. Defaults to `None`, as many as make a square.
+        gap: Pixels between images. Defaults to `1`.
+    """
+    images = np.asarray(images)
+    n, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    size = (rows * (height + gap) - gap, columns * (width + gap) - gap, channels)
+    canvas = np.ones(size, "float32")
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        top, left = row * (height + gap), column * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def write_grid(path, samples, columns=None):
+    """Writes a PNG of samples: images in a grid, points of the plane as dots.
+
+    Images are enlarged by whole factors to about 64 pixels, so that small ones can be
+    seen.
+
+    Args:
+        path: The file.
+        samples: Array of images in [0, 1], (n, height, width, channels), or of points,
+            (n, 2).
+        columns: Images in a row. Defaults to `None`, as many as make a square.
+    """
+    path = pathlib.Path(path)
+    path.write_bytes(_png(np.asarray(samples), columns))
+
+
+def _png(samples, columns=None):
+    import matplotlib.image
+
+    buffer = io.BytesIO()
+    if samples.ndim == 4:
+        factor = max(1, 64 // samples.shape[1])
+        large = samples.repeat(factor, axis=1).repeat(factor, axis=2)
+        picture = grid(large, columns, gap=2)
+        if picture.shape[-1] == 1:
+            picture = picture.repeat(3, axis=-1)
+        matplotlib.image.imsave(buffer, np.clip(picture, 0.0, 1.0), format="png")
+    elif samples.ndim == 2 and samples.shape[1] == 2:
+        _scatter(buffer, samples)
+    else:
+        raise ValueError(
+            "Argument `samples` must be images (n, height, width, channels) or points "
+            f"(n, 2). Received: samples.shape={samples.shape}"
+        )
+    return buffer.getvalue()
+
+
+def _scatter(file, points):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4, 4), dpi=100)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.scatter(points[:, 0], points[:, 1], s=2, linewidths=0, alpha=0.6)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.axis("off")
+    figure.savefig(file, format="png")
+
+
+class SampleGrid(keras.callbacks.Callback):
+    """Writes samples from fixed latents every few epochs, as PNG and to TensorBoard.
+
+    The seed is the same each time, so that one sees the same latents mature. With
+    moving averages, place it after `SwapEMAWeights(swap_on_epoch=True)`.
+
+    Args:
+        folder: Where `samples-0001.png` and the following go. Made if it is not there.
+        every: Epochs between two pictures. Defaults to `1`.
+        n: How many samples. Defaults to `64`.
+        seed: Integer. Defaults to `0`.
+        log_dir: Folder of TensorBoard logs, or `None`. Defaults to `None`.
+
+    Example:
+
+    >>> callback = SampleGrid("saved_models/vae/samples", every=5)
+    """
+
+    def __init__(self, folder, every=1, n=64, seed=0, log_dir=None):
+        super().__init__()
+        if every < 1:
+            raise ValueError(
+                f"Argument `every` must be positive. Received: every={every}"
+            )
+        self.folder = pathlib.Path(folder)
+        self.every = every
+        self.n = n
+        self.seed = seed
+        self.log_dir = log_dir
+        self._writer = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes a picture if it is time."""
+        if (epoch + 1) % self.every:
+            return
+        png = _png(self.model.sample(self.n, seed=self.seed).numpy())
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"samples-{epoch + 1:04d}.png").write_bytes(png)
+        if self.log_dir is not None:
+            self._to_tensorboard(png, epoch)
+
+    def _to_tensorboard(self, png, epoch):
+        import tensorflow as tf
+
+        self._writer = self._writer or tf.summary.create_file_writer(str(self.log_dir))
+        with self._writer.as_default():
+            tf.summary.image("samples", tf.io.decode_png(png)[None], step=epoch)
+
+    def on_train_end(self, logs=None):
+        """Closes the TensorBoard file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

@@ -1,0 +1,40 @@
+"""Trains a DCGAN: sharp samples from a game of two convolutional networks."""
+
+from runner import Run
+
+
+def build(args, source, run):
+    """Returns a compiled DCGAN for images, or a plain GAN for points of the plane."""
+    from keras_gen import models, networks
+
+    if len(source.shape) == 3:
+        model = models.DCGAN(*networks.dcgan(source.shape, args.latent_dim, args.width))
+    else:
+        model = models.GAN(*networks.mlp_gan(source.shape, args.latent_dim))
+    model.compile(
+        run.adam(args.learning_rate, beta_1=0.5),
+        discriminator_optimizer=run.adam(args.discriminator_rate, beta_1=0.5),
+        **run.ways,
+    )
+    return model
+
+
+def report(args, model, source, run):
+    """Returns the discriminator's balance; draws walks between latent codes."""
+    from keras_gen import callbacks
+
+    if len(source.shape) == 3:
+        ends = model.draw_latents(16, model.seed_for_sampling(args.seed))
+        walks = model.interpolate(ends[:8], ends[8:], 10)
+        walks = walks.numpy().reshape(-1, *source.shape)
+        callbacks.write_grid(run.out / "interpolations.png", walks, columns=10)
+    return model.evaluate(run.test_data(), verbose=0, return_dict=True)
+
+
+if __name__ == "__main__":
+    run = Run(__doc__, epochs=60, batch_size=64)
+    run.flag("--latent-dim", 64, "size of the latent code")
+    run.flag("--width", 32, "channels of the networks' outermost layers")
+    run.flag("--learning-rate", 2e-4, "of the generator's Adam")
+    run.flag("--discriminator-rate", 2e-4, "of the discriminator's Adam")
+    run(build, report)

@@ -1,0 +1,433 @@
+"""What every recipe shares: flags, devices, resuming, and the files that it writes.
+
+A recipe describes a model and what is reported of it; `Run` does the rest:
+
+    run = Run(__doc__, epochs=40, batch_size=64)
+    run.flag("--latent-dim", 16, "size of the code")
+    run(build, report)
+
+`build(args, source, run)` returns a compiled model; `report(args, model, source, run)`
+returns a dictionary of numbers for `metrics.json` and may write more pictures.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import sys
+import time
+import warnings
+
+_FREE = ("out", "resume", "epochs", "data_dir", "devices", "jit", "sample_every")
+_DENSITIES = ("moons", "rings", "grid25", "ring8", "checkerboard")
+
+
+class Run:
+    """One run of a recipe, from flags to files.
+
+    Args:
+        description: What the recipe does; its first line is shown by `--help`.
+        epochs: Default of `--epochs`.
+        batch_size: Default of `--batch-size`.
+        dataset: Default of `--dataset`. Defaults to `"digits"`.
+        steps_per_execution: Default of that flag. Defaults to `1`.
+    """
+
+    def __init__(
+        self, description, epochs, batch_size, dataset="digits", steps_per_execution=1
+    ):
+        self.recipe = pathlib.Path(sys.argv[0]).stem
+        self.parser = argparse.ArgumentParser(
+            description=description.strip().splitlines()[0],
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+        )
+        add = self.parser.add_argument
+        add(
+            "--dataset",
+            default=dataset,
+            help=f"digits, {', '.join(_DENSITIES)}, a TFDS name, or a folder of images",
+        )
+        add("--data-dir", help="where TFDS data lie (also TFDS_DATA_DIR)")
+        add("--image-size", type=_positive, help="resize images to this many pixels")
+        add("--limit", type=_positive, help="use this many examples only")
+        add("--skip-unreadable", action="store_true", help="leave out broken images")
+        add("--epochs", type=_positive, default=epochs, help="passes over the data")
+        add("--steps-per-epoch", type=_positive, help="default: all of the data")
+        add("--batch-size", type=_positive, default=batch_size, help="examples a step")
+        add("--seed", type=int, default=0, help="everything random follows from it")
+        add("--out", help=f"where to write (default: saved_models/{self.recipe})")
+        add("--resume", action="store_true", help="go on where this run stopped")
+        add(
+            "--precision",
+            choices=("float32", "mixed_float16", "mixed_bfloat16"),
+            default="float32",
+            help="of the networks",
+        )
+        add("--jit", action="store_true", help="compile the step with XLA")
+        add(
+            "--steps-per-execution",
+            type=_positive,
+            default=steps_per_execution,
+            help="steps in one call; more is faster for small networks",
+        )
+        add(
+            "--devices",
+            default="auto",
+            help="auto (one device), all (every GPU), or cpu:N (N virtual CPUs)",
+        )
+        add(
+            "--ema",
+            type=_fraction,
+            default=0.0,
+            help="moving average of weights; 0: none",
+        )
+        add(
+            "--half-life",
+            type=_positive,
+            help="steps in which the learning rate halves (default: constant)",
+        )
+        add("--sample-every", type=_positive, help="epochs between sample pictures")
+
+    def flag(self, name, default, help, choices=None):
+        """Adds a hyper-parameter of the recipe's own."""
+        kind = type(default)
+        self.parser.add_argument(
+            name,
+            type=kind if kind is not bool else _boolean,
+            default=default,
+            help=help,
+            choices=choices,
+        )
+
+    def __call__(self, build, report, batches_per_step=lambda args: 1):
+        """Runs the recipe and exits with a status that says how it went.
+
+        Args:
+            build: A function (args, source, run) to a compiled model.
+            report: A function (args, model, source, run) to {name: number}.
+            batches_per_step: A function of args to the batches that one step takes.
+                Defaults to one.
+        """
+        args = self.args = self.parser.parse_args()
+        self.out = pathlib.Path(args.out or pathlib.Path("saved_models", self.recipe))
+        self.started = time.time()
+        try:
+            self._prepare_folder()
+            if args.resume and self._is_finished():
+                print(f"{self.out} is finished: {args.epochs} epochs. Raise --epochs.")
+                return
+            strategy = self._start()
+            source = self._load()
+            with strategy.scope():
+                model = build(args, source, self)
+            self._plan(source, batches_per_step(args))
+            checkpoint, start = self._restore(model)
+        except (ValueError, TypeError, OSError) as error:
+            self._refuse(error)
+        self._fit(model, source, checkpoint, start)
+        if self.chief:
+            self._write(model, report, source)
+
+    # What `build` may use.
+
+    def adam(self, learning_rate, **arguments):
+        """Returns Adam with the run's moving average and schedule."""
+        import keras
+
+        if self.args.half_life:
+            learning_rate = keras.optimizers.schedules.ExponentialDecay(
+                learning_rate, self.args.half_life, 0.5
+            )
+        if self.args.ema:
+            arguments |= {"use_ema": True, "ema_momentum": self.args.ema}
+        return keras.optimizers.Adam(learning_rate, **arguments)
+
+    @property
+    def ways(self):
+        """The arguments of `compile` that the flags decide."""
+        return {
+            "steps_per_execution": self.args.steps_per_execution,
+            "jit_compile": True if self.args.jit else "auto",
+        }
+
+    # How it runs.
+
+    def _prepare_folder(self):
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            probe = self.out / f".writable-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise OSError(
+                f"cannot write to {self.out} ({error.strerror}); choose another --out"
+            ) from None
+
+    def _is_finished(self):
+        path = self.out / "metrics.json"
+        if not path.exists():
+            return False
+        before = json.loads(path.read_text())
+        return before["epochs"] >= self.args.epochs and (
+            before["settings"] == json.loads(json.dumps(self._settings()))
+        )
+
+    def _settings(self):
+        kept = {k: v for k, v in vars(self.args).items() if k not in _FREE}
+        return {"recipe": self.recipe, **kept}
+
+    def _start(self):
+        """Imports TensorFlow quietly and returns the strategy."""
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        tf = _import_tensorflow()
+        import keras
+
+        strategy = _strategy(tf, self.args.devices)
+        keras.utils.set_random_seed(self.args.seed)
+        tf.config.experimental.enable_op_determinism()
+        keras.config.set_dtype_policy(self.args.precision)
+        from keras_gen.callbacks.checkpoint import is_chief
+
+        self.chief = is_chief()
+        return strategy
+
+    def test_data(self, n=10_000):
+        """Returns up to n examples that the training has not seen."""
+        return self._source("test").arrays(n)
+
+    def _source(self, split, limit=None):
+        from keras_gen import data
+
+        args = self.args
+        return data.load(
+            args.dataset,
+            split,
+            image_size=args.image_size,
+            data_dir=args.data_dir,
+            limit=limit,
+            skip_unreadable=args.skip_unreadable,
+            verbose=self.chief,
+        )
+
+    def _load(self):
+        source = self._source("train", self.args.limit)
+        if source.skipped:
+            print(f"{source.skipped} unreadable image(s) left out")
+        if len(source.shape) == 3:
+            _check_images(source)
+        return source
+
+    def _plan(self, source, batches_per_step):
+        args = self.args
+        self.examples_per_step = args.batch_size * batches_per_step
+        steps = args.steps_per_epoch or source.steps_per_epoch(self.examples_per_step)
+        whole = steps - steps % args.steps_per_execution
+        self.steps_per_epoch = whole or args.steps_per_execution
+
+    def _restore(self, model):
+        from keras_gen import callbacks
+
+        folder = self.out / "checkpoints"
+        if not self.args.resume and self.chief:
+            for name in ("checkpoints", "samples", "logs", "saved_model"):
+                shutil.rmtree(self.out / name, ignore_errors=True)
+            for name in ("history.csv", "metrics.json", "model.keras", "samples.png"):
+                (self.out / name).unlink(missing_ok=True)
+        several_workers = "TF_CONFIG" in os.environ
+        checkpoint = callbacks.Checkpoint(
+            folder,
+            settings={**self._settings(), "steps_per_epoch": self.steps_per_epoch},
+            every_steps=200 if several_workers else None,
+        )
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            start = (
+                checkpoint.restore(model) if self.args.resume else checkpoint.position
+            )
+        for warning in caught:
+            print(warning.message, file=sys.stderr)
+        if start.total and self.chief:
+            print(f"going on at epoch {start.epoch + 1}, step {start.step + 1}")
+        if self.chief:
+            _cut_history(self.out / "history.csv", start.epoch)
+        return checkpoint, start
+
+    def _callbacks(self, checkpoint):
+        import keras
+
+        from keras_gen import callbacks
+
+        args, out = self.args, self.out
+        first = [keras.callbacks.CSVLogger(str(out / "history.csv"), append=True)]
+        chosen = [*(first if self.chief else []), checkpoint]
+        if args.ema:
+            chosen.append(callbacks.SwapEMAWeights(swap_on_epoch=True))
+        if self.chief:
+            every = args.sample_every or max(1, args.epochs // 10)
+            logs = str(out / "logs")
+            chosen.append(
+                callbacks.SampleGrid(
+                    out / "samples", every=every, seed=args.seed, log_dir=logs
+                )
+            )
+            chosen.append(keras.callbacks.TensorBoard(logs, write_graph=False))
+        return chosen
+
+    def _fit(self, model, source, checkpoint, start):
+        args = self.args
+        batches = source.batches(
+            self.examples_per_step,
+            seed=args.seed,
+            start=start.total,
+            labels=model.uses_labels,
+        )
+        try:
+            model.fit(
+                batches,
+                epochs=args.epochs,
+                initial_epoch=start.epoch,
+                steps_per_epoch=self.steps_per_epoch,
+                shuffle=False,
+                callbacks=self._callbacks(checkpoint),
+                verbose="auto" if self.chief else 0,
+            )
+        except FloatingPointError as error:
+            print(f"{self.recipe}: {error}", file=sys.stderr)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            print(f"\nstopped; the same command with --resume goes on ({self.out})")
+            sys.exit(130)
+
+    def _write(self, model, report, source):
+        from keras_gen import callbacks, export
+
+        args, out = self.args, self.out
+        seconds = time.time() - self.started
+        samples = model.sample(64, seed=args.seed).numpy()
+        callbacks.write_grid(out / "samples.png", samples)
+        numbers = report(args, model, source, self)
+        model.save(out / "model.keras")
+        export.save(model, out / "saved_model")
+        about = {
+            "recipe": self.recipe,
+            "model": type(model).__name__,
+            "results": {name: float(value) for name, value in numbers.items()},
+            "epochs": args.epochs,
+            "steps": self.steps_per_epoch * args.epochs,
+            "skipped_updates": model.guard.skipped,
+            "weights": int(model.count_params()),
+            "seconds": round(seconds, 1),
+            "seed": args.seed,
+            "command": " ".join(["python", *sys.argv]),
+            "settings": self._settings(),
+            "versions": _versions(),
+        }
+        (out / "metrics.json").write_text(json.dumps(about, indent=2) + "\n")
+        shown = ", ".join(f"{k} {v:.4g}" for k, v in about["results"].items())
+        print(f"{shown}\nwrote {out}/: samples.png, model.keras, saved_model/")
+
+    def _refuse(self, error):
+        message = str(error).strip()
+        print(f"{self.recipe}: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _positive(text):
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"must be a positive integer, not {text!r}")
+    return int(text)
+
+
+def _fraction(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"must be in [0, 1), not {text!r}")
+    return value
+
+
+def _boolean(text):
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"must be true or false, not {text!r}")
+    return text.lower() == "true"
+
+
+def _import_tensorflow():
+    """Imports TensorFlow without what its C++ side says before one can ask it not to."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with contextlib.ExitStack() as stack:
+        saved = os.dup(2)
+        stack.callback(os.close, saved)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        stack.callback(os.close, nowhere)
+        os.dup2(nowhere, 2)
+        stack.callback(os.dup2, saved, 2)
+        import tensorflow as tf
+    tf.get_logger().setLevel("ERROR")
+    return tf
+
+
+def _strategy(tf, devices):
+    """Returns what `--devices` asks for; TF_CONFIG makes this process one worker."""
+    if "TF_CONFIG" in os.environ:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if devices == "auto":
+        return tf.distribute.get_strategy()
+    if devices == "all":
+        if not tf.config.list_physical_devices("GPU"):
+            raise ValueError(
+                "--devices all needs a GPU; --devices cpu:2 tries it on CPUs"
+            )
+        return tf.distribute.MirroredStrategy()
+    kind, _, number = devices.partition(":")
+    if kind != "cpu" or not number.isdigit() or not int(number):
+        raise ValueError(f"--devices is auto, all or cpu:N, not {devices!r}")
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    parts = [tf.config.LogicalDeviceConfiguration()] * int(number)
+    tf.config.set_logical_device_configuration(cpu, parts)
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(int(number))])
+
+
+def _check_images(source):
+    height, width, channels = source.shape
+    fits = all(side % 4 == 0 and 8 <= side <= 128 for side in (height, width))
+    if not fits:
+        raise ValueError(
+            f"{source.name} has images of {height}x{width}; the networks make sides that "
+            "are multiples of 4 from 8 to 128. Choose one with --image-size."
+        )
+    if channels not in (1, 3):
+        raise ValueError(
+            f"{source.name} has images of {channels} channels; the networks make 1 or 3."
+        )
+
+
+def _cut_history(path, epochs):
+    """Keeps the rows of the epochs that are done: those that follow come again."""
+    if not path.exists():
+        return
+    header, *rows = path.read_text().splitlines() or [""]
+    column = header.split(",").index("epoch") if header else 0
+    kept = [row for row in rows if int(row.split(",")[column]) < epochs]
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(f"{row}\n" for row in [header, *kept] if row))
+    os.replace(temporary, path)
+
+
+def _versions():
+    import importlib.metadata as metadata
+
+    import keras_gen
+
+    names = ("tensorflow", "keras", "numpy")
+    return {
+        "keras_gen": keras_gen.__version__,
+        "python": sys.version.split()[0],
+        **{name: metadata.version(name) for name in names},
+    }
