@@ -358,7 +358,7 @@ def _boolean(text):
 
 
 def _import_tensorflow():
-    """Imports TensorFlow without what its C++ side says before one can ask it not to."""
+    """Imports TensorFlow without the lines that its C++ side prints meanwhile."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with contextlib.ExitStack() as stack:
@@ -399,12 +399,13 @@ def _check_images(source):
     fits = all(side % 4 == 0 and 8 <= side <= 128 for side in (height, width))
     if not fits:
         raise ValueError(
-            f"{source.name} has images of {height}x{width}; the networks make sides that "
-            "are multiples of 4 from 8 to 128. Choose one with --image-size."
+            f"{source.name} has images of {height}x{width}; the networks make sides "
+            "that are multiples of 4 from 8 to 128. Choose one with --image-size."
         )
     if channels not in (1, 3):
         raise ValueError(
-            f"{source.name} has images of {channels} channels; the networks make 1 or 3."
+            f"{source.name} has images of {channels} channels; the networks make "
+            "1 or 3."
         )
 
 

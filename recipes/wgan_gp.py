@@ -1,4 +1,4 @@
-"""Trains a Wasserstein GAN with gradient penalty: a critic whose loss means something."""
+"""Trains a Wasserstein GAN with gradient penalty: a loss that means something."""
 
 from runner import Run
 

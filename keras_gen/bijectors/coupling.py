@@ -101,7 +101,7 @@ class AffineCoupling(BijectiveLayer):
         return z * tf.exp(log_scale) + shift, self.sum_over_event(log_scale)
 
     def inverse_and_log_det(self, x, context=None, training=False):
-        """Returns z = (x - t) exp(-s) where the mask is zero, and minus the sum of s."""
+        """Returns z = (x - t) exp(-s) where the mask is zero, and -sum of s."""
         kept = tf.cast(self.kept, x.dtype)
         log_scale, shift = self._scale_and_shift(kept * x, training)
         return (x - shift) * tf.exp(-log_scale), -self.sum_over_event(log_scale)

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 _FORMAT = 1
+_DAMAGE = (OSError, zipfile.BadZipFile, EOFError, KeyError, ValueError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,13 +82,7 @@ class Checkpoint(keras.callbacks.Callback):
         for path in self._files():
             try:
                 values, about = _read(path)
-            except (
-                OSError,
-                zipfile.BadZipFile,
-                EOFError,
-                KeyError,
-                ValueError,
-            ) as error:
+            except _DAMAGE as error:
                 warnings.warn(
                     f"{path} is damaged ({error}); the one before it is used.",
                     stacklevel=2,

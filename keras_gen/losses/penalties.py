@@ -48,7 +48,8 @@ class GradientPenalty(Strategy):
         """Checks the arguments."""
         if self.weight < 0:
             raise ValueError(
-                f"Argument `weight` must be non-negative. Received: weight={self.weight}"
+                "Argument `weight` must be non-negative. "
+                f"Received: weight={self.weight}"
             )
         if self.at not in _PLACES:
             raise ValueError(

@@ -80,7 +80,8 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
             context: What to condition on. Defaults to `None`.
             seed: Integer; the same one gives the same samples. Defaults to `None`, the
                 next in the model's own stream.
-            temperature: The factor of the prior's standard deviation. Defaults to `1.0`.
+            temperature: The factor of the prior's standard deviation. Defaults to
+                `1.0`.
         """
         raise NotImplementedError
 

@@ -45,7 +45,8 @@ class Flow(Density, Encoding, GenerativeModel):
         super().__init__(**kwargs)
         if levels is not None and levels < 2:
             raise ValueError(
-                f"Argument `levels` must be at least 2 or None. Received: levels={levels}"
+                "Argument `levels` must be at least 2 or None. "
+                f"Received: levels={levels}"
             )
         self.bijective_layers = list(layers_to_latent)
         self.data_shape = tuple(shape)

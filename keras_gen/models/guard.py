@@ -59,7 +59,7 @@ class Guard(keras.layers.Layer):
         return int(self.counts.numpy()[0])
 
     def watch(self, gradients_of):
-        """Lists the tensors that may be named, in the order in which they are looked at.
+        """Lists the tensors that may be named, in the order of looking at them.
 
         Args:
             gradients_of: {player: variables that its optimizer trains}.
@@ -102,27 +102,30 @@ class Guard(keras.layers.Layer):
         if max(in_a_row) >= self.patience:
             raise FloatingPointError(
                 f"{max(in_a_row)} updates in a row were skipped because "
-                f"{self.names[place]} was not finite. Lower the learning rate, clip the "
-                "gradients, or look at the data; the weights are those before the first "
-                "of these updates."
+                f"{self.names[place]} was not finite. Lower the learning rate, clip "
+                "the gradients, or look at the data; the weights are those before the "
+                "first of these updates."
             )
         if max(in_a_row) and not self.warned:
             self.warned = True
             warnings.warn(
-                f"{in_all} update(s) skipped so far because {self.names[place]} was not "
-                "finite.",
+                f"{in_all} update(s) skipped so far because {self.names[place]} was "
+                "not finite.",
                 stacklevel=2,
             )
 
 
 def _not_finite(tensor):
-    """Returns 1.0 where a tensor's sum is not finite: one pass, nothing stored."""
+    """Returns 1.0 where a tensor's sum of squares is not finite: one cheap pass.
+
+    Squares, because norms and Adam's second moments overflow where values do not yet.
+    """
     if isinstance(tensor, tf.IndexedSlices):
         tensor = tensor.values
     if tensor is None or not tf.as_dtype(tensor.dtype).is_floating:
         return tf.constant(0.0)
-    total = tf.reduce_sum(tf.cast(tensor, "float32"))
-    return tf.cast(~tf.math.is_finite(total), "float32")
+    squares = tf.nn.l2_loss(tf.cast(tensor, "float32"))
+    return tf.cast(~tf.math.is_finite(squares), "float32")
 
 
 def warn_of_unsaved_randomness(model):

@@ -54,8 +54,8 @@ class VAE(Encoding, GenerativeModel):
         size = found[-1] if not isinstance(found[0], tuple) else 2 * found[0][-1]
         if len(self.latent_shape) != 1 or size != 2 * self.latent_shape[0]:
             raise ValueError(
-                "Arguments `encoder` and `decoder` must agree: the encoder ends in mean "
-                "and log-variance of the decoder's input, (latent_dim,). Received: "
+                "Arguments `encoder` and `decoder` must agree: the encoder ends in "
+                "mean and log-variance of the decoder's input, (latent_dim,). Received: "
                 f"encoder.output_shape={found}, decoder.input_shape="
                 f"{self.decoder.input_shape}"
             )
