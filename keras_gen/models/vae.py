@@ -55,8 +55,8 @@ class VAE(Encoding, GenerativeModel):
         if len(self.latent_shape) != 1 or size != 2 * self.latent_shape[0]:
             raise ValueError(
                 "Arguments `encoder` and `decoder` must agree: the encoder ends in "
-                "mean and log-variance of the decoder's input, (latent_dim,). Received: "
-                f"encoder.output_shape={found}, decoder.input_shape="
+                "mean and log-variance of the decoder's input, (latent_dim,). "
+                f"Received: encoder.output_shape={found}, decoder.input_shape="
                 f"{self.decoder.input_shape}"
             )
 

@@ -1,0 +1,139 @@
+"""From the name of a data set to its source."""
+
+import pathlib
+import re
+
+import numpy as np
+
+from keras_gen.data import image, tfds
+from keras_gen.data.array import from_array
+from keras_gen.data.checks import whole
+from keras_gen.data.density import DENSITIES, Density2D, DensitySource
+from keras_gen.data.folder import load_folder
+
+EMBEDDED = ("digits", *DENSITIES)
+
+_STREAMS = {"train": 0, "test": 1, "validation": 2}
+
+
+def load(
+    name,
+    split="train",
+    *,
+    image_size=None,
+    data_dir=None,
+    limit=None,
+    skip_unreadable=False,
+    verbose=True,
+):
+    """Returns the data set called `name`.
+
+    Args:
+        name: One of
+            - `"digits"`: scikit-learn's 1,797 handwritten digits, 8x8 pixels of 17
+              levels; the last 360 are the test split;
+            - a density in the plane: `"moons"`, `"rings"`, `"grid25"`, `"ring8"`,
+              `"checkerboard"`;
+            - any image set of TensorFlow Datasets: `"mnist"`, `"cifar10"`,
+              `"name/config"`, `"name:version"`;
+            - the path of a folder of images, whose subfolders are classes. Write
+              `"./mnist"` for a folder that is called like a TFDS set.
+        split: `"train"`, `"test"`, or `"validation"` where there is one; TFDS sets
+            take slices such as `"train[:50%]"`, folders `"all"`. Defaults to
+            `"train"`.
+        image_size: Side of the square to crop and resize images to. Defaults to
+            `None`, as they are.
+        data_dir: Where TFDS sets lie. Defaults to `TFDS_DATA_DIR`.
+        limit: How many examples to use, from the first. Defaults to `None`, all.
+        skip_unreadable: Whether to leave out images of a folder that cannot be
+            decoded. Defaults to `False`, an error.
+        verbose: Whether to show progress. Defaults to `True`.
+
+    Returns:
+        A `Source`.
+
+    Example:
+
+    >>> source = keras_gen.data.load("digits", "test")
+    >>> x, y = source.arrays(labels=True)
+    """
+    if image_size is not None:
+        whole("image_size", image_size, least=1)
+    if limit is not None:
+        whole("limit", limit, least=1)
+    name = str(name)
+    if name in DENSITIES:
+        return _density(name, split, image_size, limit)
+    if name == "digits":
+        return _digits(split, image_size, limit)
+    options = {"image_size": image_size, "limit": limit, "verbose": verbose}
+    if _is_folder(name):
+        options["skip_unreadable"] = skip_unreadable
+        return load_folder(name, split, **options)
+    try:
+        return tfds.load_tfds(name, split, data_dir=data_dir, **options)
+    except tfds.UnknownSet:
+        raise ValueError(_unknown(name)) from None
+
+
+def _density(name, split, image_size, limit):
+    _one_of(split, _STREAMS, name)
+    if image_size is not None:
+        raise ValueError(
+            f"Argument `image_size` must be left out, because {name!r} has points in "
+            f"the plane and no images. Received: image_size={image_size}"
+        )
+    examples = 25_600 if limit is None else limit
+    return DensitySource(Density2D.named(name), _STREAMS[split], examples)
+
+
+def _digits(split, image_size, limit):
+    from sklearn import datasets
+
+    parts = {"train": slice(0, 1437), "test": slice(1437, None)}
+    _one_of(split, parts, "digits")
+    digits = datasets.load_digits()
+    x = digits.images.astype(np.uint8)[parts[split], ..., None][:limit]
+    if image_size is not None:
+        x = image.square(x, image_size).numpy()
+    y = digits.target[parts[split]][:limit]
+    return from_array(x, y, levels=17, name="digits")
+
+
+def _one_of(split, splits, name):
+    if split not in splits:
+        raise ValueError(
+            f"Argument `split` must be one of {', '.join(map(repr, splits))} for "
+            f"{name!r}. Received: split={split!r}"
+        )
+
+
+def _is_folder(name):
+    """Returns whether a name is a folder's; a bare name of a TFDS set is not."""
+    if not name:
+        return False
+    path = pathlib.Path(name).expanduser()
+    is_path = path.name != name
+    if path.is_dir():
+        return is_path or not tfds.is_registered(name)
+    if path.exists():
+        raise NotADirectoryError(
+            "Argument `name` must be a folder of images, not a single file. "
+            f"Received: name={name!r}"
+        )
+    if name.startswith((".", "/", "~")):
+        raise FileNotFoundError(
+            "Argument `name` must be a folder that exists when it is a path; check "
+            f"its spelling. Received: name={name!r}"
+        )
+    return False
+
+
+def _unknown(name):
+    guess = tfds.closest(re.split("[/:]", name)[0], EMBEDDED)
+    hint = "" if guess is None else f" (did you mean {guess!r}?)"
+    return (
+        f"Argument `name` must be one of {', '.join(EMBEDDED)}, the name of a TFDS "
+        f"image set such as 'mnist', or the path of a folder of images{hint}. "
+        f"Received: name={name!r}"
+    )

@@ -1,0 +1,44 @@
+"""What is asked of the arguments, and how loading shows that it goes on."""
+
+import numbers
+import time
+
+import keras
+
+
+def whole(name, value, least=None):
+    """Returns an argument that must be an integer, at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise ValueError(
+            f"Argument `{name}` must be an integer. Received: {name}={value!r}"
+        )
+    if least is not None and value < least:
+        word = {0: "non-negative", 1: "positive"}.get(least, f"at least {least}")
+        raise ValueError(f"Argument `{name}` must be {word}. Received: {name}={value}")
+    return int(value)
+
+
+class Progress:
+    """Keras's progress bar, shown only when loading is long enough to notice.
+
+    Args:
+        total: How many examples there will be; up to 500 show nothing.
+        verbose: Whether to show anything.
+        after: Seconds before it shows. Defaults to 1.
+    """
+
+    def __init__(self, total, verbose, after=1.0):
+        """Starts the clock."""
+        self._total = total
+        self._wanted = bool(verbose) and total > 500
+        self._from = time.monotonic() + after
+        self._bar = None
+        self._done = 0
+
+    def add(self, n):
+        """Counts n more examples."""
+        self._done += n
+        if self._wanted and self._bar is None and time.monotonic() >= self._from:
+            self._bar = keras.utils.Progbar(self._total, unit_name="example")
+        if self._bar is not None:
+            self._bar.update(self._done)
