@@ -1,0 +1,31 @@
+"""What all tests share: quiet TensorFlow, two virtual CPUs, and one strategy."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+import pytest
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+tf.get_logger().setLevel("ERROR")
+
+
+@pytest.fixture(scope="session")
+def strategy():
+    """Two replicas on one machine. A second strategy could break collectives."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(autouse=True)
+def repeatable():
+    """Every test starts from the same seeds and in single precision."""
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy("float32")
+    yield
+    keras.config.set_dtype_policy("float32")

@@ -1,0 +1,174 @@
+"""A run that stops and goes on ends where one that never stopped ends, bit for bit."""
+
+import keras
+import numpy as np
+import pytest
+from tests.zoo import MECHANISMS, ZOO, batch
+
+from keras_gen import callbacks, data
+
+SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
+
+
+class Stop(Exception):
+    """Stands for whatever ends a process."""
+
+
+class StopAt(keras.callbacks.Callback):
+    """Raises after a number of steps."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.left = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= self.model.steps_per_execution
+        if self.left <= 0:
+            raise Stop
+
+
+def make(name, steps_per_execution=1, **optimizer):
+    keras.utils.set_random_seed(1)
+    model = ZOO[name]()
+    rate = keras.optimizers.schedules.ExponentialDecay(1e-2, 3, 0.5)
+    model.compile(
+        keras.optimizers.Adam(rate, **optimizer),
+        steps_per_execution=steps_per_execution,
+    )
+    return model
+
+
+def run(name, folder, stop_at=None, epochs=3, ema=False, spe=1, every_steps=2):
+    """Fits, resuming if there is something to resume; returns (model, history)."""
+    source = data.from_array(batch(name, 48), levels=17)
+    model = make(name, spe, **({"use_ema": True, "ema_momentum": 0.7} if ema else {}))
+    checkpoint = callbacks.Checkpoint(folder, every_steps=every_steps)
+    start = checkpoint.restore(model)
+    chosen = [checkpoint]
+    if ema:
+        chosen.append(callbacks.SwapEMAWeights(swap_on_epoch=True))
+    if stop_at is not None:
+        chosen.append(StopAt(stop_at))
+    history = model.fit(
+        source.batches(8, seed=4, start=start.total),
+        epochs=epochs,
+        initial_epoch=start.epoch,
+        steps_per_epoch=6,
+        shuffle=False,
+        verbose=0,
+        callbacks=chosen,
+        validation_data=(batch(name, 8, seed=9),),
+        validation_batch_size=4,
+    ).history
+    return model, history
+
+
+def stopped_run(name, folder, stops, **options):
+    for stop in stops:
+        with pytest.raises(Stop):
+            run(name, folder, stop_at=stop, **options)
+    return run(name, folder, **options)
+
+
+def assert_same(first, second):
+    for a, b in zip(first.state_variables(), second.state_variables(), strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), a.path)
+
+
+@pytest.mark.parametrize("name", [*MECHANISMS, *SLOW])
+def test_stopping_anywhere_changes_nothing(name, tmp_path):
+    never, history = run(name, tmp_path / "never")
+    # Before the first checkpoint, between two, and in the middle of another epoch.
+    again, resumed = stopped_run(name, tmp_path / "often", stops=(1, 5, 6))
+    assert_same(never, again)
+    for key, values in resumed.items():
+        np.testing.assert_array_equal(values, history[key][-len(values) :], key)
+
+
+@pytest.mark.parametrize("name", ["VAE", "DCGAN"])
+@pytest.mark.parametrize("options", [{"ema": True}, {"spe": 2}], ids=["ema", "spe"])
+def test_averages_and_long_executions_resume(name, options, tmp_path):
+    never, _ = run(name, tmp_path / "never", **options)
+    again, _ = stopped_run(name, tmp_path / "often", stops=(3, 7), **options)
+    assert_same(never, again)
+
+
+def test_more_epochs_may_follow(tmp_path):
+    never, _ = run("VAE", tmp_path / "never", epochs=4)
+    run("VAE", tmp_path / "grown", epochs=2)
+    again, history = run("VAE", tmp_path / "grown", epochs=4)
+    assert len(history["loss"]) == 2
+    assert_same(never, again)
+
+
+def test_moving_averages_are_exchanged_bit_for_bit():
+    model = make("DCGAN", use_ema=True, ema_momentum=0.7)
+    x = batch("DCGAN")
+    model.fit(x, batch_size=8, verbose=0)
+    before = [v.numpy() for v in model.state_variables()]
+    averages = model.optimizer._model_variables_moving_average
+    expected = [v.numpy() for v in averages]
+    swap = callbacks.SwapEMAWeights()
+    swap.set_model(model)
+    swap.on_test_begin()
+    for a, b in zip(model.generator.trainable_variables, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    swap.on_test_end()
+    for a, b in zip(model.state_variables(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_averages_of_one_player_stay_out_of_the_other():
+    model = make("DCGAN", use_ema=True, ema_momentum=0.5)
+    model.fit(batch("DCGAN"), batch_size=8, verbose=0)
+    averages = model.optimizer._model_variables_moving_average
+    for a, b in zip(model.generator.trainable_variables, averages, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path):
+    never, _ = run("VAE", tmp_path / "never")
+    with pytest.raises(Stop):
+        run("VAE", tmp_path / "hurt", stop_at=5)
+    newest = sorted((tmp_path / "hurt").glob("step-*.npz"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-700])
+    with pytest.warns(UserWarning, match="damaged.*the one before it is used"):
+        again, _ = run("VAE", tmp_path / "hurt")
+    assert_same(never, again)
+
+
+def test_a_flipped_byte_is_noticed(tmp_path):
+    with pytest.raises(Stop):
+        run("VAE", tmp_path, stop_at=5)
+    newest = sorted(tmp_path.glob("step-*.npz"))[-1]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    with pytest.warns(UserWarning, match="damaged"):
+        callbacks.Checkpoint(tmp_path).restore(make("VAE"))
+
+
+def test_other_settings_and_other_models_are_refused(tmp_path):
+    model = make("VAE")
+    source = data.from_array(batch("VAE"), levels=17)
+    model.fit(
+        source.batches(8),
+        steps_per_epoch=2,
+        shuffle=False,
+        verbose=0,
+        callbacks=[callbacks.Checkpoint(tmp_path, settings={"beta": 1.0})],
+    )
+    with pytest.raises(ValueError, match="beta was 1.0 and is 2.0"):
+        callbacks.Checkpoint(tmp_path, settings={"beta": 2.0}).restore(make("VAE"))
+    other = make("BetaVAE")
+    before = [v.numpy() for v in other.state_variables()]
+    with pytest.raises(ValueError, match="belongs to another model"):
+        callbacks.Checkpoint(tmp_path, settings={"beta": 1.0}).restore(other)
+    for a, b in zip(other.state_variables(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_only_two_checkpoints_are_kept_and_none_is_half_written(tmp_path):
+    run("VAE", tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["step-0000000016.npz", "step-0000000018.npz"]

@@ -1,0 +1,68 @@
+"""The rooms import each other in one direction only."""
+
+import ast
+import pathlib
+
+import pytest
+
+import keras_gen
+
+ROOT = pathlib.Path(keras_gen.__file__).parent
+ORDER = ["layers", "losses", "data", "networks", "bijectors", "models"]
+ALLOWED = {
+    "layers": {"layers"},
+    "losses": {"losses"},
+    "data": {"data"},
+    "networks": {"layers", "losses", "data", "networks"},
+    "bijectors": {"layers", "losses", "data", "networks", "bijectors"},
+    "models": {*ORDER},
+    "metrics": {*ORDER, "metrics"},
+    "callbacks": {*ORDER, "metrics", "callbacks"},
+    "export": {*ORDER, "metrics"},
+}
+LATE = {"tensorflow_probability", "tensorflow_datasets", "sklearn", "matplotlib"}
+
+
+def _imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+FILES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py") if p.parent != ROOT)
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_a_room_imports_only_what_comes_before_it(file):
+    tree = ast.parse((ROOT / file).read_text())
+    rooms = {
+        name.split(".")[1]
+        for name in _imports(tree)
+        if name.startswith("keras_gen.") and not name.endswith("__version__")
+    }
+    assert rooms <= ALLOWED[file.parts[0]]
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_heavy_packages_are_imported_inside_of_functions(file):
+    top = ast.Module(ast.parse((ROOT / file).read_text()).body, [])
+    top.body = [n for n in top.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    assert not {name.split(".")[0] for name in _imports(top)} & LATE
+
+
+def test_layers_need_keras_alone():
+    for file in (ROOT / "layers").glob("*.py"):
+        names = {name.split(".")[0] for name in _imports(ast.parse(file.read_text()))}
+        allowed = {"keras", "keras_gen", "inspect", "random"}
+        if file.name == "random.py":
+            allowed.add("tensorflow")
+        assert names <= allowed, file
+
+
+def test_every_room_is_covered():
+    rooms = {file.parts[0] for file in FILES} | {"export"}
+    assert rooms == set(ALLOWED)
