@@ -84,8 +84,8 @@ class Guard(keras.layers.Layer):
         bad = tf.stack([_not_finite(t) for t in (*tensors, *gradients)])
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             context = tf.distribute.get_replica_context()
-            bad = context.all_reduce(tf.distribute.ReduceOp.SUM, bad)
-        finite = tf.reduce_sum(bad) == 0
+            bad = tf.minimum(context.all_reduce(tf.distribute.ReduceOp.SUM, bad), 1.0)
+        finite = tf.reduce_sum(bad[1:]) == 0  # data that no term has used do no harm
         skip = tf.cast(~finite, "int64")
         in_all, place, *in_a_row = tf.unstack(self.counts.value)
         mine = self.players.index(player)

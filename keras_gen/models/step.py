@@ -261,7 +261,12 @@ def _finalise_own_variables(optimizer, variables):
 
     `fit` hands all the model's weights to the first optimizer's moving averages; with
     two optimizers those lists differ, and the averages would land in other weights.
+    Averages that no update has reached yet are zeros, and left alone.
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    finalise = type(inner).finalize_variable_values
-    optimizer.finalize_variable_values = lambda _: finalise(inner, variables)
+
+    def finalise(_):
+        if int(inner.iterations) > 0:
+            type(inner).finalize_variable_values(inner, variables)
+
+    optimizer.finalize_variable_values = finalise

@@ -110,9 +110,7 @@ def test_sampling_does_not_touch_the_training(name):
     second.evaluate(batch(name, 8), verbose=0)
     fit(first, name)
     fit(second, name)
-    for a, b in zip(
-        first.trainable_variables, second.trainable_variables, strict=True
-    ):
+    for a, b in zip(first.trainable_variables, second.trainable_variables, strict=True):
         np.testing.assert_array_equal(a, b, a.path)
 
 

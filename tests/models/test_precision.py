@@ -1,0 +1,109 @@
+"""Mixed precision: networks in half, objectives and weights in single."""
+
+import contextlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tests.zoo import MECHANISMS, ZOO, batch
+
+SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
+
+
+def scales(model):
+    return [
+        float(model.optimizer_of(player).dynamic_scale.numpy())
+        for player in model.players()
+    ]
+
+
+def compiled(name, policy, **options):
+    keras.config.set_dtype_policy(policy)
+    model = ZOO[name]()
+    model.compile(keras.optimizers.Adam(1e-3), **options)
+    return model
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", [*MECHANISMS, *SLOW])
+def test_it_trains(name, policy):
+    model = compiled(name, policy)
+    before = [v.numpy() for v in model.trainable_variables]
+    history = model.fit(
+        batch(name, 32), batch_size=8, epochs=2, verbose=0, shuffle=False
+    ).history
+    assert all(np.isfinite(values).all() for values in history.values())
+    changed = [
+        not np.array_equal(v.numpy(), old)
+        for v, old in zip(model.trainable_variables, before, strict=True)
+    ]
+    assert np.mean(changed) > 0.9  # not all: a critic's last bias has no gradient
+    assert {v.dtype for v in model.trainable_variables} == {"float32"}
+    samples = model.sample(3, seed=0)
+    assert samples.dtype == "float32"
+    assert np.isfinite(samples.numpy()).all()
+
+
+def with_growing_scale(model):
+    """Starts from a scale at which nothing overflows and doubles it every two steps."""
+    for player in model.players():
+        model.optimizer_of(player).dynamic_growth_steps = 2
+        model.optimizer_of(player).dynamic_scale.assign(8.0)
+    return model
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("name", ["VAE", "DCGAN"])
+def test_scales_move_and_an_overflow_is_skipped(name, replicas, request):
+    scope = contextlib.nullcontext()
+    if replicas == 2:
+        scope = request.getfixturevalue("strategy").scope()
+    with scope:
+        model = with_growing_scale(compiled(name, "mixed_float16"))
+    model.fit(batch(name, 16), batch_size=8, verbose=0, shuffle=False)
+    # Two updates of the only or leading player, four of the discriminator.
+    assert scales(model) == ([16.0] if name == "VAE" else [16.0, 32.0])
+    judge = model if name == "VAE" else model.discriminator
+    before = [v.numpy() for v in judge.trainable_variables]
+    x = batch(name, 8)
+    x[-2:] = 1e30  # beyond half precision, in the last replica's part alone
+    model.fit(x, batch_size=8, verbose=0, shuffle=False)
+    assert scales(model) == ([8.0] if name == "VAE" else [16.0, 8.0])
+    for v, old in zip(judge.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(v.numpy(), old, v.path)
+    assert model.guard.skipped == getattr(model, "discriminator_steps", 1)
+
+
+def test_bfloat16_needs_no_scale():
+    model = compiled("DCGAN", "mixed_bfloat16")
+    for player in model.players():
+        assert type(model.optimizer_of(player)) is keras.optimizers.Adam
+
+
+def test_scales_survive_a_file(tmp_path):
+    model = with_growing_scale(compiled("DCGAN", "mixed_float16"))
+    model.fit(batch("DCGAN", 16), batch_size=8, verbose=0, shuffle=False)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert scales(again) == scales(model)
+    assert scales(model) != [2.0**15] * 2
+    model.fit(batch("DCGAN", 16), batch_size=8, verbose=0, shuffle=False)
+    again.fit(batch("DCGAN", 16), batch_size=8, verbose=0, shuffle=False)
+    for a, b in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(a, b, a.path)
+
+
+def test_the_loss_is_reported_unscaled():
+    model = compiled("VAE", "mixed_float16")
+    x = batch("VAE", 8)
+    logged = model.fit(x, batch_size=8, verbose=0).history["loss"][0]
+    assert logged == pytest.approx(64.0, abs=64.0)  # nats, not 2^15 times as many
+
+
+def test_log_determinants_stay_in_single_precision():
+    model = compiled("RealNVP", "mixed_float16")
+    x = tf.constant(batch("RealNVP", 2))
+    for layer in model.bijective_layers:
+        x, log_det = layer.inverse_and_log_det(x * 0.9 + 0.01)
+        assert x.dtype == log_det.dtype == "float32"

@@ -1,0 +1,159 @@
+"""Two replicas with the global batch do what one does."""
+
+import contextlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tests.zoo import MECHANISMS, ZOO, batch
+
+from keras_gen import export, networks
+
+SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
+NAMES = [*MECHANISMS, *SLOW]
+
+
+@pytest.fixture
+def fixed_noise(monkeypatch):
+    """Replaces every draw by one that is the same for every example."""
+
+    def normal(shape, seed, **_):
+        row = tf.sin(tf.range(1.0, 1.0 + tf.cast(tf.reduce_prod(shape[1:]), "float32")))
+        return tf.reshape(tf.tile(row[None], [shape[0], 1]), shape)
+
+    def hold():
+        monkeypatch.setattr(tf.random, "stateless_normal", normal)
+        monkeypatch.setattr(
+            tf.random, "stateless_uniform", lambda shape, seed, **_: tf.fill(shape, 0.5)
+        )
+
+    return hold
+
+
+def dataset(name, steps, batch_size=16):
+    x = batch(name, steps * batch_size)
+    return tf.data.Dataset.from_tensor_slices(x).batch(batch_size, drop_remainder=True)
+
+
+def state(model):
+    """Returns weights and moving statistics, what a step of training changes."""
+    moving = [v for v in model.non_trainable_variables if "moving" in v.path]
+    return [(v.path, v.numpy()) for v in [*model.trainable_variables, *moving]]
+
+
+def assert_close(first, second):
+    for (path, a), (_, b) in zip(first, second, strict=True):
+        # A bias before a normalisation has a gradient of rounding errors alone.
+        bound = 1e-5 * max(np.abs(a).max(), 1.0 if "bias" in path else 1e-3)
+        np.testing.assert_allclose(a, b, rtol=0, atol=bound, err_msg=path)
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 5])
+@pytest.mark.parametrize("name", NAMES)
+def test_two_replicas_equal_one(name, steps_per_execution, strategy, fixed_noise):
+    # Large images' weights get large gradients from a sum over pixels.
+    optimizer = {"learning_rate": 1e-3, "momentum": 0.9}
+    found, logs = [], []
+    models = []
+    for scope in (contextlib.nullcontext(), strategy.scope()):
+        keras.utils.set_random_seed(0)
+        with scope:
+            model = ZOO[name]()
+            model.compile(
+                keras.optimizers.SGD(**optimizer),
+                steps_per_execution=steps_per_execution,
+            )
+        models.append(model)
+    fixed_noise()
+    for model in models:
+        history = model.fit(dataset(name, 10), shuffle=False, verbose=0).history
+        found.append(state(model))
+        logs.append(history)
+    assert_close(*found)
+    for key, values in logs[0].items():
+        np.testing.assert_allclose(values, logs[1][key], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_uneven_last_batch_counts_by_its_examples(name, strategy, fixed_noise):
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        model = ZOO[name]()
+        model.compile("sgd")
+    alone = ZOO[name]()
+    alone.compile("sgd")
+    alone.set_weights(model.get_weights())
+    fixed_noise()
+    x = batch(name, 21)  # batches of 8, 8 and 5, which is 3 and 2
+    ours = model.evaluate(x, batch_size=8, verbose=0, return_dict=True)
+    theirs = alone.evaluate(x, batch_size=8, verbose=0, return_dict=True)
+    for key, value in theirs.items():
+        np.testing.assert_allclose(ours[key], value, rtol=1e-5, atol=1e-6)
+
+
+def test_replicas_draw_different_noise_and_masks(strategy):
+    from keras_gen import layers
+
+    with strategy.scope():
+        model = ZOO["VAE"]()
+        dropout = layers.Dropout(0.5, seed=1)
+        noise = layers.GaussianNoise(1.0, seed=1)
+    ones = tf.ones((4, 8))
+
+    @tf.function
+    def draw():
+        return strategy.run(
+            lambda: (
+                model.draw_latents(4, model.next_seed(True)),
+                dropout(ones, training=True),
+                noise(ones, training=True),
+            )
+        )
+
+    first, second = draw(), draw()
+    for earlier, later in zip(first, second, strict=True):
+        a, b = strategy.experimental_local_results(earlier)
+        c, _ = strategy.experimental_local_results(later)
+        assert not np.array_equal(a, b)
+        assert not np.array_equal(a, c)
+
+
+@pytest.mark.parametrize("name", ["VAE", "DCGAN"])
+def test_a_step_that_one_replica_cannot_do_is_skipped_by_both(name, strategy):
+    with strategy.scope():
+        model = ZOO[name]()
+        model.compile(keras.optimizers.SGD(1e-2))
+    judge = model if name == "VAE" else model.discriminator
+    before = state(judge)
+    x = batch(name, 16)
+    x[8:] = np.nan  # the second replica's part
+    with pytest.warns(UserWarning, match="skipped so far because the data"):
+        model.fit(x, batch_size=16, shuffle=False, verbose=0)
+    for (path, a), (_, b) in zip(before, state(judge), strict=True):
+        np.testing.assert_array_equal(a, b, path)
+    assert model.guard.skipped == getattr(model, "discriminator_steps", 1)
+
+
+def test_a_model_trained_on_replicas_saves_and_exports(strategy, tmp_path):
+    with strategy.scope():
+        model = ZOO["DCGAN"]()
+        model.compile("adam")
+    model.fit(dataset("DCGAN", 2), shuffle=False, verbose=0)
+    model.save(tmp_path / "model.keras")
+    export.save(model, tmp_path / "served")
+    expected = model.sample(3, seed=5)
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.sample(3, seed=5), expected)
+    served = tf.saved_model.load(tmp_path / "served")
+    np.testing.assert_allclose(served.sample(3, 5), expected, rtol=0, atol=1e-6)
+
+
+def test_the_networks_normalise_over_all_replicas():
+    generator, discriminator = networks.dcgan((8, 8, 1), 4, 4)
+    found = [
+        layer.synchronized
+        for layer in [*generator.layers, *discriminator.layers]
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    assert found == [True] * 3
