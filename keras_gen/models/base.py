@@ -52,6 +52,7 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
         Args:
             shape: The shape of one input of `call`, without the batch.
         """
+        self._call_shape = tuple(shape)
         self.build((None, *shape))
 
     def build(self, input_shape):
@@ -61,6 +62,11 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
             name: keras.metrics.Mean(name=name) for name in self.term_names()
         }
         self.built = True
+
+    def export(self, filepath, *args, **kwargs):
+        """Exports `call` as Keras does; `keras_gen.export.save` exports everything."""
+        self(tf.zeros((1, *self._call_shape)))  # Keras asks that it was called before
+        return super().export(filepath, *args, **kwargs)
 
     def objective(self, x, context=None, training=False):
         """Returns {"loss": ..., terms}: the model's equation on one batch.

@@ -266,7 +266,7 @@ def _finalise_own_variables(optimizer, variables):
     inner = getattr(optimizer, "inner_optimizer", optimizer)
 
     def finalise(_):
-        if int(inner.iterations) > 0:
+        if inner.iterations.numpy() > 0:
             type(inner).finalize_variable_values(inner, variables)
 
     optimizer.finalize_variable_values = finalise

@@ -13,6 +13,7 @@ def mlp(
     activation="relu",
     output_activation=None,
     kernel_initializer="glorot_uniform",
+    bias_initializer="zeros",
     output_initializer="glorot_uniform",
     name=None,
 ):
@@ -25,6 +26,8 @@ def mlp(
         activation: Activation of the hidden layers. Defaults to `"relu"`.
         output_activation: Activation of the output. Defaults to `None`.
         kernel_initializer: Of the hidden layers. Defaults to `"glorot_uniform"`.
+        bias_initializer: Of the hidden layers. Defaults to `"zeros"`, which puts the
+            kinks of ReLU networks at the origin: spread them for few inputs.
         output_initializer: Of the last layer. Defaults to `"glorot_uniform"`.
         name: String. Defaults to `None`.
 
@@ -38,7 +41,12 @@ def mlp(
     if len(shape) > 1:
         x = layers.Flatten()(x)
     for width in hidden:
-        x = layers.Dense(width, activation, kernel_initializer=kernel_initializer)(x)
+        x = layers.Dense(
+            width,
+            activation,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+        )(x)
     x = layers.Dense(
         math.prod(output_shape),
         output_activation,

@@ -1,0 +1,306 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_gen import losses, models, networks
+
+SHAPE = (8, 8, 1)
+
+
+class Recorder(keras.layers.Layer):
+    """Lets data through and keeps them, outside of graphs."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seen = None
+
+    def start(self):
+        seen = []
+        self.seen = lambda x: seen.append(x.numpy())
+        return seen
+
+    def call(self, x):
+        if self.seen is not None:
+            self.seen(x)
+        return x
+
+
+def recorded(shape=(2,), **kwargs):
+    """Returns a compiled GAN and a recorder of what its discriminator sees."""
+    generator = networks.mlp((3,), shape, hidden=(4,))
+    recorder = Recorder()
+    inputs = keras.Input(shape)
+    x = keras.layers.Flatten()(recorder(inputs))
+    discriminator = keras.Model(inputs, keras.layers.Dense(1)(x))
+    model = models.GAN(generator, discriminator, seed=0, **kwargs)
+    model.compile(keras.optimizers.SGD(0.1))
+    return model, recorder
+
+
+def numbered(n, shape=(2,)):
+    size = int(np.prod(shape))
+    return np.arange(n * size, dtype="float32").reshape(n, *shape) / (n * size)
+
+
+def dcgan(**kwargs):
+    return models.DCGAN(*networks.dcgan(SHAPE, 4, width=4), seed=0, **kwargs)
+
+
+def weights_of(model):
+    return {w.path: w.numpy() for w in model.weights}
+
+
+class TestDiscriminatorSteps:
+    @pytest.mark.parametrize("k", [1, 2, 3])
+    def test_each_step_sees_its_own_part(self, k):
+        model, recorder = recorded(discriminator_steps=k)
+        seen, x = recorder.start(), numbered(12)
+        model.train_step(tf.constant(x))
+        # Real and fake in every step of the discriminator, then the generator's fakes.
+        assert len(seen) == 2 * k + 1
+        for j in range(k):
+            np.testing.assert_array_equal(seen[2 * j], x[j::k])
+        fakes = [seen[2 * j + 1] for j in range(k)] + seen[-1:]
+        assert all(fake.shape == (12 // k, 2) for fake in fakes)
+        assert len({fake.tobytes() for fake in fakes}) == k + 1
+
+    def test_the_parts_are_those_of_a_split_over_replicas(self):
+        # Halves of the batch, one for each replica, give the same parts.
+        k, x = 3, numbered(12)
+        whole = [x[j::k] for j in range(k)]
+        halves = [np.concatenate([x[:6][j::k], x[6:][j::k]]) for j in range(k)]
+        model, recorder = recorded(discriminator_steps=k)
+        seen = recorder.start()
+        for half in (x[:6], x[6:]):
+            model.train_step(tf.constant(half))
+        for j in range(k):
+            got = np.concatenate([seen[2 * j], seen[2 * k + 1 + 2 * j]])
+            np.testing.assert_array_equal(got, halves[j])
+            np.testing.assert_array_equal(got, whole[j])
+
+    def test_images(self):
+        model, recorder = recorded(SHAPE, discriminator_steps=2)
+        seen, x = recorder.start(), numbered(6, SHAPE)
+        model.train_step(tf.constant(x))
+        # Rescaled to (-1, 1): two roundings.
+        for j in range(2):
+            np.testing.assert_allclose(seen[2 * j], 2 * x[j::2] - 1, atol=3e-7)
+
+    def test_updates_are_as_many_as_said(self):
+        model = dcgan(discriminator_steps=3)
+        model.compile(keras.optimizers.SGD(0.1))
+        model.train_step(tf.constant(numbered(12, SHAPE)))
+        assert int(model.optimizer.iterations) == 1
+        assert int(model.optimizer_of("discriminator").iterations) == 3
+
+    def test_static_batch_that_does_not_divide(self):
+        model, _ = recorded(discriminator_steps=2)
+        match = "divisible by `discriminator_steps`, 2, .* Received: a batch of 5"
+        with pytest.raises(ValueError, match=match):
+            model.train_step(tf.constant(numbered(5)))
+
+    @pytest.mark.parametrize(
+        "way", [{}, {"jit_compile": True}, {"steps_per_execution": 2}], ids=str
+    )
+    def test_last_batch_that_does_not_divide(self, way):
+        model = models.GAN(*networks.mlp_gan((2,), 3, (4,)), discriminator_steps=2)
+        model.compile("sgd", **way)
+        with pytest.raises(ValueError, match="divisible by `discriminator_steps`, 2"):
+            model.fit(numbered(11), batch_size=4, shuffle=False, verbose=0)
+
+    def test_errors(self):
+        match = "`discriminator_steps` must be positive. .*discriminator_steps=0"
+        with pytest.raises(ValueError, match=match):
+            models.GAN(*networks.mlp_gan((2,)), discriminator_steps=0)
+
+
+class TestPlayers:
+    def test_each_update_changes_its_own_players_weights_alone(self):
+        model = dcgan(discriminator_steps=2)
+        model.compile(keras.optimizers.SGD(0.1))
+        minimise, changes = model.minimise, []
+
+        def spy(player, terms_of, examples):
+            before = weights_of(model)
+            minimise(player, terms_of, examples)
+            after = weights_of(model)
+            changed = {p for p in after if not np.array_equal(before[p], after[p])}
+            changes.append((player, changed))
+
+        model.minimise = spy
+        model.train_step(tf.constant(numbered(8, SHAPE)))
+        assert [player for player, _ in changes] == ["discriminator"] * 2 + ["generator"]
+        for player, changed in changes:
+            network = getattr(model, player)
+            own = {w.path for w in network.weights}
+            # Moving statistics included: nothing stands still.
+            assert own <= changed
+            others = set(weights_of(model)) - own - {model.noise.seed_state.path}
+            assert not changed & others
+
+    @pytest.mark.parametrize("player", ["generator", "discriminator"])
+    def test_statistics_of_the_other_player_stay(self, player):
+        model = dcgan()
+        model.compile(keras.optimizers.SGD(0.1))
+        x = tf.constant(numbered(8, SHAPE))
+        z = tf.random.stateless_normal((8, 4), (0, 1))
+
+        def terms():
+            logits = model.discriminator(model.generator(z, training=True), training=True)
+            return {"loss": tf.reduce_mean(logits)}
+
+        before = weights_of(model)
+        model.minimise(player, terms, x)
+        other = "discriminator" if player == "generator" else "generator"
+        for weight in getattr(model, other).weights:
+            np.testing.assert_array_equal(weight, before[weight.path])
+        statistics = [w for w in getattr(model, player).weights if "moving" in w.path]
+        assert statistics
+        for weight in statistics:
+            assert not np.array_equal(weight, before[weight.path])
+
+
+def streams(model, n):
+    """Returns the latents and seeds that the model's evaluation draws next."""
+    state = model.test_noise.get_weights()[0]
+    for step in range(n):
+        yield tf.random.experimental.stateless_fold_in(
+            tf.constant(state + [0, step]), tf.constant(0, "int64")
+        )
+
+
+@pytest.mark.parametrize("penalty", [None, losses.GradientPenalty(2.0)])
+@pytest.mark.parametrize(
+    "loss", [None, losses.Minimax(), losses.LeastSquares(), losses.Hinge()]
+)
+def test_objective_by_hand(loss, penalty):
+    model, _ = recorded(loss=loss, penalty=penalty)
+    x = tf.constant(numbered(6))
+    seeds = list(streams(model, 3))
+    fake = model.generator(tf.random.stateless_normal((6, 3), seeds[0]))
+    last = model.generator(tf.random.stateless_normal((6, 3), seeds[2 if penalty else 1]))
+    terms = {key: float(value) for key, value in model.objective(x).items()}
+    judge = model.discriminator
+    strategy = loss or losses.NonSaturating()
+    want = float(strategy.discriminator(judge(x), judge(fake)))
+    if penalty:
+        # The discriminator is linear: its gradient is its kernel.
+        norm = np.linalg.norm(judge.weights[0].numpy())
+        cost = 2.0 * (norm - 1) ** 2
+        assert terms["penalty"] == pytest.approx(cost, rel=1e-4)  # may cancel
+        want += cost
+    # Few roundings in float32.
+    assert terms["discriminator_loss"] == pytest.approx(want, rel=1e-5)
+    assert terms["loss"] == pytest.approx(float(strategy.generator(judge(last))), rel=1e-5)
+    real = float(tf.reduce_mean(judge(x)))
+    assert terms["real_score"] == pytest.approx(real, rel=1e-5)
+    scores = float(tf.reduce_mean(judge(fake)))
+    assert terms["fake_score"] == pytest.approx(scores, rel=1e-5)
+    assert set(terms) == {"loss", *model.term_names()}
+
+
+class TestWGANGP:
+    def test_place_on_the_axes(self):
+        model = models.WGANGP(*networks.dcgan(SHAPE, 4, width=4, critic=True))
+        assert model.adversarial_loss == losses.Wasserstein()
+        penalty = losses.GradientPenalty(10.0, target=1.0, at="interpolations")
+        assert model.penalty == penalty
+        assert model.discriminator_steps == 5
+
+    def test_weight(self):
+        networks_ = networks.dcgan(SHAPE, 4, width=4, critic=True)
+        assert models.WGANGP(*networks_, penalty_weight=3.0).penalty.weight == 3.0
+
+    @pytest.mark.parametrize("nested", [False, True])
+    def test_refuses_batch_normalisation_in_the_critic(self, nested):
+        generator, discriminator = networks.dcgan(SHAPE, 4, width=4)
+        if nested:
+            discriminator = keras.Sequential([keras.Input(SHAPE), discriminator])
+        match = "must not use batch normalisation.* Received: batch_normalization"
+        with pytest.raises(ValueError, match=match):
+            models.WGANGP(generator, discriminator)
+
+
+class TestRange:
+    def saturated(self, value, **kwargs):
+        """Returns a GAN whose generator gives one value everywhere."""
+        generator = networks.mlp((3,), SHAPE, hidden=())
+        kernel, bias = generator.get_weights()
+        generator.set_weights([0 * kernel, 0 * bias + value])
+        return models.GAN(generator, networks.mlp(SHAPE, 1, (4,)), **kwargs)
+
+    @pytest.mark.parametrize(
+        ("network_range", "value", "want"),
+        [
+            ((-1, 1), -1.0, 0.0),
+            ((-1, 1), 0.5, 0.75),
+            ((-1, 1), 1.0, 1.0),
+            ((-1, 1), 3.0, 1.0),
+            ((0, 1), 0.5, 0.5),
+            ((0, 1), -0.5, 0.0),
+            ((-2, 6), 0.0, 0.25),
+        ],
+    )
+    def test_samples_are_in_the_unit_interval(self, network_range, value, want):
+        model = self.saturated(value, network_range=network_range)
+        np.testing.assert_array_equal(model.sample(2, seed=0), np.full((2, *SHAPE), want))
+
+    def test_real_images_are_rescaled_for_the_discriminator(self):
+        model, recorder = recorded(SHAPE, network_range=(-2, 6))
+        seen, x = recorder.start(), numbered(4, SHAPE)
+        model.train_step(tf.constant(x))
+        # Two roundings of numbers up to six.
+        np.testing.assert_allclose(seen[0], 8 * x - 2, atol=1e-6)
+
+    def test_vectors_are_not(self):
+        model, recorder = recorded((2,), network_range=(-2, 6))
+        seen, x = recorder.start(), numbered(4)
+        model.train_step(tf.constant(x))
+        np.testing.assert_array_equal(seen[0], x)
+        z = tf.ones((2, 3))
+        np.testing.assert_array_equal(model.decode(z), model.generator(z))
+
+    @pytest.mark.parametrize("network_range", [(1, -1), (0, 0)])
+    def test_errors(self, network_range):
+        match = "Argument `network_range` must be an increasing pair. Received: "
+        with pytest.raises(ValueError, match=match):
+            self.saturated(0.0, network_range=network_range)
+
+
+def test_sample_is_a_function_of_the_seed():
+    model = dcgan()
+    first = model.sample(4, seed=7)
+    np.testing.assert_array_equal(model.sample(4, seed=7), first)
+    np.testing.assert_array_equal(model.sample(4, seed=tf.constant(7)), first)
+    assert not np.array_equal(model.sample(4, seed=8), first)
+    assert not np.array_equal(model.sample(4), model.sample(4))
+
+
+def test_temperature_scales_the_codes():
+    model, _ = recorded()
+    center = model.sample(3, seed=0, temperature=0.0)
+    np.testing.assert_array_equal(center, model.decode(tf.zeros((3, 3))))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_interpolate(dtype):
+    model, _ = recorded()
+    start, end = np.zeros((2, 3), dtype), np.ones((2, 3), dtype)
+    path = model.interpolate(start, end, 5)
+    assert path.shape == (2, 5, 2)
+    for step in range(5):
+        want = model.decode(tf.fill((2, 3), step / 4))
+        # Products of another batch size.
+        np.testing.assert_allclose(path[:, step], want, atol=1e-6)
+
+
+def test_networks_must_agree():
+    generator, _ = networks.mlp_gan((2,), 3, (4,))
+    with pytest.raises(ValueError, match="must agree on the data. Received: "):
+        models.GAN(generator, networks.mlp((3,), 1))
+
+
+def test_no_density():
+    with pytest.raises(NotImplementedError, match="`DCGAN` has no .*Use a flow or a VAE"):
+        dcgan().log_prob(numbered(2, SHAPE))

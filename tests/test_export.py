@@ -1,0 +1,107 @@
+"""What is exported serves without keras_gen, and equals Python."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tests.zoo import MECHANISMS, ZOO, batch
+
+from keras_gen import export
+from keras_gen.models import base
+
+SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
+
+
+@pytest.fixture(params=[*MECHANISMS, *SLOW])
+def name(request):
+    return request.param
+
+
+def trained(name):
+    model = ZOO[name]()
+    model.compile("adam")
+    model.fit(batch(name), batch_size=8, verbose=0)
+    return model
+
+
+def close(ours, theirs):
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
+
+
+def test_every_signature_equals_python(name, tmp_path):
+    model = trained(name)
+    export.save(model, tmp_path / "served")
+    served = tf.saved_model.load(tmp_path / "served")
+    assert set(served.signatures) == {*model.signatures(), "serving_default"}
+    for n in (1, 7):
+        close(served.sample(n, 3), model.sample(n, seed=3))
+    np.testing.assert_array_equal(served.sample(7, 3), served.sample(7, 3))
+    assert not np.array_equal(served.sample(7, 3), served.sample(7, 4))
+    z = model.draw_latents(5, tf.constant([1, 2], "int64"))
+    close(served.decode(z), model.decode(z))
+    x = batch(name, 5)
+    ends = (x[:2], x[2:4]) if isinstance(model, base.Encoding) else (z[:2], z[2:4])
+    between = served.interpolate(*ends, 6)
+    assert between.shape[:2] == (2, 6)
+    close(between, model.interpolate(*ends, 6))
+    if isinstance(model, base.Encoding):
+        close(served.encode(x), model.encode(x))
+        close(served.reconstruct(x), model.reconstruct(x))
+    if isinstance(model, base.Density):
+        close(served.log_prob(x), model.log_prob(x))
+
+
+def test_the_default_signature(name, tmp_path):
+    model = ZOO[name]()
+    export.save(model, tmp_path / "served")
+    served = tf.saved_model.load(tmp_path / "served")
+    default = served.signatures["serving_default"]
+    arguments = set(default.structured_input_signature[1])
+    if isinstance(model, base.Encoding):
+        x = tf.constant(batch(name, 3))
+        expected = "log_prob" if isinstance(model, base.Density) else "reconstruct"
+        close(next(iter(default(x=x).values())), getattr(model, expected)(x))
+    else:
+        assert arguments == {"n", "seed"}
+
+
+def test_another_process_needs_tensorflow_alone(tmp_path):
+    model = trained("VAE")
+    export.save(model, tmp_path / "served")
+    np.save(tmp_path / "x.npy", batch("VAE", 3))
+    code = f"""
+import sys
+sys.modules["keras_gen"] = sys.modules["keras"] = None  # importing either would fail
+import numpy as np, tensorflow as tf
+served = tf.saved_model.load({str(tmp_path / "served")!r})
+np.save({str(tmp_path / "sample.npy")!r}, served.sample(7, 3))
+np.save({str(tmp_path / "code.npy")!r}, served.encode(np.load({str(tmp_path / "x.npy")!r})))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    close(np.load(tmp_path / "sample.npy"), model.sample(7, seed=3))
+    close(np.load(tmp_path / "code.npy"), model.encode(batch("VAE", 3)))
+
+
+def test_an_export_replaces_the_one_before(tmp_path):
+    for seed in (0, 1):
+        keras.utils.set_random_seed(seed)
+        model = ZOO["VAE"]()
+        export.save(model, tmp_path / "served")
+    served = tf.saved_model.load(tmp_path / "served")
+    close(served.sample(2, 0), model.sample(2, seed=0))
+    assert [path.name for path in tmp_path.iterdir()] == ["served"]
+
+
+def test_keras_own_export_works(name, tmp_path):
+    model = ZOO[name]()
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    inputs = batch(name, 3)
+    if not isinstance(model, base.Encoding):
+        inputs = np.ones((3, *model.latent_shape), "float32")
+    close(served.serve(inputs), model(inputs))
