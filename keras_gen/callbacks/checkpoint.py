@@ -71,7 +71,8 @@ class Checkpoint(keras.callbacks.Callback):
         self.every_seconds = every_seconds
         self.every_steps = every_steps
         self.position = Position()
-        self._means = None
+        self._passed = 0  # steps of the first epoch that were done before
+        self._means = []
 
     def restore(self, model):
         """Puts the newest sound checkpoint into a model and returns its `Position`.
@@ -93,13 +94,11 @@ class Checkpoint(keras.callbacks.Callback):
             _check_shapes(path, variables, values)
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-            metrics = {id(v): v for m in model.metrics for v in m.variables}
-            self._means = [
-                (v, value)
-                for v, value in zip(variables, values, strict=True)
-                if id(v) in metrics
-            ]
+            metrics = {id(v) for metric in model.metrics for v in metric.variables}
+            pairs = zip(variables, values, strict=True)
+            self._means = [(v, value) for v, value in pairs if id(v) in metrics]
             self.position = Position(**about["position"])
+            self._passed = self.position.step
             break
         return self.position
 
@@ -122,26 +121,23 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Lets the first epoch pass over the steps that are done."""
         self._saved_at = time.monotonic()
-        self._epoch = self.position.epoch
-        self._before = self.position.total - self.position.step
-        self.model.train_function.skip(self.position.step)
+        self._before = self.position.total - self._passed
+        self.model.train_function.skip(self._passed)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Puts back the running means of an epoch that is resumed."""
-        self._epoch = epoch
-        if self._means is not None and self.position.step:
+        self._epoch, self._done = epoch, self._passed
+        if self._passed:
             for variable, value in self._means:
                 variable.assign(value)
-        self._means = None
 
     def on_train_batch_end(self, batch, logs=None):
         """Saves within a long epoch."""
-        done = batch + 1
-        if done <= self.position.step and self._epoch == self.position.epoch:
+        if batch + 1 <= self._passed:
             return
-        if self._is_time(done):
-            self._save(Position(self._epoch, done, self._before + done))
-        self._done = done
+        self._done = batch + 1
+        if self._is_time(self._done):
+            self._save(Position(self._epoch, self._done, self._before + self._done))
 
     def _is_time(self, done):
         if self.every_steps:
@@ -153,9 +149,11 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Saves at the end of an epoch."""
         self._before += self._done
+        self._passed = 0
         self._save(Position(epoch + 1, 0, self._before))
 
     def _save(self, position):
+        self.position = position
         values = [variable.numpy() for variable in self.model.state_variables()]
         if is_chief():
             about = {
@@ -198,7 +196,7 @@ def _write(path, values, about):
 
 def _read(path):
     """Reads a checkpoint whole; the archive's own checksums find damage."""
-    with np.load(path) as file:
+    with open(path, "rb") as opened, np.load(opened) as file:
         about = json.loads(file["about"].tobytes())
         names = sorted(name for name in file.files if name != "about")
         values = [file[name] for name in names]

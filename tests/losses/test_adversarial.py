@@ -89,7 +89,9 @@ def test_numbers(loss, discriminator, generator):
     # The logarithms above have six digits.
     got = loss.discriminator(tf.constant(REAL), tf.constant(FAKE))
     assert float(got) == pytest.approx(discriminator, rel=2e-6)
-    assert float(loss.generator(tf.constant(FAKE))) == pytest.approx(generator, rel=2e-6)
+    assert float(loss.generator(tf.constant(FAKE))) == pytest.approx(
+        generator, rel=2e-6
+    )
 
 
 @every_loss

@@ -143,7 +143,9 @@ def test_interpolations_lie_on_the_lines(shape):
 
 def test_alphas_are_uniform_and_distinct():
     n = 4096
-    alpha = places(GradientPenalty(), tf.ones((n, 2, 2, 1)), tf.zeros((n, 2, 2, 1)), SEED)
+    alpha = places(
+        GradientPenalty(), tf.ones((n, 2, 2, 1)), tf.zeros((n, 2, 2, 1)), SEED
+    )
     alpha = alpha.numpy().reshape(n, 4)
     # One for each example, the same for all its pixels.
     np.testing.assert_array_equal(alpha, alpha[:, :1].repeat(4, axis=1))

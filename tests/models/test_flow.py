@@ -17,7 +17,9 @@ class Probit(bijectors.BijectiveLayer):
     """z = Phi^-1(x): under a normal prior, x is uniform on the unit interval."""
 
     def forward_and_log_det(self, z, context=None, training=False):
-        return 0.5 * tf.math.erfc(-z / math.sqrt(2)), self.sum_over_event(self._slope(z))
+        return 0.5 * tf.math.erfc(-z / math.sqrt(2)), self.sum_over_event(
+            self._slope(z)
+        )
 
     def inverse_and_log_det(self, x, context=None, training=False):
         z = tf.math.ndtri(x)
@@ -218,7 +220,9 @@ class TestImages:
         assert flow.distribution().sample(3, seed=(0, 1)).shape == (3, *IMAGE)
 
     def test_three_channels(self):
-        flow = perturbed(models.RealNVP((4, 6, 3), depth=2, width=4, levels=256, seed=0))
+        flow = perturbed(
+            models.RealNVP((4, 6, 3), depth=2, width=4, levels=256, seed=0)
+        )
         x = pixels(256, shape=(4, 6, 3))
         assert_close(flow.decode(flow.encode(x)), x)
         assert flow.latent_shape == (2, 3, 12)
@@ -305,7 +309,9 @@ def test_a_stack_is_one_bijector():
 
 def test_unnamed_flow():
     layers = [
-        bijectors.AffineCoupling(networks.mlp((3,), 6, (4,)), mask="alternate", reverse=r)
+        bijectors.AffineCoupling(
+            networks.mlp((3,), 6, (4,)), mask="alternate", reverse=r
+        )
         for r in (False, True)
     ]
     flow = perturbed(models.Flow(layers, (3,)), 0.3)

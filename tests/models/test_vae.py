@@ -70,7 +70,9 @@ class TestObjective:
         terms = model.objective(tf.constant(data()), training=training)
         want = by_hand(data(), encode, decode, noise, log_prob)
         reconstruction, divergence = (term.mean() for term in want)
-        assert float(terms["reconstruction"]) == pytest.approx(reconstruction, rel=RELATIVE)
+        assert float(terms["reconstruction"]) == pytest.approx(
+            reconstruction, rel=RELATIVE
+        )
         assert float(terms["divergence"]) == pytest.approx(divergence, rel=RELATIVE)
         total = reconstruction + divergence
         assert float(terms["loss"]) == pytest.approx(total, rel=RELATIVE)
@@ -93,7 +95,9 @@ class TestObjective:
             for n in (1, 5):
                 terms = model.objective(tf.constant(data(n, shape)))
                 want = np.prod(shape) * np.log(2)
-                assert float(terms["reconstruction"]) == pytest.approx(want, rel=RELATIVE)
+                assert float(terms["reconstruction"]) == pytest.approx(
+                    want, rel=RELATIVE
+                )
                 assert float(terms["divergence"]) == 0
 
     @pytest.mark.parametrize("beta", [0.0, 0.5, 4.0])
@@ -101,7 +105,10 @@ class TestObjective:
         plain, *_ = tiny()
         weighted, *_ = tiny(models.BetaVAE, beta=beta)
         x = tf.constant(data())
-        want, got = plain.objective(x, training=True), weighted.objective(x, training=True)
+        want, got = (
+            plain.objective(x, training=True),
+            weighted.objective(x, training=True),
+        )
         for term in ("reconstruction", "divergence"):
             assert float(got[term]) == float(want[term])
         loss = float(want["reconstruction"]) + beta * float(want["divergence"])
@@ -123,7 +130,9 @@ class TestObjective:
         np.testing.assert_allclose(got[1], log_var, atol=1e-5 * abs(mean).numpy().max())
         np.testing.assert_array_equal(same.encode(x), encoder(x)[:, :2])
         outputs = decoder(tf.zeros((1, 2)))
-        np.testing.assert_array_equal(wide.decode(tf.zeros((1, 2))), tf.sigmoid(outputs))
+        np.testing.assert_array_equal(
+            wide.decode(tf.zeros((1, 2))), tf.sigmoid(outputs)
+        )
 
 
 class TestElbo:
@@ -223,7 +232,9 @@ def test_reconstruction_goes_by_way_of_the_mean():
     model, encode, decode = tiny()
     mean = (data() @ encode[0] + encode[1])[:, :2]
     want = 1 / (1 + np.exp(-(mean @ decode[0] + decode[1])))
-    np.testing.assert_allclose(model.encode(data()), mean, atol=RELATIVE * abs(mean).max())
+    np.testing.assert_allclose(
+        model.encode(data()), mean, atol=RELATIVE * abs(mean).max()
+    )
     for got in (model.reconstruct(data()), model(data())):
         np.testing.assert_allclose(got, want, atol=RELATIVE * want.max())
 

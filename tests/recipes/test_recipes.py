@@ -1,0 +1,220 @@
+"""The recipes as a user drives them: processes, flags, files, exit statuses."""
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+TINY = ["--epochs", "2", "--limit", "64", "--batch-size", "16"]
+SMALL = {
+    "vae": ["--width", "4"],
+    "dcgan": ["--width", "4"],
+    "wgan_gp": ["--width", "4", "--discriminator-steps", "2"],
+    "realnvp": ["--depth", "2", "--width", "8", "--steps-per-execution", "1"],
+}
+FILES = {
+    "model.keras",
+    "saved_model",
+    "samples.png",
+    "history.csv",
+    "metrics.json",
+    "logs",
+    "checkpoints",
+}
+
+
+def command(recipe, out, *flags):
+    script = str(ROOT / "recipes" / f"{recipe}.py")
+    return [sys.executable, script, "--out", str(out), *flags]
+
+
+def run(recipe, out, *flags, **options):
+    return subprocess.run(
+        command(recipe, out, *flags),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        **options,
+    )
+
+
+def final_state(out):
+    newest = sorted((out / "checkpoints").glob("step-*.npz"))[-1]
+    with np.load(newest) as file:
+        return newest.name, {key: file[key] for key in file.files if key != "about"}
+
+
+def assert_same_end(first, second):
+    (name, ours), (other, theirs) = final_state(first), final_state(second)
+    assert name == other
+    assert ours.keys() == theirs.keys()
+    for key, value in ours.items():
+        np.testing.assert_array_equal(value, theirs[key], key)
+
+
+def epochs(out):
+    with open(out / "history.csv") as file:
+        return [int(row["epoch"]) for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize(
+    "recipe", ["vae", *(pytest.param(r, marks=pytest.mark.slow) for r in [*SMALL][1:])]
+)
+def test_a_recipe_writes_what_it_promises_and_says_little(recipe, tmp_path):
+    done = run(recipe, tmp_path / "out", *TINY, *SMALL[recipe])
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.startswith("Epoch 1/2")
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= FILES
+    about = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert about["recipe"] == recipe
+    assert about["seed"] == 0 and about["seconds"] > 0
+    assert all(np.isfinite(value) for value in about["results"].values())
+    assert epochs(tmp_path / "out") == [0, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [[], ["--ema", "0.9", "--half-life", "20"]])
+@pytest.mark.parametrize("recipe", SMALL)
+def test_killed_three_times_it_ends_as_if_it_had_never_been(recipe, flags, tmp_path):
+    flags = ["--epochs", "12", "--batch-size", "16", "--limit", "640", *flags]
+    flags += [*SMALL[recipe], "--sample-every", "12"]
+    never = run(recipe, tmp_path / "never", *flags)
+    assert never.returncode == 0, never.stderr
+    out = tmp_path / "killed"
+    rows = 0
+    for extra in (1, 2, 1):
+        process = subprocess.Popen(
+            command(recipe, out, *flags, "--resume"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        rows += extra
+        history = out / "history.csv"
+        while process.poll() is None:
+            if history.exists() and len(history.read_text().splitlines()) > rows:
+                break
+            time.sleep(0.02)
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.05 * extra)  # somewhere within an epoch, or its end
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = run(recipe, out, *flags, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert_same_end(tmp_path / "never", out)
+    assert epochs(out) == list(range(12))
+    ours = (out / "history.csv").read_text()
+    assert ours == (tmp_path / "never" / "history.csv").read_text()
+
+
+def test_a_finished_run_says_so_and_may_grow(tmp_path):
+    flags = ["--limit", "64", "--batch-size", "16", *SMALL["vae"]]
+    run("vae", tmp_path, "--epochs", "1", *flags, check=True)
+    again = run("vae", tmp_path, "--epochs", "1", "--resume", *flags, check=True)
+    assert "is finished" in again.stdout
+    grown = run("vae", tmp_path, "--epochs", "2", "--resume", *flags, check=True)
+    assert "going on at epoch 2, step 1" in grown.stdout
+    assert epochs(tmp_path) == [0, 1]
+    other = run("vae", tmp_path, "--epochs", "2", "--resume", "--beta", "2.0", *flags)
+    assert other.returncode == 2
+    assert "beta was 1.0 and is 2.0" in other.stderr
+
+
+@pytest.mark.slow
+def test_a_truncated_checkpoint_is_told_and_the_one_before_used(tmp_path):
+    flags = ["--limit", "64", "--batch-size", "16", *SMALL["vae"]]
+    run("vae", tmp_path / "a", "--epochs", "2", *flags, check=True)
+    newest = sorted((tmp_path / "a" / "checkpoints").glob("*.npz"))[-1]
+    newest.write_bytes(newest.read_bytes()[:5000])
+    done = run("vae", tmp_path / "a", "--epochs", "3", "--resume", *flags, check=True)
+    assert "is damaged" in done.stderr and "the one before it is used" in done.stderr
+    run("vae", tmp_path / "b", "--epochs", "3", *flags, check=True)
+    assert_same_end(tmp_path / "a", tmp_path / "b")
+
+
+def folder_of_images(path, sizes, channels=3):
+    import matplotlib.image
+
+    path.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for index, (height, width) in enumerate(sizes):
+        image = rng.uniform(size=(height, width, channels)).astype("float32")
+        matplotlib.image.imsave(path / f"{index:03d}.png", image)
+
+
+BAD = {
+    "unknown flag": (["--latent", "3"], "unrecognized arguments: --latent 3"),
+    "unknown set": (["--dataset", "mnits"], "mnits"),
+    "not a number": (["--epochs", "0"], "must be a positive integer"),
+    "no folder": (["--dataset", "./nowhere"], "nowhere"),
+    "batch too large": (["--batch-size", "4096"], "batch_size"),
+    "impossible size": (["--image-size", "30"], "multiples of 4 from 8 to 128"),
+    "no such device": (["--devices", "tpu"], "--devices is auto, all or cpu:N"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_clear_sentence(case, tmp_path):
+    flags, expected = BAD[case]
+    done = run("vae", tmp_path / "out", *flags)
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "out").rglob("*.*"))
+
+
+@pytest.mark.slow
+def test_folders_good_and_bad(tmp_path):
+    (tmp_path / "empty").mkdir()
+    folder_of_images(tmp_path / "mixed", [(20 + i, 40 - i) for i in range(20)])
+    folder_of_images(tmp_path / "small", [(4, 4)] * 20)
+    sizes = ["--image-size", "16", "--epochs", "1", "--batch-size", "4", "--width", "4"]
+    mixed = run("dcgan", tmp_path / "a", "--dataset", str(tmp_path / "mixed"), *sizes)
+    assert mixed.returncode == 0, mixed.stderr
+    (tmp_path / "mixed" / "broken.png").write_bytes(b"no image")
+    cases = {
+        "empty": ("images", []),
+        "mixed": ("broken.png", ["--image-size", "16"]),
+        "small": ("multiples of 4 from 8", ["--batch-size", "4"]),
+    }
+    for name, (expected, flags) in cases.items():
+        done = run("vae", tmp_path / "b", "--dataset", str(tmp_path / name), *flags)
+        assert done.returncode == 2, name
+        assert expected in done.stderr and "Traceback" not in done.stderr
+    flags = ["--skip-unreadable", *sizes]
+    done = run("vae", tmp_path / "c", "--dataset", str(tmp_path / "mixed"), *flags)
+    assert done.returncode == 0, done.stderr
+    assert "1 unreadable image(s) left out" in done.stdout
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("vae", tmp_path / "file" / "out", *TINY)
+    assert done.returncode == 2
+    assert "choose another --out" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "flags", [["--devices", "cpu:2"], ["--precision", "mixed_bfloat16"]]
+)
+def test_other_ways_of_running(flags, tmp_path):
+    done = run("dcgan", tmp_path, *TINY, *SMALL["dcgan"], *flags)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_data_sets_of_tfds(tmp_path):
+    if "TFDS_DATA_DIR" not in os.environ:
+        pytest.skip("TFDS_DATA_DIR does not say where MNIST lies")
+    flags = ["--dataset", "mnist", "--epochs", "1", "--limit", "256", *SMALL["vae"]]
+    done = run("vae", tmp_path, *flags)
+    assert done.returncode == 0, done.stderr
