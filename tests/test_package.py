@@ -1,5 +1,6 @@
 """The package as a whole: what importing it costs, and what it promises."""
 
+import os
 import subprocess
 import sys
 
@@ -45,3 +46,28 @@ def test_docstrings_say_what_a_reader_needs(name):
     text = getattr(models, name).__doc__
     for part in ("Args:", "Example:", "Reference: ["):
         assert part in text, part
+
+
+def test_a_seed_makes_another_process_repeat_the_run():
+    code = (
+        "import keras, numpy as np; from tests.zoo import ZOO;"
+        "keras.utils.set_random_seed(5);"
+        "models = [ZOO[name]() for name in sorted(ZOO)];"
+        "print([float(np.abs(v.numpy()).sum()) for m in models for v in m.weights])"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    first, second = (
+        subprocess.run(
+            command, capture_output=True, text=True, check=True, env=environment
+        ).stdout
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_no_two_kernels_of_a_network_start_alike():
+    for name in sorted(ZOO):
+        kernels = [v for v in ZOO[name]().trainable_variables if v.numpy().std() > 0]
+        sums = [float(v.numpy().sum()) for v in kernels]
+        assert len(set(sums)) == len(sums), name

@@ -3,7 +3,11 @@
 import keras
 from keras import layers
 
-_INITIALIZER = keras.initializers.RandomNormal(stddev=0.02)
+
+def _initializer():
+    # One for each layer: an initializer draws the same numbers whenever it is called,
+    # from a seed that it took when it was made.
+    return keras.initializers.RandomNormal(stddev=0.02)
 
 
 def halvings(shape):
@@ -73,7 +77,7 @@ def dcgan_generator(shape, latent_dim=100, width=64, normalization="batch"):
             strides,
             padding,
             use_bias=normalization is None,
-            kernel_initializer=_INITIALIZER,
+            kernel_initializer=_initializer(),
         )(x)
         x = layers.ReLU()(_norm(x, normalization))
     x = layers.Conv2DTranspose(
@@ -82,7 +86,7 @@ def dcgan_generator(shape, latent_dim=100, width=64, normalization="batch"):
         2,
         "same",
         activation="tanh",
-        kernel_initializer=_INITIALIZER,
+        kernel_initializer=_initializer(),
         dtype="float32",
     )(x)
     return keras.Model(inputs, x, name="generator")
@@ -112,10 +116,10 @@ def dcgan_discriminator(shape, width=64, normalization="batch"):
             2,
             "same",
             use_bias=kind is None,
-            kernel_initializer=_INITIALIZER,
+            kernel_initializer=_initializer(),
         )(x)
         x = layers.LeakyReLU(negative_slope=0.2)(_norm(x, kind))
-    x = layers.Conv2D(1, base, kernel_initializer=_INITIALIZER, dtype="float32")(x)
+    x = layers.Conv2D(1, base, kernel_initializer=_initializer(), dtype="float32")(x)
     x = layers.Reshape((1,), dtype="float32")(x)
     return keras.Model(inputs, x, name="discriminator")
 

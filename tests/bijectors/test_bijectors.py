@@ -1,4 +1,6 @@
+import gc
 import itertools
+import weakref
 
 import keras
 import numpy as np
@@ -348,10 +350,20 @@ class TestCaching:
         x = tf.ones((4, 2))
         for _ in range(3):
             with tf.GradientTape() as tape:
-                # Kept: what is thrown away may leave its address to the next one.
                 total = -tf.reduce_sum(self.distribution([layer]).log_prob(x))
             gradients = tape.gradient(total, layer.trainable_variables)
             assert all(g is not None for g in gradients)
+
+    def test_nothing_is_kept_of_what_nobody_holds(self):
+        (layer, *_), _ = self.chain()
+        x = tf.random.stateless_normal((4, 2), (0, 1))
+        bijector = layer.bijector()
+        z = bijector.inverse(x)
+        bijector.inverse_log_det_jacobian(x, 1)
+        held = [weakref.ref(x), weakref.ref(z), weakref.ref(bijector)]
+        del x, z, bijector
+        gc.collect()
+        assert [ref() is None for ref in held] == [True] * 3
 
     def test_another_context_is_another_bijector(self):
         (layer, *_), calls = self.chain()
