@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.zoo import MECHANISMS, ZOO, batch
 
 from keras_gen import export
 from keras_gen.models import base
+from tests.zoo import MECHANISMS, ZOO, batch
 
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
 
@@ -80,7 +80,8 @@ sys.modules["keras_gen"] = sys.modules["keras"] = None  # importing either would
 import numpy as np, tensorflow as tf
 served = tf.saved_model.load({str(tmp_path / "served")!r})
 np.save({str(tmp_path / "sample.npy")!r}, served.sample(7, 3))
-np.save({str(tmp_path / "code.npy")!r}, served.encode(np.load({str(tmp_path / "x.npy")!r})))
+x = np.load({str(tmp_path / "x.npy")!r})
+np.save({str(tmp_path / "code.npy")!r}, served.encode(x))
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     close(np.load(tmp_path / "sample.npy"), model.sample(7, seed=3))

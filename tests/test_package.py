@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from tests.zoo import MECHANISMS, ZOO
 
 import keras_gen
 from keras_gen import models
+from tests.zoo import MECHANISMS, ZOO
 
 
 def test_the_zoo_holds_every_name():

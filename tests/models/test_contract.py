@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.zoo import ZOO, batch, data_shape
 
 from keras_gen import models
 from keras_gen.models import base
+from tests.zoo import ZOO, batch, data_shape
 
 NAMES = sorted(ZOO)
 

@@ -5,9 +5,9 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from tests.zoo import ZOO, batch
 
 from keras_gen import models, networks
+from tests.zoo import ZOO, batch
 
 
 def nan_batch(n=8):

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from tests.zoo import MECHANISMS, ZOO, batch
 
 from keras_gen import callbacks
+from tests.zoo import MECHANISMS, ZOO, batch
 
 
 @pytest.mark.parametrize("name", MECHANISMS)

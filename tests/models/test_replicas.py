@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.zoo import MECHANISMS, ZOO, batch
 
 from keras_gen import export, networks
+from tests.zoo import MECHANISMS, ZOO, batch
 
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
 NAMES = [*MECHANISMS, *SLOW]

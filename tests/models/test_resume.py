@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from tests.zoo import MECHANISMS, ZOO, batch
 
 from keras_gen import callbacks, data
+from tests.zoo import MECHANISMS, ZOO, batch
 
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
 
