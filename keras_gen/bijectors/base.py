@@ -1,6 +1,7 @@
 """A Keras layer that is an invertible map, and the `tfb.Bijector` that it returns."""
 
 import functools
+import weakref
 
 import keras
 import tensorflow as tf
@@ -40,8 +41,15 @@ class BijectiveLayer(Configured, keras.layers.Layer):
         """Returns the shape of z for data of a shape, both without the batch."""
         return tuple(shape)
 
+    def data_shape(self, shape):
+        """Returns the shape of x for codes of a shape, both without the batch."""
+        return tuple(shape)
+
     def bijector(self, context=None, training=False):
-        """Returns a `tfb.Bijector` with this layer's weights.
+        """Returns a `tfb.Bijector` with this layer's weights as they are now.
+
+        Make a new one after a change of the weights: TensorFlow Probability remembers
+        what a bijector has computed. It takes batches with one leading axis.
 
         Args:
             context: What to condition on. Defaults to `None`.
@@ -56,6 +64,10 @@ class BijectiveLayer(Configured, keras.layers.Layer):
     def sum_over_event(self, values):
         """Sums a tensor over the axes of one example."""
         return tf.reduce_sum(values, axis=list(range(-self.event_ndims, 0)))
+
+
+def _nothing():
+    return None
 
 
 @functools.cache
@@ -74,36 +86,51 @@ def _bijector_class():
         def __init__(self, layer, context, training):
             super().__init__(
                 forward_min_event_ndims=layer.event_ndims,
-                parameters={"layer": layer, "context": context, "training": training},
                 name=layer.name,
             )
             self._layer = layer
             self._arguments = (context, training)
-            self._last = (None, None, None)  # z, x, log|det dx/dz|
+            self._last = (_nothing, _nothing, None)  # z, x, log|det dx/dz|
 
         def _evaluate_at_z(self, z):
-            if self._last[0] is not z:
+            last_z, last_x, log_det = self._last
+            x = last_x()
+            if last_z() is not z or x is None:
                 x, log_det = self._layer.forward_and_log_det(z, *self._arguments)
-                self._last = (z, x, log_det)
-            return self._last
-
-        def _evaluate_at_x(self, x):
-            if self._last[1] is not x:
-                z, log_det = self._layer.inverse_and_log_det(x, *self._arguments)
-                self._last = (z, x, -log_det)
-            return self._last
+                self._last = (weakref.ref(z), weakref.ref(x), log_det)
+            return x, log_det
 
         def _forward(self, z):
+            return self._evaluate_at_z(z)[0]
+
+        def _forward_log_det_jacobian(self, z):
             return self._evaluate_at_z(z)[1]
+
+        def _evaluate_at_x(self, x):
+            last_z, last_x, log_det = self._last
+            z = last_z()
+            if last_x() is not x or z is None:
+                z, log_det = self._layer.inverse_and_log_det(x, *self._arguments)
+                log_det = -log_det
+                self._last = (weakref.ref(z), weakref.ref(x), log_det)
+            return z, log_det
 
         def _inverse(self, x):
             return self._evaluate_at_x(x)[0]
 
-        def _forward_log_det_jacobian(self, z):
-            return self._evaluate_at_z(z)[2]
-
         def _inverse_log_det_jacobian(self, x):
-            return -self._evaluate_at_x(x)[2]
+            return -self._evaluate_at_x(x)[1]
+
+        def _forward_event_shape(self, shape):
+            return tf.TensorShape(self._layer.data_shape(tuple(shape)))
+
+        def _forward_event_shape_tensor(self, shape):
+            static = self._layer.data_shape(tuple(tf.get_static_value(shape)))
+            return tf.constant(static, "int32")
+
+        def _inverse_event_shape_tensor(self, shape):
+            static = self._layer.latent_shape(tuple(tf.get_static_value(shape)))
+            return tf.constant(static, "int32")
 
         def _inverse_event_shape(self, shape):
             return tf.TensorShape(self._layer.latent_shape(tuple(shape)))

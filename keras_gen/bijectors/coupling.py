@@ -21,6 +21,11 @@ def make_mask(kind, shape, reverse=False):
     """
     if kind not in _MASKS:
         raise ValueError(f"Argument `mask` must be one of {_MASKS}. Received: {kind!r}")
+    if kind == "checkerboard" and len(shape) < 2:
+        raise ValueError(
+            f"A coupling with a {kind!r} mask needs an image. "
+            f"Received: shape={tuple(shape)}"
+        )
     place = np.indices(shape)
     if kind == "half":
         mask = place[-1] < (shape[-1] + 1) // 2

@@ -37,6 +37,11 @@ class Squeeze(BijectiveLayer):
             )
         return (height // 2, width // 2, 4 * channels)
 
+    def data_shape(self, shape):
+        """Returns (2h, 2w, c/4)."""
+        height, width, channels = shape
+        return (2 * height, 2 * width, channels // 4)
+
     def forward_and_log_det(self, z, context=None, training=False):
         """Returns the image of twice the sides."""
         return tf.nn.depth_to_space(z, 2), tf.zeros(tf.shape(z)[:1], z.dtype)

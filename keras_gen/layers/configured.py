@@ -54,8 +54,7 @@ class Configured:
         }
         config["name"] = self.name
         config["dtype"] = keras.saving.serialize_keras_object(self.dtype_policy)
-        if not self.trainable:
-            config["trainable"] = False
+        config["trainable"] = self.trainable
         return config
 
     @classmethod

@@ -30,7 +30,9 @@ class Bernoulli(Strategy):
         """Returns the log-likelihood of each example."""
         outputs = tf.cast(outputs, "float32")
         return -_sum_over_data(
-            tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=outputs)
+            tf.nn.sigmoid_cross_entropy_with_logits(
+                labels=tf.cast(x, "float32"), logits=outputs
+            )
         )
 
     def mean(self, outputs):
@@ -44,7 +46,7 @@ class Gaussian(Strategy):
 
     log p(x) = -sum_i ((x_i - m_i) / scale)^2 / 2 + log(scale sqrt(2 pi)). The scale
     weighs reconstruction against divergence: with 1 and data in [0, 1] the divergence
-    wins and samples blur.
+    wins and samples blur. The output is in the data's range, [0, 1] for images.
 
     Args:
         scale: Positive float. Defaults to `0.1`.
@@ -66,7 +68,7 @@ class Gaussian(Strategy):
 
     def log_prob(self, outputs, x):
         """Returns the log-likelihood of each example."""
-        error = (x - tf.cast(outputs, "float32")) / self.scale
+        error = (tf.cast(x, "float32") - tf.cast(outputs, "float32")) / self.scale
         constant = math.log(self.scale) + 0.5 * math.log(2.0 * math.pi)
         return -_sum_over_data(0.5 * tf.square(error) + constant)
 

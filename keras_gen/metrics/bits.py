@@ -39,33 +39,35 @@ class BitsPerDim(keras.metrics.Metric):
             )
         self.dimensions = dimensions
         self.levels = levels
-        self.count = self.add_weight(name="count", shape=(), initializer="zeros")
-        self.mean = self.add_weight(name="mean", shape=(), initializer="zeros")
-        self.squares = self.add_weight(name="squares", shape=(), initializer="zeros")
+        # Sums, so that replicas' may be added; wide, so that nothing cancels.
+        wide = {"shape": (), "initializer": "zeros", "dtype": "float64"}
+        self.count = self.add_weight(name="count", **wide)
+        self.total = self.add_weight(name="total", **wide)
+        self.squares = self.add_weight(name="squares", **wide)
 
     def update_state(self, log_prob):
         """Adds the log-densities, in nats, of a batch."""
         log_prob = ops.convert_to_tensor(log_prob, "float32")
         bits = -log_prob / (self.dimensions * math.log(2.0))
         bits = bits + (math.log2(self.levels) if self.levels else 0.0)
-        count = ops.cast(ops.size(bits), "float32")
-        total = self.count + count
-        mean = ops.mean(bits)
-        # Chan's update: no difference of large sums.
-        gap = mean - self.mean
-        own = ops.sum(ops.square(bits - mean))
-        self.squares.assign_add(own + ops.square(gap) * self.count * count / total)
-        self.mean.assign_add(gap * count / total)
-        self.count.assign(total)
+        bits = ops.cast(bits, "float64")
+        self.count.assign_add(ops.cast(ops.size(bits), "float64"))
+        self.total.assign_add(ops.sum(bits))
+        self.squares.assign_add(ops.sum(ops.square(bits)))
 
     def result(self):
         """Returns the mean."""
-        return ops.convert_to_tensor(self.mean)
+        return ops.cast(self._mean(), "float32")
 
     def standard_error(self):
         """Returns the standard error of the mean over examples."""
-        variance = self.squares / ops.maximum(self.count - 1.0, 1.0)
-        return ops.sqrt(variance / ops.maximum(self.count, 1.0))
+        count = ops.convert_to_tensor(self.count)
+        rest = self.squares - count * ops.square(self._mean())
+        variance = ops.maximum(rest, 0.0) / ops.maximum(count - 1.0, 1.0)
+        return ops.cast(ops.sqrt(variance / ops.maximum(count, 1.0)), "float32")
+
+    def _mean(self):
+        return self.total / ops.maximum(ops.convert_to_tensor(self.count), 1.0)
 
     def get_config(self):
         """Returns the metric's configuration."""

@@ -202,7 +202,7 @@ class Latent:
 
     def to_latent(self, z, context=None):
         """Returns the ends of an interpolation as codes: here they are codes."""
-        return tf.convert_to_tensor(z)
+        return tf.convert_to_tensor(z, "float32")
 
     def signatures(self):
         """Adds `decode` and `interpolate` to `sample`."""

@@ -105,7 +105,7 @@ class Flow(Density, Encoding, GenerativeModel):
         for layer in reversed(self.bijective_layers):
             y, _ = layer.forward_and_log_det(y, context)
         if self.levels is None:
-            return y
+            return tf.clip_by_value(y, 0.0, 1.0) if len(self.data_shape) == 3 else y
         return tf.clip_by_value((self.levels * y - 0.5) / (self.levels - 1), 0.0, 1.0)
 
     def sample(self, n, *, context=None, seed=None, temperature=1.0):

@@ -145,10 +145,9 @@ class GAN(Latent, GenerativeModel):
     def _judge(self, images, training):
         return tf.cast(self.discriminator(images, training=training), "float32")
 
-    def _parts(self, x):
+    def check_batch(self, x):
+        """Raises for a batch that cannot be split into equal parts."""
         k = self.discriminator_steps
-        if k == 1:
-            return [x]
         message = (
             f"A batch must be divisible by `discriminator_steps`, {k}, because it is "
             "split into as many parts. Batch with `drop_remainder=True`, or choose "
@@ -156,10 +155,12 @@ class GAN(Latent, GenerativeModel):
         )
         if x.shape[0] is not None and x.shape[0] % k:
             raise ValueError(f"{message} Received: a batch of {x.shape[0]}")
-        require(tf.shape(x)[0] % k == 0, message)
-        split = tf.reshape(x, tf.concat([[-1, k], tf.shape(x)[1:]], axis=0))
-        split = tf.ensure_shape(split, (None, k, *x.shape[1:]))
-        return tf.unstack(split, axis=1)
+        return require(tf.shape(x)[0] % k == 0, message)
+
+    def _parts(self, x):
+        k = self.discriminator_steps
+        self.check_batch(x)  # for a batch of a static size, or a step of one's own
+        return [x[part::k] for part in range(k)]
 
     def decode(self, z, context=None):
         """Returns what the generator makes of latent codes."""

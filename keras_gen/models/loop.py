@@ -13,7 +13,7 @@ def require(condition, message):
         condition: A boolean tensor.
         message: What is wrong and what to do.
     """
-    tf.debugging.Assert(condition, [_MARK + message])
+    return tf.debugging.Assert(condition, [_MARK + message])
 
 
 def _raise_plainly(error):
@@ -25,7 +25,7 @@ def _raise_plainly(error):
     raise error
 
 
-def make_function(model, step):
+def make_function(model, step, check=lambda x: None):
     """Returns a function of an iterator that runs `step` and returns the logs.
 
     Keras's own one fails under a strategy for several steps per execution, and under
@@ -36,6 +36,8 @@ def make_function(model, step):
     Args:
         model: The compiled model.
         step: A function of one batch, run in replica context.
+        check: A function of each replica's data that raises, outside of XLA, for what
+            `step` cannot take. Defaults to one that takes all.
     """
     strategy = model.distribute_strategy
     steps = model.steps_per_execution
@@ -59,7 +61,9 @@ def make_function(model, step):
         data = iterator.get_next()
         parts = [strategy.experimental_local_results(x) for x in _leaves(data)]
         # Nothing of a step may happen before it is certain that there is a batch.
-        with tf.control_dependencies([x for part in parts for x in part]):
+        checks = [check(x) for x in parts[0]]
+        ready = [x for x in (*checks, *(x for p in parts for x in p)) if x is not None]
+        with tf.control_dependencies(ready):
             done.assign_add(1)
             run(data)
 
@@ -97,7 +101,8 @@ def make_function(model, step):
 
 
 def _leaves(data):
-    return [x for x in keras.tree.flatten(data) if x is not None]
+    leaves = keras.tree.flatten(_without_optionals(data))
+    return [x for x in leaves if x is not None]
 
 
 def _without_optionals(data):
@@ -118,7 +123,7 @@ class TrainFunction:
 
     def __init__(self, model):
         self.model = model
-        self.function = make_function(model, model.train_step)
+        self.function = make_function(model, model.train_step, model.check_batch)
         self.calls = 0
         self.to_skip = 0
 

@@ -15,6 +15,9 @@ class TrainingStep:
     `<player>_optimizer`. A `train_step` calls `minimise` once for every update.
     """
 
+    def check_batch(self, x):
+        """Raises for a batch that `train_step` cannot take; outside of XLA."""
+
     def players(self):
         """Returns {player: networks that its optimizer trains}, the first one leading.
 

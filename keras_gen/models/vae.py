@@ -52,6 +52,12 @@ class VAE(Encoding, GenerativeModel):
     def _check_shapes(self):
         found = self.encoder.output_shape
         size = found[-1] if not isinstance(found[0], tuple) else 2 * found[0][-1]
+        if tuple(self.decoder.output_shape[1:]) != self.data_shape:
+            raise ValueError(
+                "Arguments `encoder` and `decoder` must agree on the data. Received: "
+                f"encoder.input_shape={self.encoder.input_shape}, "
+                f"decoder.output_shape={self.decoder.output_shape}"
+            )
         if len(self.latent_shape) != 1 or size != 2 * self.latent_shape[0]:
             raise ValueError(
                 "Arguments `encoder` and `decoder` must agree: the encoder ends in "
