@@ -33,10 +33,17 @@ class Run:
         batch_size: Default of `--batch-size`.
         dataset: Default of `--dataset`. Defaults to `"digits"`.
         steps_per_execution: Default of that flag. Defaults to `1`.
+        ema: Default of that flag. Defaults to `0.0`.
     """
 
     def __init__(
-        self, description, epochs, batch_size, dataset="digits", steps_per_execution=1
+        self,
+        description,
+        epochs,
+        batch_size,
+        dataset="digits",
+        steps_per_execution=1,
+        ema=0.0,
     ):
         self.recipe = pathlib.Path(sys.argv[0]).stem
         self.parser = argparse.ArgumentParser(

@@ -37,7 +37,7 @@ def report(args, model, source, run):
 
 
 if __name__ == "__main__":
-    run = Run(__doc__, epochs=60, batch_size=64, steps_per_execution=2)
+    run = Run(__doc__, epochs=200, batch_size=64, steps_per_execution=11)
     run.flag("--latent-dim", 16, "size of the code")
     run.flag("--beta", 1.0, "weight of the divergence")
     run.flag("--width", 32, "channels of the first convolution")

@@ -39,7 +39,7 @@ def report(args, model, source, run):
 
 
 if __name__ == "__main__":
-    run = Run(__doc__, epochs=150, batch_size=64)
+    run = Run(__doc__, epochs=600, batch_size=64, ema=0.99)
     run.flag("--latent-dim", 64, "size of the latent code")
     run.flag("--width", 32, "channels of the networks' outermost layers")
     run.flag("--learning-rate", 2e-4, "of both Adams")

@@ -23,7 +23,7 @@ class Logit(BijectiveLayer):
     Example:
 
     >>> z, _ = Logit(1, margin=0.0).inverse_and_log_det(tf.constant([[0.5]]))
-    >>> float(z)
+    >>> float(z[0, 0])
     0.0
 
     Reference: [Dinh et al., 2017](https://arxiv.org/abs/1605.08803)

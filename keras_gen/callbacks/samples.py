@@ -6,6 +6,7 @@ import pathlib
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 
 def grid(images, columns=None, gap=1):
@@ -32,8 +33,8 @@ def grid(images, columns=None, gap=1):
 def write_grid(path, samples, columns=None):
     """Writes a PNG of samples: images in a grid, points of the plane as dots.
 
-    Images are enlarged by whole factors to about 64 pixels, so that small ones can be
-    seen.
+    Small images are enlarged to about 64 pixels, smoothly, as the eye needs it to read
+    what a few pixels show.
 
     Args:
         path: The file.
@@ -50,9 +51,7 @@ def _png(samples, columns=None):
 
     buffer = io.BytesIO()
     if samples.ndim == 4:
-        factor = max(1, 64 // samples.shape[1])
-        large = samples.repeat(factor, axis=1).repeat(factor, axis=2)
-        picture = grid(large, columns, gap=2)
+        picture = grid(_enlarged(samples), columns, gap=2)
         if picture.shape[-1] == 1:
             picture = picture.repeat(3, axis=-1)
         matplotlib.image.imsave(buffer, np.clip(picture, 0.0, 1.0), format="png")
@@ -64,6 +63,14 @@ def _png(samples, columns=None):
             f"(n, 2). Received: samples.shape={samples.shape}"
         )
     return buffer.getvalue()
+
+
+def _enlarged(images):
+    factor = max(1, 64 // images.shape[1])
+    if factor == 1:
+        return images
+    size = [factor * side for side in images.shape[1:3]]
+    return tf.image.resize(images, size, method="bicubic").numpy()
 
 
 def _scatter(file, points):
@@ -119,8 +126,6 @@ class SampleGrid(keras.callbacks.Callback):
             self._to_tensorboard(png, epoch)
 
     def _to_tensorboard(self, png, epoch):
-        import tensorflow as tf
-
         self._writer = self._writer or tf.summary.create_file_writer(str(self.log_dir))
         with self._writer.as_default():
             tf.summary.image("samples", tf.io.decode_png(png)[None], step=epoch)

@@ -21,8 +21,10 @@ def from_array(x, y=None, *, levels=256, name="array"):
 
     Example:
 
-    >>> (x, y), _ = keras.datasets.fashion_mnist.load_data()
-    >>> source = keras_gen.data.from_array(x[..., None], y)
+    >>> x = np.zeros((6, 8, 8, 1), "uint8")
+    >>> source = keras_gen.data.from_array(x, y=[0, 1, 2, 0, 1, 2])
+    >>> source.shape, source.classes, source.levels
+    ((8, 8, 1), 3, 256)
     """
     x = np.asarray(x)
     if x.ndim < 2 or not len(x):

@@ -46,7 +46,9 @@ class Density2D:
 
     >>> density = keras_gen.data.Density2D.named("grid25")
     >>> x = density.sample(1000, seed=1)
-    >>> float(keras.ops.mean(-density.log_prob(x))), density.entropy
+    >>> estimate = -float(keras.ops.mean(density.log_prob(x)))
+    >>> abs(estimate - density.entropy) < 0.2
+    True
     """
 
     def __init__(self, means, sigma, name="density", *, modes=True):

@@ -42,7 +42,7 @@ class Source:
     Example:
 
     >>> source = keras_gen.data.load("digits")
-    >>> model.fit(
+    >>> model.fit(  # doctest: +SKIP
     ...     source.batches(64, seed=1),
     ...     steps_per_epoch=source.steps_per_epoch(64),
     ...     shuffle=False,

@@ -1,0 +1,32 @@
+"""The examples in the docstrings run and give what they say."""
+
+import doctest
+import importlib
+import pkgutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_gen
+
+MODULES = sorted(
+    info.name
+    for info in pkgutil.walk_packages(keras_gen.__path__, "keras_gen.")
+    if not info.ispkg
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(name)
+    rooms = {room: getattr(keras_gen, room) for room in keras_gen._ROOMS}
+    names = {"keras": keras, "keras_gen": keras_gen, "np": np, "tf": tf, **rooms}
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    report = []
+    for example in finder.find(module, name, extraglobs=names):
+        runner.run(example, out=report.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(report)
