@@ -34,6 +34,8 @@ class Run:
         dataset: Default of `--dataset`. Defaults to `"digits"`.
         steps_per_execution: Default of that flag. Defaults to `1`.
         ema: Default of that flag. Defaults to `0.0`.
+        points: Other defaults where the data are points of the plane. Defaults to
+            `None`.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class Run:
         dataset="digits",
         steps_per_execution=1,
         ema=0.0,
+        points=None,
     ):
+        self.points = points or {}
         self.recipe = pathlib.Path(sys.argv[0]).stem
         self.parser = argparse.ArgumentParser(
             description=description.strip().splitlines()[0],
@@ -88,8 +92,8 @@ class Run:
         add(
             "--ema",
             type=_fraction,
-            default=0.0,
-            help="moving average of weights; 0: none",
+            default=ema,
+            help="momentum of the weights' moving average; 0: none",
         )
         add(
             "--half-life",
@@ -118,6 +122,8 @@ class Run:
             batches_per_step: A function of args to the batches that one step takes.
                 Defaults to one.
         """
+        if self.parser.parse_known_args()[0].dataset in _DENSITIES:
+            self.parser.set_defaults(**self.points)
         args = self.args = self.parser.parse_args()
         self.out = pathlib.Path(args.out or pathlib.Path("saved_models", self.recipe))
         self.started = time.time()
@@ -337,8 +343,9 @@ class Run:
         print(f"{shown}\nwrote {out}/: samples.png, model.keras, saved_model/")
 
     def _refuse(self, error):
-        message = str(error).strip()
-        print(f"{self.recipe}: {message}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            self.out.rmdir()  # only if it is empty: nothing is left behind
+        print(f"{self.recipe}: {str(error).strip()}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -106,16 +106,18 @@ class Checkpoint(keras.callbacks.Callback):
         return sorted(self.folder.glob("step-*.npz"), reverse=True)
 
     def _compare(self, before):
-        names = sorted({*before, *self.settings})
+        names = {**self.settings, **before}  # in the order of the settings
         changed = [
             f"{name} was {before.get(name)!r} and is {self.settings.get(name)!r}"
             for name in names
             if before.get(name) != self.settings.get(name)
         ]
         if changed:
+            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
             raise ValueError(
                 f"The run in {self.folder.parent} has other settings: "
-                f"{'; '.join(changed)}. Resume it with its own, or write elsewhere."
+                f"{'; '.join(changed[:3])}{more}. Resume it with its own, or write "
+                "elsewhere."
             )
 
     def on_train_begin(self, logs=None):
