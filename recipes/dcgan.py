@@ -21,14 +21,10 @@ def build(args, source, run):
 
 def report(args, model, source, run):
     """Returns the discriminator's balance; draws walks between latent codes."""
-    from keras_gen import callbacks
-
     if len(source.shape) == 3:
-        ends = model.draw_latents(16, model.seed_for_sampling(args.seed))
-        walks = model.interpolate(ends[:8], ends[8:], 10)
-        walks = walks.numpy().reshape(-1, *source.shape)
-        callbacks.write_grid(run.out / "interpolations.png", walks, columns=10)
-    return model.evaluate(run.test_data(), verbose=0, return_dict=True)
+        run.draw_walks(model, source)
+    numbers = model.evaluate(run.test_data(), verbose=0, return_dict=True)
+    return {f"{run.split}_{name}": value for name, value in numbers.items()}
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ def report(args, model, source, run):
         nats.append(model.log_prob(part).numpy())
         measured = model.bits_per_dim(part, seed=i) * np.log(2.0) * bits.dimensions
         bits.update_state(-measured)
-    numbers = {"test_nll_nats": -np.concatenate(nats).mean()}
+    numbers = {f"{run.split}_nll_nats": -np.concatenate(nats).mean()}
     if source.levels is not None:
         walks = np.reshape(model.interpolate(x[:8], x[8:16], 10), (-1, *source.shape))
         callbacks.write_grid(run.out / "interpolations.png", walks, columns=10)
-        return {"test_bits_per_dim": bits.result(), **numbers}
+        return {f"{run.split}_bits_per_dim": bits.result(), **numbers}
     if hasattr(source, "density"):
         callbacks.write_density(run.out / "density.png", model, source.density)
         numbers["entropy_nats"] = source.density.entropy
@@ -44,12 +44,12 @@ if __name__ == "__main__":
         "depth": 32,
         "width": 16,
         "batch_size": 512,
-        "epochs": 24,
+        "epochs": 30,
         "steps_per_epoch": 500,
         "steps_per_execution": 50,
         "learning_rate": 5e-3,
-        "half_life": 2000,
-        "ema": 0.99,
+        "decay_steps": 15_000,
+        "ema": 0.998,
     }
     run = Run(__doc__, epochs=100, batch_size=64, points=points)
     run.flag("--depth", 8, "couplings, for images at each of two scales")

@@ -7,7 +7,8 @@ A recipe describes a model and what is reported of it; `Run` does the rest:
     run(build, report)
 
 `build(args, source, run)` returns a compiled model; `report(args, model, source, run)`
-returns a dictionary of numbers for `metrics.json` and may write more pictures.
+returns a dictionary of numbers for `metrics.json` and may write more pictures. What it
+measures on `run.test_data()` it names after `run.split`.
 """
 
 import argparse
@@ -96,9 +97,9 @@ class Run:
             help="momentum of the weights' moving average; 0: none",
         )
         add(
-            "--half-life",
+            "--decay-steps",
             type=_positive,
-            help="steps in which the learning rate halves (default: constant)",
+            help="steps in which the learning rate falls to a hundredth, by a cosine",
         )
         add("--sample-every", type=_positive, help="epochs between sample pictures")
 
@@ -134,9 +135,10 @@ class Run:
                 return
             strategy = self._start()
             source = self._load()
+            self.split = self._split_for_reports()
+            self._plan(source, batches_per_step(args))
             with strategy.scope():
                 model = build(args, source, self)
-            self._plan(source, batches_per_step(args))
             checkpoint, start = self._restore(model)
         except (ValueError, TypeError, OSError) as error:
             self._refuse(error)
@@ -150,9 +152,9 @@ class Run:
         """Returns Adam with the run's moving average and schedule."""
         import keras
 
-        if self.args.half_life:
-            learning_rate = keras.optimizers.schedules.ExponentialDecay(
-                learning_rate, self.args.half_life, 0.5
+        if self.args.decay_steps:
+            learning_rate = keras.optimizers.schedules.CosineDecay(
+                learning_rate, self.args.decay_steps, alpha=0.01
             )
         if self.args.ema:
             arguments |= {"use_ema": True, "ema_momentum": self.args.ema}
@@ -165,6 +167,19 @@ class Run:
             "steps_per_execution": self.args.steps_per_execution,
             "jit_compile": True if self.args.jit else "auto",
         }
+
+    def test_data(self, n=10_000):
+        """Returns up to n examples of `split`."""
+        return self._source(self.split, limit=n).arrays()
+
+    def draw_walks(self, model, source):
+        """Writes a picture of straight lines between codes of samples."""
+        from keras_gen import callbacks
+
+        ends = model.draw_latents(16, model.seed_for_sampling(self.args.seed))
+        walks = model.interpolate(ends[:8], ends[8:], 10).numpy()
+        walks = walks.reshape(-1, *source.shape)
+        callbacks.write_grid(self.out / "interpolations.png", walks, columns=10)
 
     # How it runs.
 
@@ -207,10 +222,6 @@ class Run:
         self.chief = is_chief()
         return strategy
 
-    def test_data(self, n=10_000):
-        """Returns up to n examples that the training has not seen."""
-        return self._source("test").arrays(n)
-
     def _source(self, split, limit=None):
         from keras_gen import data
 
@@ -225,6 +236,14 @@ class Run:
             verbose=self.chief,
         )
 
+    def _split_for_reports(self):
+        """Returns "test", or "train" where the data have no test split."""
+        try:
+            self._source("test", limit=1)
+        except ValueError:
+            return "train"
+        return "test"
+
     def _load(self):
         source = self._source("train", self.args.limit)
         if source.skipped:
@@ -237,8 +256,8 @@ class Run:
         args = self.args
         self.examples_per_step = args.batch_size * batches_per_step
         steps = args.steps_per_epoch or source.steps_per_epoch(self.examples_per_step)
-        whole = steps - steps % args.steps_per_execution
-        self.steps_per_epoch = whole or args.steps_per_execution
+        args.steps_per_execution = min(args.steps_per_execution, steps)
+        self.steps_per_epoch = steps - steps % args.steps_per_execution
 
     def _restore(self, model):
         from keras_gen import callbacks

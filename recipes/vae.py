@@ -33,7 +33,7 @@ def report(args, model, source, run):
         callbacks.write_grid(run.out / "reconstructions.png", pairs, columns=16)
         walks = np.reshape(model.interpolate(x[:8], x[8:16], 10), (-1, *source.shape))
         callbacks.write_grid(run.out / "interpolations.png", walks, columns=10)
-    return {"test_elbo_nats": bounds.mean()}
+    return {f"{run.split}_elbo_nats": bounds.mean()}
 
 
 if __name__ == "__main__":

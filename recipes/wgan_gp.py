@@ -26,16 +26,14 @@ def build(args, source, run):
 
 def report(args, model, source, run):
     """Returns the estimated distance to unseen data; draws walks between codes."""
-    from keras_gen import callbacks
-
     if len(source.shape) == 3:
-        ends = model.draw_latents(16, model.seed_for_sampling(args.seed))
-        walks = model.interpolate(ends[:8], ends[8:], 10)
-        walks = walks.numpy().reshape(-1, *source.shape)
-        callbacks.write_grid(run.out / "interpolations.png", walks, columns=10)
+        run.draw_walks(model, source)
     numbers = model.evaluate(run.test_data(), verbose=0, return_dict=True)
     distance = numbers["real_score"] - numbers["fake_score"]
-    return {"wasserstein_estimate": distance, "penalty": numbers["penalty"]}
+    return {
+        f"{run.split}_wasserstein_estimate": distance,
+        "penalty": numbers["penalty"],
+    }
 
 
 if __name__ == "__main__":

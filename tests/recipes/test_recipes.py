@@ -82,7 +82,7 @@ def test_a_recipe_writes_what_it_promises_and_says_little(recipe, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flags", [[], ["--ema", "0.9", "--half-life", "20"]])
+@pytest.mark.parametrize("flags", [[], ["--ema", "0.9", "--decay-steps", "200"]])
 @pytest.mark.parametrize("recipe", SMALL)
 def test_killed_three_times_it_ends_as_if_it_had_never_been(recipe, flags, tmp_path):
     flags = ["--epochs", "12", "--batch-size", "16", "--limit", "640", *flags]
