@@ -164,7 +164,7 @@ class Run:
     def ways(self):
         """The arguments of `compile` that the flags decide."""
         return {
-            "steps_per_execution": self.args.steps_per_execution,
+            "steps_per_execution": self.steps_per_execution,
             "jit_compile": True if self.args.jit else "auto",
         }
 
@@ -256,8 +256,8 @@ class Run:
         args = self.args
         self.examples_per_step = args.batch_size * batches_per_step
         steps = args.steps_per_epoch or source.steps_per_epoch(self.examples_per_step)
-        args.steps_per_execution = min(args.steps_per_execution, steps)
-        self.steps_per_epoch = steps - steps % args.steps_per_execution
+        self.steps_per_execution = min(args.steps_per_execution, steps)
+        self.steps_per_epoch = steps - steps % self.steps_per_execution
 
     def _restore(self, model):
         from keras_gen import callbacks

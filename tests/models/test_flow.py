@@ -38,7 +38,7 @@ def perturbed(model, deviation=0.1):
 
 
 def vectors(**kwargs):
-    return perturbed(models.RealNVP((2,), depth=4, width=8, seed=0, **kwargs), 0.3)
+    return perturbed(models.RealNVP((2,), depth=4, width=8, seed=0, **kwargs), 0.2)
 
 
 def images(levels=17):

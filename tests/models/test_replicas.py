@@ -49,8 +49,15 @@ def assert_close(first, second):
         np.testing.assert_allclose(a, b, rtol=0, atol=bound, err_msg=path)
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 5])
-@pytest.mark.parametrize("name", NAMES)
+FAST = {("VAE", 1), ("VAE", 5), ("DCGAN", 1), ("RealNVP", 5), ("WGANGP", 1)}
+WAYS = [
+    pytest.param(n, s, marks=[] if (n, s) in FAST else pytest.mark.slow)
+    for n in sorted(ZOO)
+    for s in (1, 5)
+]
+
+
+@pytest.mark.parametrize(("name", "steps_per_execution"), WAYS)
 def test_two_replicas_equal_one(name, steps_per_execution, strategy, fixed_noise):
     # Large images' weights get large gradients from a sum over pixels.
     optimizer = {"learning_rate": 1e-3, "momentum": 0.9}

@@ -85,7 +85,7 @@ def test_stopping_anywhere_changes_nothing(name, tmp_path):
         np.testing.assert_array_equal(values, history[key][-len(values) :], key)
 
 
-@pytest.mark.parametrize("name", ["VAE", "DCGAN"])
+@pytest.mark.parametrize("name", ["VAE", pytest.param("DCGAN", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", [{"ema": True}, {"spe": 2}], ids=["ema", "spe"])
 def test_averages_and_long_executions_resume(name, options, tmp_path):
     never, _ = run(name, tmp_path / "never", **options)
