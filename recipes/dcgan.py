@@ -21,8 +21,7 @@ def build(args, source, run):
 
 def report(args, model, source, run):
     """Returns the discriminator's balance; draws walks between latent codes."""
-    if len(source.shape) == 3:
-        run.draw_walks(model, source)
+    run.draw_walks(model, source)
     numbers = model.evaluate(run.test_data(), verbose=0, return_dict=True)
     return {f"{run.split}_{name}": value for name, value in numbers.items()}
 

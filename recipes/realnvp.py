@@ -29,8 +29,7 @@ def report(args, model, source, run):
         bits.update_state(-measured)
     numbers = {f"{run.split}_nll_nats": -np.concatenate(nats).mean()}
     if source.levels is not None:
-        walks = np.reshape(model.interpolate(x[:8], x[8:16], 10), (-1, *source.shape))
-        callbacks.write_grid(run.out / "interpolations.png", walks, columns=10)
+        run.draw_walks(model, source, x)
         return {f"{run.split}_bits_per_dim": bits.result(), **numbers}
     if hasattr(source, "density"):
         callbacks.write_density(run.out / "density.png", model, source.density)

@@ -172,12 +172,16 @@ class Run:
         """Returns up to n examples of `split`."""
         return self._source(self.split, limit=n).arrays()
 
-    def draw_walks(self, model, source):
-        """Writes a picture of straight lines between codes of samples."""
+    def draw_walks(self, model, source, x=None):
+        """Writes a picture of straight lines between codes, of samples or of data x."""
         from keras_gen import callbacks
 
-        ends = model.draw_latents(16, model.seed_for_sampling(self.args.seed))
-        walks = model.interpolate(ends[:8], ends[8:], 10).numpy()
+        if x is None:
+            x = model.draw_latents(16, model.seed_for_sampling(self.args.seed))
+        half = min(8, len(x) // 2)
+        if len(source.shape) != 3 or not half:
+            return
+        walks = model.interpolate(x[:half], x[half : 2 * half], 10).numpy()
         walks = walks.reshape(-1, *source.shape)
         callbacks.write_grid(self.out / "interpolations.png", walks, columns=10)
 

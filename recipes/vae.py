@@ -30,9 +30,9 @@ def report(args, model, source, run):
     )
     if len(source.shape) == 3:
         pairs = np.concatenate([x[:16], model.reconstruct(x[:16])])
-        callbacks.write_grid(run.out / "reconstructions.png", pairs, columns=16)
-        walks = np.reshape(model.interpolate(x[:8], x[8:16], 10), (-1, *source.shape))
-        callbacks.write_grid(run.out / "interpolations.png", walks, columns=10)
+        columns = min(16, len(x))
+        callbacks.write_grid(run.out / "reconstructions.png", pairs, columns)
+        run.draw_walks(model, source, x)
     return {f"{run.split}_elbo_nats": bounds.mean()}
 
 

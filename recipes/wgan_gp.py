@@ -26,8 +26,7 @@ def build(args, source, run):
 
 def report(args, model, source, run):
     """Returns the estimated distance to unseen data; draws walks between codes."""
-    if len(source.shape) == 3:
-        run.draw_walks(model, source)
+    run.draw_walks(model, source)
     numbers = model.evaluate(run.test_data(), verbose=0, return_dict=True)
     distance = numbers["real_score"] - numbers["fake_score"]
     return {
