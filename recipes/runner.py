@@ -18,6 +18,7 @@ import os
 import pathlib
 import shutil
 import sys
+import tempfile
 import time
 import warnings
 
@@ -51,7 +52,7 @@ class Run:
     ):
         self.points = points or {}
         self.recipe = pathlib.Path(sys.argv[0]).stem
-        self.parser = argparse.ArgumentParser(
+        self.parser = _Parser(
             description=description.strip().splitlines()[0],
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
             allow_abbrev=False,
@@ -144,6 +145,11 @@ class Run:
             self._refuse(error)
         self._fit(model, source, checkpoint, start)
         if self.chief:
+            self._write(model, report, source)
+            return
+        # Takes part in what the workers compute together; its files are thrown away.
+        with tempfile.TemporaryDirectory() as folder:
+            self.out = pathlib.Path(folder)
             self._write(model, report, source)
 
     # What `build` may use.
@@ -362,6 +368,8 @@ class Run:
             "versions": _versions(),
         }
         (out / "metrics.json").write_text(json.dumps(about, indent=2) + "\n")
+        if not self.chief:
+            return
         shown = ", ".join(f"{k} {v:.4g}" for k, v in about["results"].items())
         print(f"{shown}\nwrote {out}/: samples.png, model.keras, saved_model/")
 
@@ -370,6 +378,14 @@ class Run:
             self.out.rmdir()  # only if it is empty: nothing is left behind
         print(f"{self.recipe}: {str(error).strip()}", file=sys.stderr)
         sys.exit(2)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the whole usage."""
+
+    def error(self, message):
+        """Exits with status 2."""
+        self.exit(2, f"{self.prog}: {message}; --help lists the flags\n")
 
 
 def _positive(text):

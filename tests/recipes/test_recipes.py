@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -218,3 +219,31 @@ def test_data_sets_of_tfds(tmp_path):
     flags = ["--dataset", "mnist", "--epochs", "1", "--limit", "256", *SMALL["vae"]]
     done = run("vae", tmp_path, *flags)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_two_workers_write_once(tmp_path):
+    ports = []
+    for _ in range(2):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            ports.append(probe.getsockname()[1])
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    workers = []
+    for index in range(2):
+        task = {"type": "worker", "index": index}
+        config = json.dumps({"cluster": cluster, "task": task})
+        workers.append(
+            subprocess.Popen(
+                command("dcgan", tmp_path, *TINY, *SMALL["dcgan"]),
+                env={**os.environ, "TF_CONFIG": config},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    said = [worker.communicate(timeout=300) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], said
+    assert {path.name for path in tmp_path.iterdir()} >= FILES
+    assert epochs(tmp_path) == [0, 1]
+    assert said[1][0] == ""
