@@ -6,6 +6,7 @@ format restores and which draws the same numbers on every replica of a
 replica is folded into every seed. The file needs Keras and TensorFlow alone.
 """
 
+import numbers
 import random
 
 import keras
@@ -41,11 +42,11 @@ class RandomLayer(keras.layers.Layer):
 
     def __init__(self, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if seed is not None and not isinstance(seed, int):
+        if seed is not None and not isinstance(seed, numbers.Integral):
             raise TypeError(
                 f"Argument `seed` must be an integer. Received: seed={seed}"
             )
-        self.seed = seed
+        self.seed = seed = None if seed is None else int(seed)
         start = random.randint(0, 2**31 - 1) if seed is None else seed
         self.seed_state = self.add_weight(
             name="seed_state",

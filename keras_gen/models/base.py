@@ -42,8 +42,9 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
         # Three streams, so that neither sampling nor evaluation changes the training.
         self.noise = RandomLayer(seed=seed, name="noise")
         start = int(self.noise.seed_state.numpy()[0])
-        self.test_noise = RandomLayer(seed=start + 1, name="test_noise")
-        self.sample_noise = RandomLayer(seed=start + 2, name="sample_noise")
+        apart = 2**32  # beyond any seed that a user gives to the next model
+        self.test_noise = RandomLayer(seed=start + apart, name="test_noise")
+        self.sample_noise = RandomLayer(seed=start + 2 * apart, name="sample_noise")
         self.guard = Guard(name="guard")
 
     def build_for(self, shape):
