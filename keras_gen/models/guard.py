@@ -134,7 +134,6 @@ def warn_of_unsaved_randomness(model):
     Args:
         model: The model whose networks are looked through.
     """
-    own = type(model).__module__.split(".")[0]
     found = sorted(
         {
             f"{type(layer).__name__} `{layer.name}`"
@@ -148,6 +147,6 @@ def warn_of_unsaved_randomness(model):
         warnings.warn(
             f"{', '.join(found)}: the state of Keras's random layers is in no file and "
             "replicas share their draws, so a resumed or distributed run will differ. "
-            f"`{own}.layers` has Dropout and GaussianNoise that are exact.",
+            "`keras_gen.layers` has Dropout and GaussianNoise that are exact.",
             stacklevel=3,
         )

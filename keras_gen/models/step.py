@@ -152,7 +152,7 @@ class TrainingStep:
         optimizer = self.optimizer_of(player)
         statistics = [
             (v, tf.identity(v.value))
-            for v in self.non_trainable_variables
+            for v in self.non_trainable_weights  # no metrics, no seeds
             if v.dtype.startswith(("float", "bfloat"))
         ]
         count = tf.cast(tf.shape(examples)[0], "float32")
@@ -164,7 +164,7 @@ class TrainingStep:
         gradients = tape.gradient(scaled, [v.value for v in variables])
         scale = optimizer.scale_loss(1.0)
         finite = self.guard.inspect(player, scale, examples, terms, gradients)
-        own = {id(v) for v in _variables(networks, "non_trainable_variables")}
+        own = {id(v) for v in _variables(networks, "non_trainable_weights")}
         for variable, before in statistics:
             if id(variable) in own:
                 variable.assign(tf.where(finite, variable.value, before))
