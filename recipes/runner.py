@@ -51,6 +51,7 @@ class Run:
         points=None,
     ):
         self.points = points or {}
+        self.prepare = lambda source: source
         self.recipe = pathlib.Path(sys.argv[0]).stem
         self.parser = _Parser(
             description=description.strip().splitlines()[0],
@@ -174,12 +175,12 @@ class Run:
             "jit_compile": True if self.args.jit else "auto",
         }
 
-    def test_data(self, n=10_000):
-        """Returns up to n examples of `split`."""
-        return self._source(self.split, limit=n).arrays()
+    def test_data(self, n=10_000, labels=False):
+        """Returns up to n examples of `split`, or (x, y)."""
+        return self._source(self.split, limit=n).arrays(labels=labels)
 
-    def draw_walks(self, model, source, x=None):
-        """Writes a picture of straight lines between codes, of samples or of data x."""
+    def draw_walks(self, model, source, x=None, spherical=False):
+        """Writes a picture of lines between codes, of samples or of data x."""
         from keras_gen import callbacks
 
         if x is None:
@@ -187,7 +188,8 @@ class Run:
         half = min(8, len(x) // 2)
         if len(source.shape) != 3 or not half:
             return
-        walks = model.interpolate(x[:half], x[half : 2 * half], 10).numpy()
+        ends = x[:half], x[half : 2 * half]
+        walks = model.interpolate(*ends, 10, spherical=spherical).numpy()
         walks = walks.reshape(-1, *source.shape)
         callbacks.write_grid(self.out / "interpolations.png", walks, columns=10)
 
@@ -236,7 +238,7 @@ class Run:
         from keras_gen import data
 
         args = self.args
-        return data.load(
+        source = data.load(
             args.dataset,
             split,
             image_size=args.image_size,
@@ -245,6 +247,7 @@ class Run:
             skip_unreadable=args.skip_unreadable,
             verbose=self.chief,
         )
+        return self.prepare(source)
 
     def _split_for_reports(self):
         """Returns "test", or "train" where the data have no test split."""

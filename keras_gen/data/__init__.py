@@ -9,3 +9,4 @@ from keras_gen.data.array import from_array
 from keras_gen.data.catalogue import load
 from keras_gen.data.density import DENSITIES, Density2D
 from keras_gen.data.source import Source
+from keras_gen.data.sprites import Sprites, SpriteSource

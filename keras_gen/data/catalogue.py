@@ -10,8 +10,9 @@ from keras_gen.data.array import from_array
 from keras_gen.data.checks import whole
 from keras_gen.data.density import DENSITIES, Density2D, DensitySource
 from keras_gen.data.folder import load_folder
+from keras_gen.data.sprites import Sprites, SpriteSource
 
-EMBEDDED = ("digits", *DENSITIES)
+EMBEDDED = ("digits", "sprites", *DENSITIES)
 
 _STREAMS = {"train": 0, "test": 1, "validation": 2}
 
@@ -32,6 +33,9 @@ def load(
         name: One of
             - `"digits"`: scikit-learn's 1,797 handwritten digits, 8x8 pixels of 17
               levels; the last 360 are the test split;
+            - `"sprites"`: 737,280 white shapes on black, drawn when they are read and
+              labelled with their five factors (`Sprites`), in a fixed mixed order; the
+              last tenth is the test split;
             - a density in the plane: `"moons"`, `"rings"`, `"grid25"`, `"ring8"`,
               `"checkerboard"`;
             - any image set of TensorFlow Datasets: `"mnist"`, `"cifar10"`,
@@ -42,7 +46,7 @@ def load(
             take slices such as `"train[:50%]"`, folders `"all"`. Defaults to
             `"train"`.
         image_size: Side of the square to crop and resize images to. Defaults to
-            `None`, as they are.
+            `None`, as they are, and 32 for sprites.
         data_dir: Where TFDS sets lie. Defaults to `TFDS_DATA_DIR`.
         limit: How many examples to use, from the first. Defaults to `None`, all.
         skip_unreadable: Whether to leave out images of a folder that cannot be
@@ -66,6 +70,8 @@ def load(
         return _density(name, split, image_size, limit)
     if name == "digits":
         return _digits(split, image_size, limit)
+    if name == "sprites":
+        return _sprites(split, image_size, limit)
     options = {"image_size": image_size, "limit": limit, "verbose": verbose}
     if _is_folder(name):
         options["skip_unreadable"] = skip_unreadable
@@ -98,6 +104,15 @@ def _digits(split, image_size, limit):
         x = image.square(x, image_size).numpy()
     y = digits.target[parts[split]][:limit]
     return from_array(x, y, levels=17, name="digits")
+
+
+def _sprites(split, image_size, limit):
+    sprites = Sprites(32 if image_size is None else image_size)
+    middle = sprites.examples // 10 * 9
+    parts = {"train": (0, middle), "test": (middle, sprites.examples - middle)}
+    _one_of(split, parts, "sprites")
+    first, examples = parts[split]
+    return SpriteSource(sprites, first, min(examples, limit or examples))
 
 
 def _one_of(split, splits, name):

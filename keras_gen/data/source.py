@@ -1,5 +1,8 @@
 """A data set, and the batches that are drawn from it."""
 
+import copy
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -37,6 +40,9 @@ class Source:
         levels: How many values a pixel can take, `None` for continuous data.
         classes: How many classes there are, `None` without labels.
         class_names: Their names, `None` without labels.
+        factor_names: The names of the known factors of variation, which are then the
+            labels, int32 of shape (n, factors); `None` where they are not known.
+        factor_sizes: How many values each factor takes, or `None`.
         skipped: How many unreadable files were left out.
 
     Example:
@@ -48,6 +54,9 @@ class Source:
     ...     shuffle=False,
     ... )
     """
+
+    factor_names = None
+    factor_sizes = None
 
     def __init__(
         self,
@@ -67,18 +76,37 @@ class Source:
         self.examples = int(examples)
         self.levels = levels
         self.skipped = skipped
-        self.classes = self.class_names = self._y = None
+        self.classes = self.class_names = self._label = None
         if y is not None:
             names = range(int(np.max(y)) + 1) if class_names is None else class_names
             self.class_names = tuple(str(n) for n in names)
             self.classes = len(self.class_names)
-            self._y = on_cpu(np.asarray(y, "int32"))
+            y = on_cpu(np.asarray(y, "int32"))
+            self._label = functools.partial(tf.gather, y)
         self._read = read
+        self._binary_seed = None
+
+    def binarized(self, seed=0):
+        """Returns the same data with every value one or zero, drawn with its odds.
+
+        Training batches are drawn anew at every step, a function of (seed, step);
+        `once` and `arrays` draw each example once and for all. Binary MNIST in its
+        dynamic form is this; its static form is a data set of its own.
+
+        Args:
+            seed: Integer that decides the draws. Defaults to 0.
+        """
+        other = copy.copy(self)
+        other._binary_seed = whole("seed", seed)
+        other.levels = 2
+        return other
 
     def __repr__(self):
         """Returns the facts in one line."""
         kind = "continuous" if self.levels is None else f"{self.levels} levels"
         labels = "no labels" if self.classes is None else f"{self.classes} classes"
+        if self.factor_names is not None:
+            labels = f"{len(self.factor_names)} factors"
         return (
             f"<Source {self.name}: {self.examples} examples of shape {self.shape}, "
             f"{kind}, {labels}>"
@@ -111,8 +139,8 @@ class Source:
             labels: Whether to give `(x, y)` instead of `x`. Defaults to `False`.
 
         Returns:
-            A `tf.data.Dataset` of float32 `(batch_size, *shape)`, and int32
-            `(batch_size,)` with labels.
+            A `tf.data.Dataset` of float32 `(batch_size, *shape)`, and with labels
+            int32 `(batch_size,)`, or `(batch_size, factors)`.
         """
         steps = self.steps_per_epoch(batch_size)
         self._check(labels)
@@ -134,7 +162,7 @@ class Source:
         indices = indices.apply(
             tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         )
-        return self._examples(indices, labels)
+        return self._examples(indices, labels, start)
 
     def once(self, batch_size, *, labels=False):
         """Returns a finite dataset in stored order, for evaluation.
@@ -160,22 +188,42 @@ class Source:
         x = np.empty((n, *self.shape), "float32")
         with tf.device("CPU:0"):
             for i in range(0, n, 256):
-                x[i : i + 256] = self._read(tf.range(i, min(i + 256, n), dtype="int64"))
-        return (x, self._y.numpy()[:n].copy()) if labels else x
+                rows = tf.range(i, min(i + 256, n), dtype="int64")
+                x[i : i + 256] = self._draw(self._read(rows), rows)
+            return (x, self._label(tf.range(n, dtype="int64")).numpy()) if labels else x
 
     def _check(self, labels):
-        if labels and self._y is None:
+        if labels and self._label is None:
             raise ValueError(
                 f"Argument `labels` must be False, because {self.name!r} has no "
                 "labels; use a labelled set or an unconditional model. "
                 f"Received: labels={labels}"
             )
 
-    def _examples(self, indices, labels):
-        def look_up(i):
-            return (self._read(i), tf.gather(self._y, i)) if labels else self._read(i)
+    def _examples(self, indices, labels, start=None):
+        """Returns the examples of index batches, `start` being the first's step."""
+        steps = tf.data.Dataset.counter(start or 0)
 
-        return finish(indices.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
+        def look_up(i, step):
+            x = self._draw(self._read(i), i, None if start is None else step)
+            return (x, self._label(i)) if labels else x
+
+        both = tf.data.Dataset.zip(indices, steps)
+        return finish(both.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
+
+    def _draw(self, x, indices, step=None):
+        """Returns binary draws of examples where they are asked for, or else x."""
+        if self._binary_seed is None:
+            return x
+        if step is not None:
+            u = tf.random.stateless_uniform(tf.shape(x), (self._binary_seed, step))
+            return tf.cast(u < x, "float32")
+
+        def one(index):
+            return tf.random.stateless_uniform(self.shape, (self._binary_seed, index))
+
+        u = tf.map_fn(one, indices, fn_output_signature="float32")
+        return tf.cast(u < x, "float32")
 
 
 def finish(dataset):

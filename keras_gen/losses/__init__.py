@@ -8,21 +8,46 @@ from keras_gen.losses.adversarial import (
     NonSaturating,
     Wasserstein,
 )
-from keras_gen.losses.divergence import gaussian_kl
-from keras_gen.losses.likelihood import Bernoulli, Gaussian
+from keras_gen.losses.divergence import (
+    KL,
+    CapacityKL,
+    Divergence,
+    FreeBits,
+    TotalCorrelation,
+    gaussian_kl,
+    gaussian_log_prob,
+)
+from keras_gen.losses.likelihood import (
+    Bernoulli,
+    DiscretisedLogistic,
+    Gaussian,
+    Likelihood,
+)
 from keras_gen.losses.penalties import GradientPenalty
+from keras_gen.losses.schedule import CyclicalSchedule, LinearSchedule, Schedule
 from keras_gen.losses.strategy import Strategy
 
 __all__ = [
+    "KL",
     "AdversarialLoss",
     "Bernoulli",
+    "CapacityKL",
+    "CyclicalSchedule",
+    "DiscretisedLogistic",
+    "Divergence",
+    "FreeBits",
     "Gaussian",
     "GradientPenalty",
     "Hinge",
     "LeastSquares",
+    "Likelihood",
+    "LinearSchedule",
     "Minimax",
     "NonSaturating",
+    "Schedule",
     "Strategy",
+    "TotalCorrelation",
     "Wasserstein",
     "gaussian_kl",
+    "gaussian_log_prob",
 ]

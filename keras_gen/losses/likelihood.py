@@ -1,19 +1,65 @@
 """Likelihoods of data given a decoder's output."""
 
 import dataclasses
+import functools
 import math
 
 import tensorflow as tf
 
-from keras_gen.losses.strategy import Strategy
+from keras_gen.losses.strategy import Strategy, require_argument
 
-
-def _sum_over_data(values):
-    return tf.reduce_sum(values, axis=tf.range(1, tf.rank(values)))
+_SCALES = ("learned", "per_value")
 
 
 @dataclasses.dataclass(frozen=True)
-class Bernoulli(Strategy):
+class Likelihood(Strategy):
+    """What a decoder's output says of the data, every value independent of the others.
+
+    `outputs` has `numbers` channels for each channel of the data, the first ones being
+    logits or means. One that is `learned` has a log-scale that belongs to the model,
+    which appends it to the outputs.
+    """
+
+    @property
+    def numbers(self):
+        """How many numbers the decoder gives for each value."""
+        return 1
+
+    @property
+    def learned(self):
+        """Whether the model holds one log-scale for all values."""
+        return False
+
+    @property
+    def initial_log_scale(self):
+        """Where a learned log-scale starts: a standard deviation of 0.5."""
+        return math.log(0.5)
+
+    def log_prob(self, outputs, x):
+        """Returns the log-likelihood of each example, in nats."""
+        log_probs = self.log_probs(tf.cast(outputs, "float32"), tf.cast(x, "float32"))
+        return tf.reduce_sum(log_probs, axis=tf.range(1, tf.rank(log_probs)))
+
+    def log_probs(self, outputs, x):
+        """Returns the log-likelihood of each value."""
+        raise NotImplementedError
+
+    def mean(self, outputs):
+        """Returns the expected data."""
+        raise NotImplementedError
+
+    def distribution(self, outputs):
+        """Returns the distribution of an example, from TensorFlow Probability."""
+        raise NotImplementedError
+
+    def draw(self, outputs, seed):
+        """Returns data drawn with a stateless seed of shape (2,)."""
+        x = self.distribution(outputs).sample(seed=tf.cast(seed, "int32"))
+        return tf.cast(x, "float32")
+
+
+@dataclasses.dataclass(frozen=True)
+class Bernoulli(Likelihood):
     """Each value is one with probability sigmoid(output).
 
     log p(x) = sum_i x_i log s_i + (1 - x_i) log(1 - s_i), in nats, computed from the
@@ -26,55 +72,192 @@ class Bernoulli(Strategy):
     -1.3862943649291992
     """
 
-    def log_prob(self, outputs, x):
-        """Returns the log-likelihood of each example."""
-        outputs = tf.cast(outputs, "float32")
-        return -_sum_over_data(
-            tf.nn.sigmoid_cross_entropy_with_logits(
-                labels=tf.cast(x, "float32"), logits=outputs
-            )
-        )
+    def log_probs(self, outputs, x):
+        """Returns the log-mass of each value."""
+        return -tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=outputs)
 
     def mean(self, outputs):
         """Returns the expected data."""
         return tf.sigmoid(tf.cast(outputs, "float32"))
 
+    def distribution(self, outputs):
+        """Returns independent Bernoulli distributions of an example's values."""
+        import tensorflow_probability as tfp
+
+        each = tfp.distributions.Bernoulli(logits=tf.cast(outputs, "float32"))
+        return _independent(each, outputs)
+
 
 @dataclasses.dataclass(frozen=True)
-class Gaussian(Strategy):
-    """Each value is normal about the output: x ~ N(output, scale^2).
+class _WithScale(Likelihood):
+    """A mean and a scale for each value; the scale given, learned, or predicted."""
 
-    log p(x) = -sum_i ((x_i - m_i) / scale)^2 / 2 + log(scale sqrt(2 pi)). The scale
-    weighs reconstruction against divergence: with 1 and data in [0, 1] the divergence
-    wins and samples blur. The output is in the data's range, [0, 1] for images.
+    scale: float | str = 0.1
+
+    def __post_init__(self):
+        """Checks the arguments."""
+        good = self.scale in _SCALES if isinstance(self.scale, str) else self.scale > 0
+        require_argument(good, "scale", f"positive or one of {_SCALES}", self.scale)
+
+    @property
+    def numbers(self):
+        """How many numbers the decoder gives for each value."""
+        return 2 if self.scale == "per_value" else 1
+
+    @property
+    def learned(self):
+        """Whether the model holds one log-scale for all values."""
+        return self.scale == "learned"
+
+    def _mean_and_log_scale(self, outputs):
+        outputs = tf.cast(outputs, "float32")
+        if not isinstance(self.scale, str):
+            return outputs, tf.constant(math.log(self.scale))
+        if self.learned:  # one more channel, appended by the model
+            return outputs[..., :-1], _bounded(outputs[..., -1:])
+        mean, log_scale = tf.split(outputs, 2, axis=-1)
+        return mean, _bounded(log_scale)
+
+    def mean(self, outputs):
+        """Returns the expected data; images are kept in [0, 1]."""
+        mean, _ = self._mean_and_log_scale(outputs)
+        return tf.clip_by_value(mean, 0.0, 1.0) if len(mean.shape) == 4 else mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussian(_WithScale):
+    """Each value is normal about the output: x ~ N(m, s^2).
+
+    log p(x) = -sum_i ((x_i - m_i) / s)^2 / 2 + log(s sqrt(2 pi)). The scale weighs
+    reconstruction against divergence: with 1 and data in [0, 1] the divergence wins
+    and samples blur. Learned, it finds the balance itself; predicted for each value it
+    follows the data closest, and can overfit values that never change. Means are in
+    the data's range, [0, 1] for images; learned scales are kept above 1e-3.
 
     Args:
-        scale: Positive float. Defaults to `0.1`.
+        scale: Positive float; "learned", one number that the model trains; or
+            "per_value", for a decoder with twice the data's channels, means and then
+            log-scales. Defaults to `0.1`.
 
     Example:
 
     >>> float(Gaussian(1.0).log_prob(tf.zeros((1, 2)), tf.zeros((1, 2)))[0])
     -1.8378770351409912
+
+    Reference: [Rybkin et al., 2021](https://arxiv.org/abs/2006.13202)
     """
 
-    scale: float = 0.1
+    def log_probs(self, outputs, x):
+        """Returns the log-density of each value."""
+        mean, log_scale = self._mean_and_log_scale(outputs)
+        error = (x - mean) * tf.exp(-log_scale)
+        return -0.5 * tf.square(error) - log_scale - 0.5 * math.log(2.0 * math.pi)
+
+    def distribution(self, outputs):
+        """Returns independent normal distributions of an example's values."""
+        import tensorflow_probability as tfp
+
+        mean, log_scale = self._mean_and_log_scale(outputs)
+        scale = tf.broadcast_to(tf.exp(log_scale), tf.shape(mean))
+        return _independent(tfp.distributions.Normal(mean, scale), mean)
+
+
+@dataclasses.dataclass(frozen=True)
+class DiscretisedLogistic(_WithScale):
+    """Data of a few levels: the mass that a logistic distribution puts on each.
+
+    p(x) = s((x + h - m) / c) - s((x - h - m) / c) with s the sigmoid and h half the
+    distance of two levels; the lowest and the highest level take the tails, so that
+    the levels' masses sum to one. The ELBO is then the log-mass of 8-bit images, and
+    bits per dimension compare with any exact likelihood of them.
+
+    Args:
+        scale: c: positive float, "learned" or "per_value", as for `Gaussian`. Defaults
+            to `"learned"`.
+        levels: How many levels from 0 to 1. Defaults to `256`.
+
+    Example:
+
+    >>> outputs, x = tf.zeros((1, 1)), tf.zeros((1, 1))
+    >>> two = DiscretisedLogistic(scale=1.0, levels=2)
+    >>> float(two.log_prob(outputs, x)[0])  # log sigmoid(1/2)
+    -0.4740769863128662
+
+    Reference: [Salimans et al., 2017](https://arxiv.org/abs/1701.05517)
+    """
+
+    scale: float | str = "learned"
+    levels: int = 256
 
     def __post_init__(self):
         """Checks the arguments."""
-        if self.scale <= 0:
-            raise ValueError(
-                f"Argument `scale` must be positive. Received: scale={self.scale}"
-            )
+        super().__post_init__()
+        require_argument(self.levels > 1, "levels", "at least 2", self.levels)
 
-    def log_prob(self, outputs, x):
-        """Returns the log-likelihood of each example."""
-        error = (tf.cast(x, "float32") - tf.cast(outputs, "float32")) / self.scale
-        constant = math.log(self.scale) + 0.5 * math.log(2.0 * math.pi)
-        return -_sum_over_data(0.5 * tf.square(error) + constant)
+    def log_probs(self, outputs, x):
+        """Returns the log-mass of each value."""
+        mean, log_scale = self._mean_and_log_scale(outputs)
+        half = 0.5 / (self.levels - 1)
+        inverse = tf.exp(-log_scale)
+        upper = (x + half - mean) * inverse
+        lower = (x - half - mean) * inverse
+        # log(s(u) - s(l)) = log s(u) + log s(-l) + log(1 - exp(l - u)), never NaN.
+        inside = tf.math.log_sigmoid(upper) + tf.math.log_sigmoid(-lower)
+        inside += _log1mexp(2.0 * half * inverse)
+        tail = tf.where(x < half, tf.math.log_sigmoid(upper), inside)
+        return tf.where(x > 1.0 - half, tf.math.log_sigmoid(-lower), tail)
 
-    def mean(self, outputs):
-        """Returns the expected data; images are kept in [0, 1]."""
-        outputs = tf.cast(outputs, "float32")
-        if len(outputs.shape) == 4:
-            return tf.clip_by_value(outputs, 0.0, 1.0)
-        return outputs
+    def distribution(self, outputs):
+        """Returns independent distributions of values on the levels, in [0, 1]."""
+        import tensorflow_probability as tfp
+
+        mean, log_scale = self._mean_and_log_scale(outputs)
+        top = float(self.levels - 1)
+        scale = tf.broadcast_to(tf.exp(log_scale), tf.shape(mean))
+        # Quantised, level k has the mass of (k - 1, k]: shifted, that of k -+ 1/2.
+        shifted = tfp.distributions.Logistic(mean * top - 0.5, scale * top)
+        each = tfp.distributions.QuantizedDistribution(shifted, low=0.0, high=top)
+        unit = _unit_interval_class()(top)
+        return tfp.distributions.TransformedDistribution(_independent(each, mean), unit)
+
+
+@functools.cache
+def _unit_interval_class():
+    """Defines the map of levels to [0, 1], under which masses do not stretch."""
+    import tensorflow_probability as tfp
+
+    class UnitInterval(tfp.bijectors.Bijector):
+        def __init__(self, top):
+            super().__init__(forward_min_event_ndims=0, name="unit_interval")
+            self._top = top
+
+        def _forward(self, level):
+            return level / self._top
+
+        def _inverse(self, x):
+            return tf.round(x * self._top)
+
+        def _forward_log_det_jacobian(self, level):
+            return tf.zeros_like(level)
+
+    return UnitInterval
+
+
+def _bounded(log_scale):
+    """Keeps a scale between 1e-3 and 1e3, smoothly."""
+    bound = math.log(1e3)
+    return bound * tf.tanh(log_scale / bound)
+
+
+def _log1mexp(y):
+    """Returns log(1 - exp(-y)) for positive y."""
+    small = y < math.log(2.0)
+    near = tf.math.log(-tf.math.expm1(-tf.where(small, y, 1.0)))
+    far = tf.math.log1p(-tf.exp(-tf.where(small, 1.0, y)))
+    return tf.where(small, near, far)
+
+
+def _independent(distribution, outputs):
+    import tensorflow_probability as tfp
+
+    return tfp.distributions.Independent(distribution, len(outputs.shape) - 1)

@@ -11,8 +11,9 @@ class Strategy:
 
     A subclass that is decorated with `dataclasses.dataclass(frozen=True)` compares by
     value, prints its arguments, and goes into `.keras` files without a `get_config` of
-    its own. Classes outside of keras_gen pass `custom_objects` to load it again, or
-    register themselves with `keras.saving.register_keras_serializable`.
+    its own; an argument may be another strategy. Classes outside of keras_gen pass
+    `custom_objects` to load it again, or register themselves with
+    `keras.saving.register_keras_serializable`.
     """
 
     def __init_subclass__(cls, **kwargs):
@@ -23,9 +24,32 @@ class Strategy:
 
     def get_config(self):
         """Returns the arguments."""
-        return dataclasses.asdict(self)
+        return {
+            field.name: keras.saving.serialize_keras_object(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+        }
 
     @classmethod
     def from_config(cls, config):
         """Builds the object that `get_config` described."""
-        return cls(**config)
+        return cls(
+            **{
+                name: keras.saving.deserialize_keras_object(value)
+                for name, value in config.items()
+            }
+        )
+
+
+def require_argument(condition, name, must, received):
+    """Raises ValueError, in Keras's words, unless an argument is as it must be.
+
+    Args:
+        condition: Boolean.
+        name: The argument's name.
+        must: How it must be, such as "non-negative".
+        received: Its value.
+    """
+    if not condition:
+        raise ValueError(
+            f"Argument `{name}` must be {must}. Received: {name}={received}"
+        )

@@ -1,5 +1,29 @@
 """Metrics: a trained model to a number."""
 
 from keras_gen.metrics.bits import BitsPerDim
+from keras_gen.metrics.latent import (
+    DCIScore,
+    FactorVAEScore,
+    GapScore,
+    active_units,
+    disentanglement_completeness_informativeness,
+    factor_vae_score,
+    kl_per_dimension,
+    mutual_information,
+    mutual_information_gap,
+    separated_attribute_predictability,
+)
 
-__all__ = ["BitsPerDim"]
+__all__ = [
+    "BitsPerDim",
+    "DCIScore",
+    "FactorVAEScore",
+    "GapScore",
+    "active_units",
+    "disentanglement_completeness_informativeness",
+    "factor_vae_score",
+    "kl_per_dimension",
+    "mutual_information",
+    "mutual_information_gap",
+    "separated_attribute_predictability",
+]

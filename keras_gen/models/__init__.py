@@ -2,6 +2,17 @@
 
 from keras_gen.models.flow import Flow, RealNVP
 from keras_gen.models.gan import DCGAN, GAN, WGANGP
-from keras_gen.models.vae import VAE, BetaVAE
+from keras_gen.models.vae import CVAE, IWAE, VAE, BetaTCVAE, BetaVAE
 
-__all__ = ["GAN", "VAE", "WGANGP", "BetaVAE", "DCGAN", "Flow", "RealNVP"]
+__all__ = [
+    "CVAE",
+    "GAN",
+    "IWAE",
+    "VAE",
+    "WGANGP",
+    "BetaTCVAE",
+    "BetaVAE",
+    "DCGAN",
+    "Flow",
+    "RealNVP",
+]

@@ -18,7 +18,9 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
 
     Data are float32, images channels last in [0, 1]; `to_network` and `from_network`
     change to and from the range in which the networks work. A dataset yields `x` or
-    `(x, y)`; an unconditional model leaves `y` alone.
+    `(x, y)`; an unconditional model leaves `y` alone. A conditional one sets
+    `uses_labels`, and `classes` where its contexts are labels; networks then see labels
+    as one-hot vectors.
 
     Args:
         network_range: The range in which networks see images. Defaults to `(-1, 1)`.
@@ -29,6 +31,8 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
     """
 
     uses_labels = False
+    classes = None
+    context_shape = None
 
     def __init__(self, *, network_range=(-1.0, 1.0), seed=None, **kwargs):
         super().__init__(**kwargs)
@@ -46,6 +50,14 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
         self.test_noise = RandomLayer(seed=start + apart, name="test_noise")
         self.sample_noise = RandomLayer(seed=start + 2 * apart, name="sample_noise")
         self.guard = Guard(name="guard")
+        self.step = self.add_weight(  # where the schedules of all weights stand
+            name="step",
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            aggregation="none",
+        )
 
     def build_for(self, shape):
         """Ends a constructor: the model is built for data of this shape.
@@ -53,8 +65,11 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
         Args:
             shape: The shape of one input of `call`, without the batch.
         """
-        self._call_shape = tuple(shape)
-        self.build((None, *shape))
+        self._call_shapes = [(None, *shape)]
+        if self.uses_labels:
+            context = () if self.classes else self.context_shape
+            self._call_shapes.append((None, *context))
+        self.build(self._call_shapes if self.uses_labels else self._call_shapes[0])
 
     def build(self, input_shape):
         """Makes what depends on the networks; they bring their own weights."""
@@ -66,7 +81,8 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
 
     def export(self, filepath, *args, **kwargs):
         """Exports `call` as Keras does; `keras_gen.export.save` exports everything."""
-        self(tf.zeros((1, *self._call_shape)))  # Keras asks that it was called before
+        zeros = [tf.zeros((1, *shape[1:])) for shape in self._call_shapes]
+        self(zeros if self.uses_labels else zeros[0])  # Keras asks for one call before
         return super().export(filepath, *args, **kwargs)
 
     def objective(self, x, context=None, training=False):
@@ -93,13 +109,33 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
         raise NotImplementedError
 
     def signatures(self):
-        """Returns {name: (function, input specs)}, the first being the default."""
+        """Returns {name: (function, input specs)}, the first being the default.
+
+        A conditional model takes labels, or what else it is conditioned on, last.
+        """
         return {
-            "sample": (
-                lambda n, seed: self.sample(n, seed=seed),
-                [tf.TensorSpec((), "int32", "n"), tf.TensorSpec((), "int32", "seed")],
+            "sample": self.signature(
+                lambda n, seed, context=None: self.sample(
+                    n, seed=seed, context=context
+                ),
+                tf.TensorSpec((), "int32", "n"),
+                tf.TensorSpec((), "int32", "seed"),
             )
         }
+
+    def signature(self, function, *specs):
+        """Returns a function and its input specs, the context's appended.
+
+        Args:
+            function: A function of the inputs and, last, of the context.
+            *specs: One `tf.TensorSpec` for each other input.
+        """
+        if not self.uses_labels:
+            return function, list(specs)
+        context = tf.TensorSpec((None,), "int32", "label")
+        if self.classes is None:
+            context = tf.TensorSpec((None, *self.context_shape), "float32", "context")
+        return function, [*specs, context]
 
     def train_step(self, data):
         """Updates the only player once."""
@@ -121,6 +157,37 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
                 "(x, y). Received: x alone"
             )
         return tf.cast(x, "float32"), y if self.uses_labels else None
+
+    def as_context(self, context, n=None):
+        """Returns a context as the networks take it, labels as one-hot vectors.
+
+        Args:
+            context: Labels (batch,), one label for all, or tensors (batch, ...).
+            n: The batch's size, where `None` stands for all classes in turn and one
+                label for as many. Defaults to `None`: a context must be given.
+        """
+        if not self.uses_labels:
+            if context is not None:
+                raise ValueError(
+                    f"`{type(self).__name__}` is unconditional, because its networks "
+                    f"take one input. Received: context={context}"
+                )
+            return None
+        if context is None and (n is None or self.classes is None):
+            raise ValueError(
+                f"`{type(self).__name__}` is conditional: give `context`, "
+                f"{'labels' if self.classes else 'one for each example'}."
+            )
+        if self.classes is None:
+            return tf.cast(context, "float32")
+        labels = tf.range(n) % self.classes if context is None else context
+        labels = tf.convert_to_tensor(labels)
+        if len(labels.shape) == 2:
+            return tf.cast(labels, "float32")
+        labels = tf.cast(labels, "int32")
+        if not labels.shape.rank:
+            labels = tf.fill([n], labels)
+        return tf.one_hot(labels, self.classes)
 
     def next_seed(self, training):
         """Returns the next seed of the training's or the evaluation's stream."""
@@ -157,7 +224,8 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
 class Latent:
     """A model that turns latent codes from a prior into data: `decode(z)`.
 
-    It gives `sample` and `interpolate`. The prior is N(0, I) of shape `latent_shape`.
+    It gives `sample`, `interpolate` and `traverse`. The prior is N(0, I) of shape
+    `latent_shape`.
     """
 
     def decode(self, z, context=None):
@@ -174,7 +242,7 @@ class Latent:
             tfp.distributions.Normal(zeros, 1.0), len(self.latent_shape)
         )
 
-    def draw_latents(self, n, seed, temperature=1.0):
+    def draw_latents(self, n, seed, temperature=1.0, context=None):
         """Draws n codes from the prior with a stateless seed of shape (2,)."""
         shape = tf.concat([[n], self.latent_shape], axis=0)
         z = temperature * tf.random.stateless_normal(shape, seed)
@@ -183,20 +251,50 @@ class Latent:
     def sample(self, n, *, context=None, seed=None, temperature=1.0):
         """Returns n samples: codes from the prior, decoded."""
         seed = self.seed_for_sampling(seed)
-        return self.decode(self.draw_latents(n, seed, temperature), context)
+        context = self.as_context(context, n)
+        return self.decode(self.draw_latents(n, seed, temperature, context), context)
 
-    def interpolate(self, start, end, steps, context=None):
-        """Returns data along straight lines between codes: (batch, steps, ...).
+    def interpolate(self, start, end, steps, context=None, spherical=False):
+        """Returns data along lines between codes: (batch, steps, ...).
 
         Args:
             start: Codes, or data where the model has an encoder.
             end: As many others.
             steps: How many points, both ends included.
             context: What to condition on. Defaults to `None`.
+            spherical: Whether to walk along great circles, on which codes of many
+                dimensions keep a typical length, instead of straight lines. Defaults
+                to `False`.
         """
-        z = _lines(self.to_latent(start, context), self.to_latent(end, context), steps)
+        start, end = self.to_latent(start, context), self.to_latent(end, context)
+        z = (_arcs if spherical else _lines)(start, end, steps)
+        return self._decode_all(z, context)
+
+    def traverse(self, z, values=(-2.0, -1.0, 0.0, 1.0, 2.0), context=None):
+        """Returns what each dimension of a code does: (dims, len(values), ...).
+
+        Row d shows the data of z with dimension d set to each of the values.
+
+        Args:
+            z: One code, (dims,), or one example where the model has an encoder.
+            values: What the dimension is set to. Defaults to -2 to 2.
+            context: One context, without the batch. Defaults to `None`.
+        """
+        z = tf.convert_to_tensor(z, "float32")[None]
+        context = None if context is None else tf.convert_to_tensor(context)[None]
+        (code,) = self.to_latent(z, context)
+        values = tf.reshape(tf.convert_to_tensor(values, "float32"), (1, -1, 1))
+        moved = tf.eye(code.shape[0])[:, None]
+        if context is not None:
+            context = tf.repeat(context, code.shape[0], axis=0)
+        return self._decode_all(code * (1.0 - moved) + values * moved, context)
+
+    def _decode_all(self, z, context=None):
+        """Returns the data of codes (batch, steps, ...) with contexts (batch, ...)."""
         flat = tf.reshape(z, tf.concat([[-1], tf.shape(z)[2:]], axis=0))
         flat = tf.ensure_shape(flat, (None, *self.latent_shape))
+        if context is not None:
+            context = tf.repeat(context, tf.shape(z)[1], axis=0)
         x = self.decode(flat, context)
         shape = tf.concat([tf.shape(z)[:2], tf.shape(x)[1:]], axis=0)
         return tf.reshape(x, shape)
@@ -214,15 +312,17 @@ class Latent:
         steps = tf.TensorSpec((), "int32", "steps")
         return {
             **super().signatures(),
-            "decode": (lambda z: self.decode(z), [z]),
-            "interpolate": (lambda a, b, n: self.interpolate(a, b, n), [*ends, steps]),
+            "decode": self.signature(lambda z, c=None: self.decode(z, c), z),
+            "interpolate": self.signature(
+                lambda a, b, n, c=None: self.interpolate(a, b, n, c), *ends, steps
+            ),
         }
 
 
 class Encoding(Latent):
     """A latent model with a way back: `encode(x)`.
 
-    It gives `reconstruct` and interpolation between two examples.
+    It gives `reconstruct`, `attribute_vector`, and interpolation between two examples.
     """
 
     def encode(self, x, context=None):
@@ -233,16 +333,34 @@ class Encoding(Latent):
         """Returns the data again, by way of its code."""
         return self.decode(self.encode(x, context), context)
 
+    def attribute_vector(self, x, has, context=None):
+        """Returns the direction of an attribute in the code, from labelled examples.
+
+        It is the mean code of those that have it less that of the others: add it to a
+        code to give the attribute, subtract it to take it away.
+
+        Args:
+            x: A batch of data.
+            has: Booleans (batch,): whether each example has the attribute.
+            context: What the examples are conditioned on. Defaults to `None`.
+        """
+        has = tf.cast(has, "bool")
+        if not bool(tf.reduce_any(has)) or bool(tf.reduce_all(has)):
+            raise ValueError("Argument `has` must be true for some examples, not all.")
+        z = self.encode(x, context)
+        with_it, without = tf.boolean_mask(z, has), tf.boolean_mask(z, ~has)
+        return tf.reduce_mean(with_it, axis=0) - tf.reduce_mean(without, axis=0)
+
     def to_latent(self, x, context=None):
         """Returns the ends of an interpolation as codes: here they are data."""
         return self.encode(x, context)
 
     def signatures(self):
         """Adds `encode` and `reconstruct`, which becomes the default."""
-        x = [tf.TensorSpec((None, *self.data_shape), "float32", "x")]
+        x = tf.TensorSpec((None, *self.data_shape), "float32", "x")
         return {
-            "reconstruct": (lambda x: self.reconstruct(x), x),
-            "encode": (lambda x: self.encode(x), x),
+            "reconstruct": self.signature(lambda x, c=None: self.reconstruct(x, c), x),
+            "encode": self.signature(lambda x, c=None: self.encode(x, c), x),
             **super().signatures(),
         }
 
@@ -267,11 +385,34 @@ class Density:
 
     def signatures(self):
         """Adds `log_prob`, which becomes the default."""
-        x = [tf.TensorSpec((None, *self.data_shape), "float32", "x")]
-        return {"log_prob": (lambda x: self.log_prob(x), x), **super().signatures()}
+        x = tf.TensorSpec((None, *self.data_shape), "float32", "x")
+        return {
+            "log_prob": self.signature(lambda x, c=None: self.log_prob(x, c), x),
+            **super().signatures(),
+        }
 
 
 def _lines(start, end, steps):
     t = tf.linspace(0.0, 1.0, steps)
     t = tf.reshape(t, tf.concat([[1, -1], tf.ones_like(tf.shape(start)[1:])], axis=0))
     return start[:, None] * (1.0 - t) + end[:, None] * t
+
+
+def _arcs(start, end, steps):
+    """Returns codes along great circles; straight where the directions agree."""
+    axes = list(range(1, len(start.shape)))
+
+    def unit(z):
+        norm = tf.sqrt(tf.reduce_sum(tf.square(z), axis=axes, keepdims=True))
+        return z / tf.maximum(norm, 1e-12)
+
+    cosine = tf.reduce_sum(unit(start) * unit(end), axis=axes, keepdims=True)
+    angle = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))[:, None]
+    t = tf.linspace(0.0, 1.0, steps)
+    t = tf.reshape(t, tf.concat([[1, -1], tf.ones_like(tf.shape(start)[1:])], axis=0))
+    sine = tf.sin(angle)
+    bent = sine > 1e-4
+    safe = tf.where(bent, sine, 1.0)
+    first = tf.where(bent, tf.sin((1.0 - t) * angle) / safe, 1.0 - t)
+    second = tf.where(bent, tf.sin(t * angle) / safe, t)
+    return first * start[:, None] + second * end[:, None]

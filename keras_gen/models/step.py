@@ -171,6 +171,8 @@ class TrainingStep:
             else:
                 variable.assign(before)
         _apply(optimizer, gradients, variables, finite)
+        if player == next(iter(self.players())):
+            self.step.assign_add(1)
         self.track(terms, count * tf.cast(finite, "float32"))
 
     def track(self, terms, count):

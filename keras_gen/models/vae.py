@@ -1,29 +1,49 @@
 """Variational autoencoders: one optimizer, the reparameterised ELBO."""
 
+import math
+
 import keras
 import tensorflow as tf
 
-from keras_gen.losses import Bernoulli, gaussian_kl
+from keras_gen.losses import KL, Bernoulli, Gaussian, TotalCorrelation
+from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Encoding, GenerativeModel
+from keras_gen.models.posterior import Posterior
 
 
 @keras.saving.register_keras_serializable("keras_gen")
 class VAE(Encoding, GenerativeModel):
     """An autoencoder whose code is a distribution that is kept near to a prior.
 
-    loss = E_q(z|x)[-log p(x|z)] + KL(q(z|x) || N(0, I)), the negative ELBO in nats:
-    sums over pixels and latent dimensions, means over the batch, one draw of z.
+    loss = E_q(z|x)[-log p(x|z)] + KL(q(z|x) || p(z)), the negative ELBO in nats:
+    sums over pixels and latent dimensions, means over the batch.
 
     It trains stably, encodes, and bounds the likelihood; samples are blurred where the
-    decoder's likelihood treats pixels as independent.
+    decoder's likelihood treats pixels as independent, and a decoder that needs no code
+    ignores it (posterior collapse): warm the divergence up, or give it free bits.
+
+    Every part is an argument, so that there is a model for every combination. Networks
+    that take a second input, a context, make it conditional: data are then (x, y).
 
     Args:
-        encoder: A built `keras.Model` from data to mean and log-variance of q: one
-            output of size `2 * latent_dim`, or two outputs.
-        decoder: A built `keras.Model` from (latent_dim,) to the likelihood's
-            parameters.
-        likelihood: `losses.Bernoulli()` or `losses.Gaussian(scale)`. Defaults to
-            `Bernoulli()`.
+        encoder: A built `keras.Model` from data, or [data, context], to mean and
+            log-variance of q: one output of size `2 * latent_dim`, or two outputs.
+        decoder: A built `keras.Model` from (latent_dim,), or [code, context], to the
+            likelihood's parameters.
+        likelihood: An object of `losses.likelihood`. Defaults to `Bernoulli()`.
+        divergence: An object of `losses.divergence`. Defaults to `KL()`.
+        particles: Draws of z for each example in training. Defaults to `1`.
+        importance_weighted: Whether the loss is the importance-weighted bound over the
+            particles, as in `IWAE`. Defaults to `False`.
+        posterior_flow: A list of `bijectors` layers of vectors that bend q; the first
+            one is nearest to z. Defaults to `()`.
+        prior_network: A built `keras.Model` from the context to mean and log-variance
+            of p(z|context). Defaults to `None`: N(0, I).
+        classes: How many classes there are, where contexts are labels; the networks
+            see them as one-hot vectors. Defaults to `None`.
+        autoregressive: Whether the decoder takes [code, data], its outputs for a pixel
+            depending on pixels before it alone (`layers.MaskedConv2D`), row by row.
+            Defaults to `False`.
         **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
 
     Example:
@@ -37,24 +57,58 @@ class VAE(Encoding, GenerativeModel):
     Reference: [Kingma and Welling, 2014](https://arxiv.org/abs/1312.6114)
     """
 
-    divergence_weight = 1.0
+    density_hint = "Use `elbo(x)` or, tighter, `iwae(x, k)`: lower bounds."
 
-    def __init__(self, encoder, decoder, likelihood=None, **kwargs):
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        likelihood=None,
+        divergence=None,
+        *,
+        particles=1,
+        importance_weighted=False,
+        posterior_flow=(),
+        prior_network=None,
+        classes=None,
+        autoregressive=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        require_argument(particles > 0, "particles", "positive", particles)
         self.encoder = _built(encoder, "encoder")
         self.decoder = _built(decoder, "decoder")
-        self.likelihood = likelihood or Bernoulli()
-        self.latent_shape = tuple(decoder.input_shape[1:])
-        self.data_shape = tuple(encoder.input_shape[1:])
-        self._check_shapes()
+        self.observation = likelihood or Bernoulli()
+        self.divergence = divergence or KL()
+        self.particles = particles
+        self.importance_weighted = importance_weighted
+        self.posterior_flow = list(posterior_flow)
+        self.prior_network = prior_network
+        self.autoregressive = autoregressive
+        self.data_shape = tuple(encoder.inputs[0].shape[1:])
+        self.latent_shape = tuple(decoder.inputs[0].shape[1:])
+        self.uses_labels = len(decoder.inputs) - int(autoregressive) == 2
+        self.classes = classes
+        if self.uses_labels:
+            self.context_shape = tuple(decoder.inputs[-1].shape[1:])
+        self._check_parts()
+        if self.observation.learned:
+            initial = keras.initializers.Constant(self.observation.initial_log_scale)
+            self.log_scale = self.add_weight(
+                name="log_scale", shape=(), initializer=initial, dtype="float32"
+            )
+        self._bound = _Compiled(self._importance_bound)
         self.build_for(self.data_shape)
 
-    def _check_shapes(self):
+    def _check_parts(self):
         found = self.encoder.output_shape
         size = found[-1] if not isinstance(found[0], tuple) else 2 * found[0][-1]
-        if tuple(self.decoder.output_shape[1:]) != self.data_shape:
+        *sides, channels = self.data_shape
+        wanted = (*sides, channels * self.observation.numbers)
+        if tuple(self.decoder.output_shape[1:]) != wanted:
             raise ValueError(
-                "Arguments `encoder` and `decoder` must agree on the data. Received: "
+                "Arguments `encoder` and `decoder` must agree on the data: the "
+                f"likelihood needs outputs of shape {wanted}. Received: "
                 f"encoder.input_shape={self.encoder.input_shape}, "
                 f"decoder.output_shape={self.decoder.output_shape}"
             )
@@ -65,70 +119,315 @@ class VAE(Encoding, GenerativeModel):
                 f"Received: encoder.output_shape={found}, decoder.input_shape="
                 f"{self.decoder.input_shape}"
             )
+        if isinstance(self.divergence, TotalCorrelation) and (
+            self.posterior_flow or self.prior_network
+        ):
+            raise ValueError(
+                "Argument `divergence` must not be TotalCorrelation with "
+                "`posterior_flow` or `prior_network`: its parts are those of a "
+                "Gaussian posterior and the prior N(0, I)."
+            )
+        if self.importance_weighted and self.divergence != KL():
+            raise ValueError(
+                "Argument `divergence` must be KL() with `importance_weighted`, whose "
+                f"bound has no other. Received: divergence={self.divergence}"
+            )
+        if self.classes is not None and not self.uses_labels:
+            raise ValueError(
+                "Argument `classes` must be None for an unconditional model: its "
+                f"networks take no context. Received: classes={self.classes}"
+            )
 
     def term_names(self):
         """Names the two terms of the ELBO."""
         return "reconstruction", "divergence"
 
-    def posterior_parameters(self, x, training=False):
-        """Returns mean and log-variance of q(z|x)."""
-        outputs = self.encoder(self.to_network(x), training=training)
-        if not isinstance(outputs, list | tuple):
-            outputs = tf.split(outputs, 2, axis=-1)
-        mean, log_var = outputs[:2]
-        return tf.cast(mean, "float32"), tf.cast(log_var, "float32")
+    # What the networks say, as parameters.
+
+    def posterior_parameters(self, x, context=None, training=False):
+        """Returns mean and log-variance of q(z|x), before any flow."""
+        x = self.to_network(x)
+        conditional = len(self.encoder.inputs) == 2
+        inputs = [x, self.as_context(context)] if conditional else x
+        return _halves(self.encoder(inputs, training=training))
+
+    def prior_parameters(self, context=None, training=False):
+        """Returns mean and log-variance of the prior."""
+        if self.prior_network is None:
+            return 0.0, 0.0
+        context = self.as_context(context)
+        return _halves(self.prior_network(context, training=training))
+
+    def infer(self, x, context=None, training=False):
+        """Returns the `Posterior` of a batch: q(z|x) and the prior."""
+        return Posterior(
+            *self.posterior_parameters(x, context, training),
+            *self.prior_parameters(context, training),
+            flow=self.posterior_flow,
+            training=training,
+        )
+
+    def outputs(self, z, context=None, x=None, training=False):
+        """Returns the likelihood's parameters for codes.
+
+        Args:
+            z: Codes (batch, latent_dim).
+            context: As for `objective`. Defaults to `None`.
+            x: The data, which an autoregressive decoder sees. Defaults to `None`.
+            training: Boolean. Defaults to `False`.
+        """
+        inputs = [z]
+        if self.autoregressive:
+            inputs.append(self.to_network(x))
+        if self.uses_labels:
+            inputs.append(self.as_context(context))
+        inputs = inputs if len(inputs) > 1 else z
+        outputs = tf.cast(self.decoder(inputs, training=training), "float32")
+        if not self.observation.learned:
+            return outputs
+        shape = tf.concat([tf.shape(outputs)[:-1], [1]], axis=0)
+        return tf.concat([outputs, tf.fill(shape, self.log_scale.value)], axis=-1)
+
+    # The equation.
 
     def objective(self, x, context=None, training=False):
-        """Returns the negative ELBO, its two terms unweighted."""
-        reconstruction, divergence = self._terms_of_elbo(
-            x, self.next_seed(training), training
-        )
-        reconstruction = tf.reduce_mean(reconstruction)
-        divergence = tf.reduce_mean(divergence)
+        """Returns the loss, and the negative ELBO's two terms unweighted."""
+        context = self.as_context(context)
+        posterior = self.infer(x, context, training)
+        z, log_q = posterior.draw(self.next_seed(training), self.particles)
+        log_likelihood = self._log_likelihood(x, z, context, training)
+        kl = posterior.kl(z, log_q)
+        reconstruction = -tf.reduce_mean(log_likelihood)
+        if self.importance_weighted:
+            log_weights = log_likelihood + posterior.log_prior(z) - log_q
+            loss = -tf.reduce_mean(_log_mean_exp(log_weights))
+        else:
+            loss = reconstruction + self.divergence(posterior, z, kl, self.step.value)
         return {
-            "loss": reconstruction + self.divergence_weight * divergence,
+            "loss": loss,
             "reconstruction": reconstruction,
-            "divergence": divergence,
+            "divergence": tf.reduce_mean(tf.reduce_sum(kl, axis=-1)),
         }
 
-    def _terms_of_elbo(self, x, seed, training=False):
-        mean, log_var = self.posterior_parameters(x, training)
-        noise = tf.random.stateless_normal(tf.shape(mean), seed)
-        z = mean + tf.exp(0.5 * log_var) * noise
-        outputs = self.decoder(z, training=training)
-        divergence = tf.reduce_sum(gaussian_kl(mean, log_var), axis=-1)
-        return -self.likelihood.log_prob(outputs, x), divergence
+    def _log_likelihood(self, x, z, context, training=False):
+        """Returns log p(x|z) for draws z (particles, batch, dims)."""
+        particles = tf.shape(z)[0]
+        flat = tf.reshape(z, (-1, *self.latent_shape))
+        x = _tile(x, particles)
+        context = None if context is None else _tile(context, particles)
+        outputs = self.outputs(flat, context, x, training)
+        return tf.reshape(self.observation.log_prob(outputs, x), tf.shape(z)[:2])
 
-    def elbo(self, x, seed=None):
-        """Returns a one-draw estimate of the ELBO of each example, in nats.
+    # Bounds of the likelihood.
+
+    def elbo(self, x, context=None, seed=None, particles=1):
+        """Returns an estimate of the ELBO of each example, in nats.
 
         Args:
             x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+            seed: Integer. Defaults to `None`, the next in the model's own stream.
+            particles: How many draws of z are averaged. Defaults to `1`.
+        """
+        x, context = tf.convert_to_tensor(x, "float32"), self.as_context(context)
+        posterior = self.infer(x, context)
+        z, log_q = posterior.draw(self.seed_for_sampling(seed), particles)
+        kl = tf.reduce_sum(posterior.kl(z, log_q), axis=-1)
+        return tf.reduce_mean(self._log_likelihood(x, z, context), axis=0) - kl
+
+    def iwae(self, x, k=5000, context=None, seed=None):
+        """Returns the importance-weighted bound with k draws for each example, in nats.
+
+        log (1/k) sum_i p(x|z_i) p(z_i) / q(z_i|x), z_i ~ q: with k = 1 it is the ELBO
+        in expectation, it grows with k, and tends to log p(x). Draws are made a few at
+        a time, so that memory does not grow with k.
+
+        Args:
+            x: A batch of data.
+            k: How many draws. Defaults to `5000`.
+            context: What it is conditioned on. Defaults to `None`.
             seed: Integer. Defaults to `None`, the next in the model's own stream.
         """
-        x = tf.convert_to_tensor(x, "float32")
-        return -tf.add_n(self._terms_of_elbo(x, self.seed_for_sampling(seed)))
+        require_argument(k > 0, "k", "positive", k)
+        x, context = tf.convert_to_tensor(x, "float32"), self.as_context(context)
+        size = max(1, x.shape[0] or 100) * math.prod(self.data_shape)
+        at_once = max(1, min(k, _NUMBERS_AT_ONCE // size))
+        seed = self.seed_for_sampling(seed)
+        return self._bound(x, context, seed, tf.constant(k), tf.constant(at_once))
+
+    def _importance_bound(self, x, context, seed, k, at_once):
+        posterior = self.infer(x, context)
+
+        def add(done, total):
+            fold = tf.random.experimental.stateless_fold_in(seed, done)
+            z, log_q = posterior.draw(fold, at_once)
+            log_weights = self._log_likelihood(x, z, context)
+            log_weights += posterior.log_prior(z) - log_q
+            surplus = done + tf.range(at_once) >= k
+            log_weights = tf.where(surplus[:, None], -math.inf, log_weights)
+            both = tf.stack([total, tf.reduce_logsumexp(log_weights, axis=0)])
+            return done + at_once, tf.reduce_logsumexp(both, axis=0)
+
+        start = tf.zeros((), k.dtype), tf.fill(tf.shape(x)[:1], -math.inf)
+        _, total = tf.while_loop(
+            lambda done, _: done < k, add, start, parallel_iterations=1
+        )
+        return total - tf.math.log(tf.cast(k, "float32"))
+
+    def bits_per_dim(self, x, context=None, seed=None, k=1):
+        """Returns an upper bound of the bits that each example needs, per dimension.
+
+        Args:
+            x: A batch of data, on the levels that the likelihood has.
+            context: What it is conditioned on. Defaults to `None`.
+            seed: Integer. Defaults to `None`, the next in the model's own stream.
+            k: Draws of the importance-weighted bound. Defaults to `1`.
+        """
+        if isinstance(self.observation, Gaussian):
+            raise ValueError(
+                "A Gaussian likelihood is a density, not the mass of levels. Use "
+                "`losses.DiscretisedLogistic` for bits per dimension."
+            )
+        nats = -self.iwae(x, k, context, seed)
+        return nats / (math.prod(self.data_shape) * math.log(2.0))
+
+    def anomaly_score(self, x, context=None, by="elbo", seed=0, particles=10):
+        """Returns how unlike the training data each example is: more is stranger.
+
+        Args:
+            x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+            by: "elbo", the negative bound, or "reconstruction", its first term alone
+                at the posterior's mean. Defaults to `"elbo"`.
+            seed: Integer. Defaults to `0`.
+            particles: Draws that the bound is averaged over. Defaults to `10`.
+        """
+        if by == "elbo":
+            return -self.elbo(x, context, seed, particles)
+        require_argument(by == "reconstruction", "by", "'elbo' or 'reconstruction'", by)
+        x, context = tf.convert_to_tensor(x, "float32"), self.as_context(context)
+        z = self.encode(x, context)
+        return -self.observation.log_prob(self.outputs(z, context, x), x)
+
+    # Distributions.
+
+    def posterior(self, x, context=None):
+        """Returns q(z|x) from TensorFlow Probability."""
+        return self.infer(tf.convert_to_tensor(x, "float32"), context).distribution()
+
+    def prior_given(self, context):
+        """Returns p(z|context) from TensorFlow Probability, one for each context."""
+        import tensorflow_probability as tfp
+
+        context = self.as_context(context)
+        mean, log_var = self.prior_parameters(context)
+        zeros = tf.zeros((tf.shape(context)[0], *self.latent_shape))
+        return tfp.distributions.MultivariateNormalDiag(
+            mean + zeros, tf.exp(0.5 * log_var) + zeros
+        )
+
+    def likelihood(self, z, context=None, x=None):
+        """Returns p(x|z) from TensorFlow Probability.
+
+        Args:
+            z: Codes (batch, latent_dim).
+            context: What to condition on. Defaults to `None`.
+            x: The data that an autoregressive decoder has seen. Defaults to `None`.
+        """
+        z = tf.convert_to_tensor(z, "float32")
+        return self.observation.distribution(self.outputs(z, context, x))
+
+    # Codes and data.
 
     def encode(self, x, context=None):
-        """Returns the posterior's mean."""
-        return self.posterior_parameters(tf.convert_to_tensor(x, "float32"))[0]
+        """Returns the posterior's mean, sent through the flow where there is one."""
+        z, _ = self.posterior_parameters(tf.convert_to_tensor(x, "float32"), context)
+        for layer in reversed(self.posterior_flow):
+            z, _ = layer.forward_and_log_det(z)
+        return z
 
     def decode(self, z, context=None):
-        """Returns the likelihood's mean."""
-        return self.likelihood.mean(self.decoder(z, training=False))
+        """Returns the likelihood's mean; from an autoregressive decoder, a draw."""
+        z = tf.convert_to_tensor(z, "float32")
+        if self.autoregressive:
+            return self._pixel_by_pixel(z, context, tf.constant([0, 0], "int64"))
+        return self.observation.mean(self.outputs(z, context))
+
+    def draw_latents(self, n, seed, temperature=1.0, context=None):
+        """Draws n codes from the prior with a stateless seed of shape (2,)."""
+        noise = super().draw_latents(n, seed, temperature)
+        mean, log_var = self.prior_parameters(context)
+        return mean + tf.exp(0.5 * tf.convert_to_tensor(log_var)) * noise
+
+    def sample(self, n, *, context=None, seed=None, temperature=1.0):
+        """Returns n samples: the likelihood's means for codes from the prior.
+
+        An autoregressive decoder has no such mean: its pixels are drawn.
+        """
+        if not self.autoregressive:
+            return super().sample(
+                n, context=context, seed=seed, temperature=temperature
+            )
+        seed = self.seed_for_sampling(seed)
+        context = self.as_context(context, n)
+        z = self.draw_latents(n, seed, temperature, context)
+        return self._pixel_by_pixel(z, context, seed)
+
+    def _pixel_by_pixel(self, z, context, seed):
+        rows, columns, _ = self.data_shape
+        x = tf.zeros(tf.concat([tf.shape(z)[:1], self.data_shape], axis=0))
+
+        def add(index, x):
+            fold = tf.random.experimental.stateless_fold_in(seed, index)
+            drawn = self.observation.draw(self.outputs(z, context, x), fold)
+            here = tf.reshape(tf.one_hot(index, rows * columns), (1, rows, columns, 1))
+            return index + 1, x * (1.0 - here) + drawn * here
+
+        x = tf.ensure_shape(x, (None, *self.data_shape))
+        _, x = tf.while_loop(
+            lambda index, _: index < rows * columns, add, (0, x), parallel_iterations=1
+        )
+        return x
+
+    def complete(self, x, known, context=None, seed=None, steps=20):
+        """Returns data whose missing part is filled in, what is known left as it is.
+
+        Encodes, draws a code, decodes, puts the known part back, and again: after many
+        steps that draws from the model, given what is known, as far as q is right.
+
+        Args:
+            x: A batch of data; what is in the missing part does not matter.
+            known: Booleans that broadcast with x: true where x is given.
+            context: What to condition on. Defaults to `None`.
+            seed: Integer. Defaults to `None`, the next in the model's own stream.
+            steps: How often. Defaults to `20`.
+
+        Reference: [Rezende et al., 2014](https://arxiv.org/abs/1401.4082)
+        """
+        x, context = tf.convert_to_tensor(x, "float32"), self.as_context(context)
+        known = tf.cast(known, "float32")
+        seed = self.seed_for_sampling(seed)
+        now = x * known + 0.5 * (1.0 - known)
+        for step in range(steps):
+            fold = tf.random.experimental.stateless_fold_in(seed, step)
+            z, _ = self.infer(now, context).draw(fold)
+            now = x * known + self.decode(z[0], context) * (1.0 - known)
+        return now
 
     def call(self, x, training=False):
-        """Returns the reconstruction."""
-        return self.reconstruct(x)
-
-    density_hint = "Use `elbo(x)`, a lower bound."
+        """Returns the reconstruction of x, or of [x, context]."""
+        return (
+            self.reconstruct(*x)
+            if isinstance(x, list | tuple)
+            else (self.reconstruct(x))
+        )
 
 
 @keras.saving.register_keras_serializable("keras_gen")
 class BetaVAE(VAE):
     """A VAE whose divergence is weighted.
 
-    loss = E_q(z|x)[-log p(x|z)] + beta KL(q(z|x) || N(0, I)).
+    loss = E_q(z|x)[-log p(x|z)] + beta KL(q(z|x) || p(z)).
 
     More than one presses the code to use few, independent dimensions, at the price of
     reconstructions; less than one does the opposite.
@@ -136,30 +435,180 @@ class BetaVAE(VAE):
     Args:
         encoder: As for `VAE`.
         decoder: As for `VAE`.
-        beta: Non-negative float. Defaults to `4.0`.
+        beta: Non-negative float or a schedule. Defaults to `4.0`.
         likelihood: As for `VAE`. Defaults to `Bernoulli()`.
-        **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
+        **kwargs: Further arguments of `VAE`.
 
     Example:
 
     >>> model = BetaVAE(*networks.mlp_autoencoder((8, 8, 1), latent_dim=2), beta=2.0)
-    >>> model.divergence_weight
-    2.0
+    >>> model.divergence
+    KL(beta=2.0)
 
     Reference: [Higgins et al., 2017](https://openreview.net/forum?id=Sy2fzU9gl)
     """
 
     def __init__(self, encoder, decoder, beta=4.0, likelihood=None, **kwargs):
-        if beta < 0:
+        super().__init__(encoder, decoder, likelihood, KL(beta), **kwargs)
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class BetaTCVAE(VAE):
+    """A VAE that presses the dimensions of its code to be independent of each other.
+
+    loss = E_q(z|x)[-log p(x|z)] + I(x; z) + beta KL(q(z) || prod_d q(z_d))
+    + sum_d KL(q(z_d) || p(z_d)): `losses.TotalCorrelation` in place of the KL.
+
+    Disentangles as a `BetaVAE` does at less loss of reconstruction. It needs large
+    batches, from which q(z) is estimated.
+
+    Args:
+        encoder: As for `VAE`.
+        decoder: As for `VAE`.
+        examples: How many examples the data set has.
+        beta: Non-negative float or a schedule. Defaults to `6.0`.
+        likelihood: As for `VAE`. Defaults to `Bernoulli()`.
+        **kwargs: Further arguments of `VAE`.
+
+    Example:
+
+    >>> pair = networks.mlp_autoencoder((8, 8, 1), latent_dim=2)
+    >>> BetaTCVAE(*pair, examples=1437).divergence.beta
+    6.0
+
+    Reference: [Chen et al., 2018](https://arxiv.org/abs/1802.04942)
+    """
+
+    def __init__(self, encoder, decoder, examples, beta=6.0, likelihood=None, **kwargs):
+        divergence = TotalCorrelation(examples, beta=beta)
+        super().__init__(encoder, decoder, likelihood, divergence, **kwargs)
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class IWAE(VAE):
+    """A VAE that is trained on a tighter bound, of several draws of z.
+
+    loss = -E[log (1/k) sum_i p(x|z_i) p(z_i) / q(z_i|x)], z_1 ... z_k ~ q(z|x).
+
+    More dimensions of the code are used and likelihoods are better; the encoder itself
+    gets a weaker signal as k grows. A step costs k evaluations of the decoder.
+
+    Args:
+        encoder: As for `VAE`.
+        decoder: As for `VAE`.
+        particles: k, positive integer. Defaults to `5`.
+        likelihood: As for `VAE`. Defaults to `Bernoulli()`.
+        **kwargs: Further arguments of `VAE`.
+
+    Example:
+
+    >>> model = IWAE(*networks.mlp_autoencoder((8, 8, 1), latent_dim=2), particles=3)
+    >>> model.iwae(tf.zeros((4, 8, 8, 1)), k=100, seed=0).shape
+    TensorShape([4])
+
+    Reference: [Burda et al., 2016](https://arxiv.org/abs/1509.00519)
+    """
+
+    def __init__(self, encoder, decoder, particles=5, likelihood=None, **kwargs):
+        super().__init__(
+            encoder,
+            decoder,
+            likelihood,
+            particles=particles,
+            importance_weighted=True,
+            **kwargs,
+        )
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class CVAE(VAE):
+    """A VAE of data given a context: a class, or a part of the data.
+
+    loss = E_q(z|x,y)[-log p(x|z,y)] + KL(q(z|x,y) || p(z|y)).
+
+    The code holds what the context does not say, such as the style of a digit. With a
+    `prior_network` several answers to one context are drawn from its own prior. Data
+    are pairs (x, y).
+
+    Args:
+        encoder: A built `keras.Model` from [data, context], as for `VAE`.
+        decoder: A built `keras.Model` from [code, context], as for `VAE`.
+        classes: How many classes there are, where y are integer labels. Defaults to
+            `None`: y are tensors that the networks take as they are.
+        likelihood: As for `VAE`. Defaults to `Bernoulli()`.
+        **kwargs: Further arguments of `VAE`.
+
+    Example:
+
+    >>> pair = networks.mlp_autoencoder((8, 8, 1), 2, context_shape=(10,))
+    >>> model = CVAE(*pair, classes=10)
+    >>> model.compile("adam")
+    >>> x, y = data.load("digits").arrays(labels=True)
+    >>> _ = model.fit(x, y, batch_size=64, verbose=0)
+    >>> model.sample(4, context=7, seed=0).shape  # four sevens
+    TensorShape([4, 8, 8, 1])
+
+    Reference: [Sohn et al., 2015](https://proceedings.neurips.cc/paper/2015/hash/8d55a249e6baa5c06772297520da2051-Abstract.html)
+    """
+
+    def __init__(self, encoder, decoder, classes=None, likelihood=None, **kwargs):
+        super().__init__(encoder, decoder, likelihood, classes=classes, **kwargs)
+        if not self.uses_labels:
             raise ValueError(
-                f"Argument `beta` must be non-negative. Received: beta={beta}"
+                "Argument `decoder` must take [code, context]. Received: "
+                f"decoder.input_shape={decoder.input_shape}"
             )
-        super().__init__(encoder, decoder, likelihood, **kwargs)
-        self.divergence_weight = float(beta)
+
+
+# Decoded numbers that `iwae` holds at once: small enough for a cache.
+_NUMBERS_AT_ONCE = 2**21
+
+
+class _Compiled:
+    """A method compiled once for batches of any size.
+
+    An object of its own, so that Keras does not take it for a part of the model.
+    """
+
+    def __init__(self, method):
+        self.method = method
+        self.function = None
+
+    def __call__(self, *arguments):
+        if self.function is None:
+            specs = [
+                None if x is None else tf.TensorSpec((None, *x.shape[1:]), x.dtype)
+                for x in arguments[:2]
+            ]
+            specs += [tf.TensorSpec(x.shape, x.dtype) for x in arguments[2:]]
+            traced = tf.function(self.method, autograph=False)
+            self.function = traced.get_concrete_function(*specs)
+        return self.function(*(x for x in arguments if x is not None))
+
+
+def _halves(outputs):
+    """Returns mean and log-variance from one output or two."""
+    if not isinstance(outputs, list | tuple):
+        outputs = tf.split(outputs, 2, axis=-1)
+    mean, log_var = outputs[:2]
+    return tf.cast(mean, "float32"), tf.cast(log_var, "float32")
+
+
+def _tile(x, times):
+    """Repeats a batch as a whole."""
+    ones = tf.ones_like(tf.shape(x)[1:])
+    return tf.ensure_shape(
+        tf.tile(x, tf.concat([[times], ones], axis=0)), (None, *x.shape[1:])
+    )
+
+
+def _log_mean_exp(x):
+    count = tf.cast(tf.shape(x)[0], x.dtype)
+    return tf.reduce_logsumexp(x, axis=0) - tf.math.log(count)
 
 
 def _built(network, argument):
-    if not getattr(network, "built", False) or not hasattr(network, "input_shape"):
+    if not getattr(network, "built", False) or not getattr(network, "inputs", None):
         raise ValueError(
             f"Argument `{argument}` must be a built network whose first layer is a "
             f"`keras.Input`. Received: {argument}={network}"

@@ -6,7 +6,14 @@ from keras import layers
 from keras_gen.networks.dcgan import halvings
 
 
-def conv_autoencoder(shape, latent_dim=16, width=32, activation="relu"):
+def conv_autoencoder(
+    shape,
+    latent_dim=16,
+    width=32,
+    activation="relu",
+    numbers=1,
+    context_shape=None,
+):
     """Returns (encoder, decoder): strided convolutions and their mirror image.
 
     The encoder ends in mean and log-variance of the posterior, `2 * latent_dim`
@@ -18,6 +25,11 @@ def conv_autoencoder(shape, latent_dim=16, width=32, activation="relu"):
         latent_dim: Integer. Defaults to `16`.
         width: Channels of the first layer, doubled at each halving. Defaults to `32`.
         activation: Activation of the hidden layers. Defaults to `"relu"`.
+        numbers: How many numbers the decoder gives for each value; 2 for a
+            likelihood with a scale "per_value". Defaults to `1`.
+        context_shape: Tuple, the shape of a context that both networks take as a
+            second input: a vector, which the encoder sees beside its features and as
+            planes beside the image. Defaults to `None`.
 
     Example:
 
@@ -25,24 +37,63 @@ def conv_autoencoder(shape, latent_dim=16, width=32, activation="relu"):
     >>> encoder.output_shape, decoder.output_shape
     ((None, 16), (None, 28, 28, 1))
     """
-    count, base = halvings(shape)
+    encoder = conv_encoder(shape, 2 * latent_dim, width, activation, context_shape)
+    outputs = (*shape[:2], shape[2] * numbers)
+    decoder = conv_decoder(outputs, latent_dim, width, activation, context_shape)
+    return encoder, decoder
+
+
+def conv_encoder(shape, outputs, width=32, activation="relu", context_shape=None):
+    """Returns a network of strided convolutions from images to vectors.
+
+    Args:
+        shape: As for `conv_autoencoder`.
+        outputs: How many numbers it gives.
+        width: As for `conv_autoencoder`. Defaults to `32`.
+        activation: As for `conv_autoencoder`. Defaults to `"relu"`.
+        context_shape: As for `conv_autoencoder`. Defaults to `None`.
+    """
     inputs = x = keras.Input(shape)
-    for step in range(count):
+    if context_shape is not None:
+        context = keras.Input(context_shape, name="context")
+        inputs = [inputs, context]
+        planes = layers.Reshape((1, 1, *context_shape))(context)
+        planes = layers.UpSampling2D(shape[:2])(planes)
+        x = layers.Concatenate()([x, planes])
+    for step in range(halvings(shape)[0]):
         x = layers.Conv2D(width * 2**step, 4, 2, "same", activation=activation)(x)
     x = layers.Flatten()(x)
-    x = layers.Dense(2 * latent_dim, dtype="float32")(x)
-    encoder = keras.Model(inputs, x, name="encoder")
+    if context_shape is not None:
+        x = layers.Concatenate()([x, context])
+    x = layers.Dense(outputs, dtype="float32")(x)
+    return keras.Model(inputs, x, name="encoder")
 
+
+def conv_decoder(shape, latent_dim, width=32, activation="relu", context_shape=None):
+    """Returns a network of transposed convolutions from codes to images.
+
+    Args:
+        shape: (height, width, numbers), the output's.
+        latent_dim: Integer.
+        width: Channels of the last hidden layer. Defaults to `32`.
+        activation: Activation of the hidden layers. Defaults to `"relu"`.
+        context_shape: As for `conv_autoencoder`. Defaults to `None`.
+    """
+    count, base = halvings((*shape[:2], 1))
+    inputs = x = keras.Input((latent_dim,))
+    if context_shape is not None:
+        context = keras.Input(context_shape, name="context")
+        inputs = [inputs, context]
+        x = layers.Concatenate()([x, context])
     channels = width * 2 ** (count - 1)
-    inputs = keras.Input((latent_dim,))
-    x = layers.Dense(base[0] * base[1] * channels, activation)(inputs)
+    x = layers.Dense(base[0] * base[1] * channels, activation)(x)
     x = layers.Reshape((*base, channels))(x)
     for step in reversed(range(1, count)):
         x = layers.Conv2DTranspose(
             width * 2 ** (step - 1), 4, 2, "same", activation=activation
         )(x)
     x = layers.Conv2DTranspose(shape[2], 4, 2, "same", dtype="float32")(x)
-    return encoder, keras.Model(inputs, x, name="decoder")
+    return keras.Model(inputs, x, name="decoder")
 
 
 def conv_conditioner(shape, outputs, width=64, activation="relu"):

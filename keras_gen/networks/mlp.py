@@ -15,6 +15,7 @@ def mlp(
     kernel_initializer="glorot_uniform",
     bias_initializer="zeros",
     output_initializer="glorot_uniform",
+    context_shape=None,
     name=None,
 ):
     """Returns a network of dense layers between tensors of any two shapes.
@@ -29,6 +30,8 @@ def mlp(
         bias_initializer: Of the hidden layers. Defaults to `"zeros"`, which puts the
             kinks of ReLU networks at the origin: spread them for few inputs.
         output_initializer: Of the last layer. Defaults to `"glorot_uniform"`.
+        context_shape: Tuple, the shape of a second input that is appended to the
+            first. Defaults to `None`: one input.
         name: String. Defaults to `None`.
 
     Example:
@@ -40,6 +43,11 @@ def mlp(
     inputs = x = keras.Input(shape)
     if len(shape) > 1:
         x = layers.Flatten()(x)
+    if context_shape is not None:
+        context = keras.Input(context_shape, name="context")
+        inputs = [inputs, context]
+        flat = layers.Flatten()(context) if len(context_shape) > 1 else context
+        x = layers.Concatenate()([x, flat])
     for width in hidden:
         x = layers.Dense(
             width,
@@ -58,7 +66,14 @@ def mlp(
     return keras.Model(inputs, x, name=name)
 
 
-def mlp_autoencoder(shape, latent_dim=16, hidden=(512, 256), activation="relu"):
+def mlp_autoencoder(
+    shape,
+    latent_dim=16,
+    hidden=(512, 256),
+    activation="relu",
+    numbers=1,
+    context_shape=None,
+):
     """Returns (encoder, decoder) of dense layers, mirrored.
 
     The encoder ends in mean and log-variance of the posterior, `2 * latent_dim`
@@ -69,9 +84,15 @@ def mlp_autoencoder(shape, latent_dim=16, hidden=(512, 256), activation="relu"):
         latent_dim: Integer. Defaults to `16`.
         hidden: The encoder's widths. Defaults to `(512, 256)`.
         activation: Activation of the hidden layers. Defaults to `"relu"`.
+        numbers: How many numbers the decoder gives for each value; 2 for a
+            likelihood with a scale "per_value". Defaults to `1`.
+        context_shape: Tuple, the shape of a context that both networks take as a
+            second input. Defaults to `None`.
     """
-    encoder = mlp(shape, 2 * latent_dim, hidden, activation, name="encoder")
-    decoder = mlp((latent_dim,), shape, hidden[::-1], activation, name="decoder")
+    outputs = (*shape[:-1], shape[-1] * numbers)
+    both = {"activation": activation, "context_shape": context_shape}
+    encoder = mlp(shape, 2 * latent_dim, hidden, name="encoder", **both)
+    decoder = mlp((latent_dim,), outputs, hidden[::-1], name="decoder", **both)
     return encoder, decoder
 
 

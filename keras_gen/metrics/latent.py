@@ -1,0 +1,553 @@
+"""How much a latent code holds, and whether each factor has a dimension of its own.
+
+Codes are the posterior means of data whose factors are known, one row for each
+example; arrays go in and come out. What is drawn is a function of the seed.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from scipy.special import entr
+
+from keras_gen.data.checks import whole
+from keras_gen.losses.strategy import require_argument
+
+_NOISE = 271_828
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FactorVAEScore:
+    """What `factor_vae_score` found.
+
+    Attributes:
+        score: The accuracy of the majority vote on votes that it has not seen.
+        standard_error: That of the score: sqrt(p (1 - p) / test_votes).
+        train_score: The accuracy on the votes that made the majorities.
+        active: Which dimensions had a vote, booleans of shape (dimensions,).
+        votes: How often each dimension stood still while a factor did: the votes
+            that made the majorities, of shape (factors, dimensions).
+    """
+
+    score: float
+    standard_error: float
+    train_score: float
+    active: np.ndarray
+    votes: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GapScore:
+    """How far each factor's best dimension is ahead of its second best.
+
+    Attributes:
+        score: The mean of the gaps.
+        gaps: One for each factor.
+        matrix: What each dimension tells of each factor, (dimensions, factors).
+    """
+
+    score: float
+    gaps: np.ndarray
+    matrix: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DCIScore:
+    """What `disentanglement_completeness_informativeness` found.
+
+    Attributes:
+        disentanglement: 1 where no dimension serves two factors.
+        completeness: 1 where no factor needs two dimensions.
+        informativeness: The mean accuracy of predicted factors on unseen data.
+        importance: What each dimension contributes to the prediction of each factor,
+            (dimensions, factors); the columns add up to one.
+    """
+
+    disentanglement: float
+    completeness: float
+    informativeness: float
+    importance: np.ndarray
+
+
+def factor_vae_score(
+    represent,
+    source,
+    *,
+    train_votes=10_000,
+    test_votes=5_000,
+    batch=64,
+    points=10_000,
+    threshold=0.05,
+    chunk=2048,
+    seed=0,
+):
+    """Returns how well the dimension that stands still tells which factor does.
+
+    vote = (k, argmin_d Var[code_d | factor k held] / Var[code_d])
+    score = P(k = majority's factor for the dimension of the vote)
+
+    A vote holds one factor at a random value in a batch whose other factors are
+    random. It needs no classifier with hyper-parameters, and it knows no scale of the
+    dimensions. A perfect code scores 1 and one that knows nothing, or has collapsed,
+    1 / factors. Many dimensions for one factor cost nothing, and a code may score 1
+    and yet tell little.
+
+    The protocol is disentanglement_lib's, and so are the defaults. They draw and
+    encode 970,000 images; `train_votes=1000, test_votes=1000` is seven times as fast
+    and has a standard error of at most 0.016.
+
+    Args:
+        represent: Function from a batch of images to their codes, (n, dimensions).
+        source: What draws: `factor_sizes`, how many values each factor takes;
+            `sample_factors(n, seed)`, integers of shape (n, factors); and
+            `render(factors)`, the images. A `keras_gen.data.Sprites` is one.
+        train_votes: How many votes make the majorities. Defaults to 10,000.
+        test_votes: How many they are tested on. Defaults to 5,000.
+        batch: How many images make a vote. Defaults to 64.
+        points: How many images give the variances. Defaults to 10,000.
+        threshold: Dimensions whose standard deviation, in units of the prior's, 1,
+            is smaller have no vote: they have collapsed. Defaults to 0.05.
+        chunk: How many images `represent` is given at once. Defaults to 2048.
+        seed: Integer. Defaults to 0.
+
+    Returns:
+        A `FactorVAEScore`.
+
+    Example:
+
+    >>> sprites = keras_gen.data.Sprites(image_size=16)
+    >>> def darkness(images):
+    ...     return np.stack([np.mean(images, (1, 2, 3)), np.std(images, (1, 2, 3))], 1)
+    >>> result = factor_vae_score(
+    ...     darkness, sprites, train_votes=100, test_votes=100, points=500, threshold=0
+    ... )
+    >>> 0.1 < result.score < 0.9
+    True
+
+    Reference: [Kim and Mnih, 2018](https://arxiv.org/abs/1802.05983)
+    """
+    whole("train_votes", train_votes, least=1)
+    whole("test_votes", test_votes, least=1)
+    whole("batch", batch, least=2)
+    whole("points", points, least=2)
+    whole("chunk", chunk, least=1)
+    voter = _Voter(represent, source, chunk, np.random.default_rng(seed))
+    active = voter.standardise(points, threshold)
+    train, test = voter.votes(train_votes, batch), voter.votes(test_votes, batch)
+    winner, dimensions = train.argmax(axis=0), np.arange(train.shape[1])
+    score = test[winner, dimensions].sum() / test_votes
+    return FactorVAEScore(
+        score=float(score),
+        standard_error=math.sqrt(score * (1 - score) / test_votes),
+        train_score=float(train[winner, dimensions].sum() / train_votes),
+        active=active,
+        votes=train,
+    )
+
+
+class _Voter:
+    """Draws images, encodes them, and counts which dimension stood still."""
+
+    def __init__(self, represent, source, chunk, generator):
+        self.represent = represent
+        self.source = source
+        self.chunk = chunk
+        self.generator = generator
+        self.free = np.flatnonzero(np.asarray(source.factor_sizes) > 1)
+
+    def standardise(self, points, threshold):
+        """Estimates the dimensions' variances; returns which have a vote."""
+        rows = np.concatenate(
+            [self._encode(self._draw(n)) for n in _parts(points, self.chunk)]
+        )
+        self.variance = rows.var(axis=0, ddof=1)
+        self.active = (np.sqrt(self.variance) >= threshold) & (self.variance > 0)
+        return self.active
+
+    def votes(self, n, batch):
+        """Returns n votes' counts, of shape (factors, dimensions)."""
+        table = np.zeros((len(self.source.factor_sizes), len(self.active)), int)
+        for part in _parts(n, max(1, self.chunk // batch)):
+            held = self.generator.choice(self.free, part)
+            np.add.at(table, (held, self._still(held, batch)), 1)
+        return table
+
+    def _still(self, held, batch):
+        factors = self._draw(len(held) * batch).reshape(len(held), batch, -1)
+        row = np.arange(len(held))
+        factors[row, :, held] = factors[row, 0, held][:, None]
+        codes = self._encode(factors.reshape(len(held) * batch, -1))
+        local = codes.reshape(len(held), batch, -1).var(axis=1, ddof=1)
+        ratio = np.full(local.shape, np.inf)
+        np.divide(local, self.variance, out=ratio, where=self.active)
+        return ratio.argmin(axis=1)
+
+    def _draw(self, n):
+        seed = int(self.generator.integers(2**31))
+        return np.array(self.source.sample_factors(n, seed=seed))
+
+    def _encode(self, factors):
+        codes = self.represent(self.source.render(factors))
+        return _finite("represent", codes, len(factors))
+
+
+def mutual_information_gap(codes, factors, bins=20):
+    """Returns how much more the best dimension knows of a factor than the second.
+
+    MIG = mean_k (I(best; factor_k) - I(second; factor_k)) / H(factor_k)
+
+    It asks for one dimension for each factor, whatever the map between their values,
+    and has no fitted part. A rotated code, or one that spreads a factor over two
+    dimensions, scores little though nothing is lost; one that knows nothing scores
+    about 0. Information is that of counts, each dimension cut into bins of equal width
+    between its extremes, and a perfect code scores 1 only where no factor has more
+    values than there are bins: log(20) / log(40) = 0.81 for 40 equally likely ones. Of
+    few data, dimensions seem to know (bins - 1) (values - 1) / (2 n) nats by chance.
+
+    Args:
+        codes: Array (n, dimensions), at least two dimensions.
+        factors: Array (n, factors) of discrete values.
+        bins: How many bins. Defaults to 20, which published numbers share.
+
+    Returns:
+        A `GapScore`; its matrix is I / H.
+
+    Example:
+
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T
+    >>> round(mutual_information_gap(factors, factors).score, 6)
+    1.0
+
+    Reference: [Chen et al., 2018](https://arxiv.org/abs/1802.04942)
+    """
+    codes, factors = _pair(codes, factors)
+    whole("bins", bins, least=2)
+    cells = _histogram_cells(codes, bins)
+    columns = [_known_share(cells, column, bins) for column in factors.T]
+    return _gap(np.stack(columns, axis=1))
+
+
+def _histogram_cells(codes, bins):
+    low, width = codes.min(axis=0), np.ptp(codes, axis=0)
+    place = (codes - low) / np.where(width > 0, width, 1) * bins
+    return np.minimum(place.astype(int), bins - 1)
+
+
+def _known_share(cells, column, bins):
+    """Returns I(dimension; factor) / H(factor) for every dimension."""
+    n, dimensions = cells.shape
+    values, index = np.unique(column, return_inverse=True)
+    shape = (dimensions, bins, len(values))
+    place = (np.arange(dimensions) * bins + cells) * len(values) + index[:, None]
+    joint = np.bincount(place.ravel(), minlength=math.prod(shape)).reshape(shape) / n
+    entropy = entr(joint.sum(axis=1)).sum(axis=1)
+    given = entr(joint).sum(axis=(1, 2)) - entr(joint.sum(axis=2)).sum(axis=1)
+    return (entropy - given) / entropy
+
+
+def separated_attribute_predictability(
+    codes, factors, *, continuous=False, adjusted=False, held_out=1 / 3, seed=0
+):
+    """Returns how much better the best dimension predicts a factor than the second.
+
+    SAP = mean_k (S[best, k] - S[second, k])
+
+    S[d, k] is how well dimension d alone predicts factor k: for continuous factors R^2
+    of a line, their squared correlation; for discrete ones the balanced accuracy on
+    held-out data of thresholds between the values. The thresholds lie half-way
+    between neighbouring class means: linear discriminant analysis with equal weights,
+    which needs no search. Dimensions that do not vary have S = 0.
+
+    It is cheap; but R^2 sees straight lines alone, and thresholds only values with
+    means of their own. A perfect code has R^2 of 1 and 0, hence scores 1; but
+    accuracies of 1 and 1 / values, hence the mean of 1 - 1 / values, unless
+    `adjusted`. One that knows nothing scores about 0. For discrete factors
+    disentanglement_lib fits a support vector machine for each value against all others,
+    which finds no value in the middle of a line and gives lower numbers.
+
+    Args:
+        codes: Array (n, dimensions), at least two dimensions.
+        factors: Array (n, factors), of discrete values unless `continuous`.
+        continuous: Whether the factors are ordered numbers. Defaults to `False`.
+        adjusted: Whether accuracies are rescaled so that chance is 0 and a perfect
+            code scores 1. Defaults to `False`, as published.
+        held_out: Which share of the data tests the thresholds. Defaults to 1/3.
+        seed: Integer, which draws that share. Defaults to 0.
+
+    Returns:
+        A `GapScore`; its matrix is S.
+
+    Example:
+
+    >>> factors = np.random.default_rng(0).integers(4, size=(3000, 2))
+    >>> result = separated_attribute_predictability(factors, factors)
+    >>> round(result.score, 1)
+    0.7
+
+    Reference: [Kumar et al., 2018](https://arxiv.org/abs/1711.00848)
+    """
+    codes, factors = _pair(codes, factors)
+    alive = codes.var(axis=0) > 1e-12
+    if continuous:
+        return _gap(_squared_correlation(codes, factors, alive))
+    train, test = _split(len(codes), held_out, seed)
+    columns = []
+    for column in factors.T:
+        values, labels = np.unique(column, return_inverse=True)
+        column = _threshold_accuracy(codes, labels, train, test)
+        chance = 1 / len(values) if adjusted else 0
+        columns.append(np.where(alive, (column - chance) / (1 - chance), 0))
+    return _gap(np.stack(columns, axis=1))
+
+
+def _squared_correlation(codes, factors, alive):
+    codes = codes - codes.mean(axis=0)
+    factors = factors - factors.mean(axis=0)
+    power = np.outer((codes**2).sum(axis=0), (factors**2).sum(axis=0))
+    square = (codes.T @ factors) ** 2
+    return np.divide(square, power, out=np.zeros_like(square), where=alive[:, None])
+
+
+def _threshold_accuracy(codes, labels, train, test):
+    """Returns every dimension's balanced accuracy on the test rows."""
+    known, seen = np.unique(labels[train], return_inverse=True)
+    counts, present = np.bincount(seen), np.bincount(labels[test])
+    scores = []
+    for dimension in codes.T:
+        means = np.bincount(seen, dimension[train]) / counts
+        order = np.argsort(means)
+        thresholds = (means[order[1:]] + means[order[:-1]]) / 2
+        said = known[order[np.searchsorted(thresholds, dimension[test])]]
+        right = np.bincount(labels[test], said == labels[test])
+        scores.append(np.mean(right[present > 0] / present[present > 0]))
+    return np.array(scores)
+
+
+def disentanglement_completeness_informativeness(
+    codes, factors, *, trees=10, leaf=0.002, held_out=1 / 3, seed=0
+):
+    """Returns DCI: what the dimensions that predict each factor look like.
+
+    R[d, k] = importance of dimension d to the prediction of factor k
+    disentanglement = sum_d w_d (1 - H(R[d, :] / sum_k R[d, k]) / log(factors)),
+    w_d = sum_k R[d, k] / sum R
+    completeness = mean_k (1 - H(R[:, k]) / log(dimensions))
+    informativeness = mean_k accuracy for factor k on held-out data
+
+    The three tell a code that mixes factors from one that spreads or forgets them. A
+    perfect code scores 1, 1, 1 and one that knows nothing nearly 0, nearly 0 and
+    chance. Importance is what a random forest's splits gained, every split free to use
+    any dimension. Numbers depend on the predictor: disentanglement_lib's boosted
+    trees take minutes where factors have many values, a forest seconds.
+
+    Args:
+        codes: Array (n, dimensions), at least two dimensions.
+        factors: Array (n, factors) of discrete values, at least two factors.
+        trees: How many trees a forest has. Defaults to 10.
+        leaf: The smallest share of the data in a leaf, so that importance is of what
+            repeats itself. Defaults to 0.002.
+        held_out: Which share of the data tests the forests. Defaults to 1/3.
+        seed: Integer. Defaults to 0.
+
+    Returns:
+        A `DCIScore`.
+
+    Example:
+
+    >>> factors = np.random.default_rng(0).integers(4, size=(3000, 2))
+    >>> result = disentanglement_completeness_informativeness(factors, factors)
+    >>> result.disentanglement, result.completeness, result.informativeness
+    (1.0, 1.0, 1.0)
+
+    Reference: [Eastwood and Williams, 2018](https://openreview.net/forum?id=By-7dz-AZ)
+    """
+    codes, factors = _pair(codes, factors, least=2)
+    train, test = _split(len(codes), held_out, seed)
+    forests = [
+        _forest(codes[train], column[train], trees, leaf, seed) for column in factors.T
+    ]
+    importance = np.stack([f.feature_importances_ for f in forests], axis=1)
+    accuracy = [
+        forest.score(codes[test], column[test])
+        for forest, column in zip(forests, factors.T, strict=True)
+    ]
+    # Columns add up to one, or to zero where a forest found nothing to split.
+    weight = importance.sum(axis=1) / max(importance.sum(), 1)
+    return DCIScore(
+        disentanglement=float(weight @ _concentration(importance)),
+        completeness=float(_concentration(importance.T).mean()),
+        informativeness=float(np.mean(accuracy)),
+        importance=importance,
+    )
+
+
+def _forest(codes, labels, trees, leaf, seed):
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(
+        trees, max_features=None, min_samples_leaf=leaf, random_state=seed
+    )
+    return forest.fit(codes, labels)
+
+
+def _concentration(rows):
+    """Returns 1 - H / log(n) of each row, scaled to add up to one; 0 for no mass."""
+    total = rows.sum(axis=1, keepdims=True)
+    share = np.divide(
+        rows, total, out=np.full(rows.shape, 1 / rows.shape[1]), where=total > 0
+    )
+    return 1 - entr(share).sum(axis=1) / math.log(rows.shape[1])
+
+
+def active_units(means, threshold=0.01):
+    """Returns how many dimensions of the posterior mean follow the data.
+
+    active = #{d : Var_x(E[z_d | x]) > threshold}
+
+    A dimension that the decoder ignores goes back to the prior, and its posterior mean
+    stands still: most are either far above the threshold or far below. It counts
+    dimensions, not what they hold; `kl_per_dimension` does.
+
+    Args:
+        means: Array (n, dimensions), the posterior means of data.
+        threshold: Defaults to 0.01, which published numbers share.
+
+    Example:
+
+    >>> active_units([[0.0, 1.0, 0.01], [0.0, -1.0, -0.01]])
+    1
+
+    Reference: [Burda et al., 2016](https://arxiv.org/abs/1509.00519)
+    """
+    return int(np.sum(_finite("means", means).var(axis=0) > threshold))
+
+
+def kl_per_dimension(mean, log_var):
+    """Returns the mean over data of KL(q(z_d | x) || p(z_d)), in nats.
+
+    KL_d = mean_x (exp(log_var_d) + mean_d^2 - 1 - log_var_d) / 2
+
+    The rate that each dimension costs: 0 for one that has collapsed. The sum is the
+    ELBO's KL where the prior is a standard Gaussian.
+
+    Args:
+        mean: Array (n, dimensions), the means of Gaussian posteriors.
+        log_var: Array of the same shape, the logarithms of their variances.
+
+    Returns:
+        Array (dimensions,).
+
+    Example:
+
+    >>> kl_per_dimension([[1.0, 0.0], [-1.0, 0.0]], np.zeros((2, 2)))
+    array([0.5, 0. ])
+
+    Reference: [Kingma and Welling, 2014](https://arxiv.org/abs/1312.6114)
+    """
+    mean, log_var = _posterior(mean, log_var)
+    return np.mean(0.5 * (np.exp(log_var) + mean**2 - 1 - log_var), axis=0)
+
+
+def mutual_information(mean, log_var, z=None, *, seed=0, block=1000):
+    """Returns an estimate of how many nats a code has of which example it came from.
+
+    I_q(x; z) = mean_i (log q(z_i | x_i) - log((1 / n) sum_j q(z_i | x_j)))
+
+    The ELBO's KL is this and KL(q(z) || p(z)): the first is what the decoder can use,
+    the second what samples suffer from. It is at most log(n), which a code that tells
+    all examples apart reaches whatever more it knows: trust values well below that.
+
+    Args:
+        mean: Array (n, dimensions), the means of Gaussian posteriors.
+        log_var: Array of the same shape, the logarithms of their variances.
+        z: Array of the same shape, one draw from each posterior. Defaults to `None`:
+            drawn here.
+        seed: Integer, for that draw. Defaults to 0.
+        block: How many draws are compared with all posteriors at once; memory is
+            8 n block bytes or a few times that. Defaults to 1000.
+
+    Example:
+
+    >>> mean = np.arange(4.0)[:, None]
+    >>> bool(np.isclose(mutual_information(mean, np.full((4, 1), -20.0)), np.log(4)))
+    True
+
+    Reference: [Hoffman and Johnson, 2016](http://approximateinference.org/accepted/HoffmanJohnson2016.pdf)
+    """
+    mean, log_var = _posterior(mean, log_var)
+    whole("block", block, least=1)
+    if z is None:
+        # A stream of its own: means drawn from the same seed must not come again.
+        noise = np.random.default_rng((seed, _NOISE)).standard_normal(mean.shape)
+        z = mean + np.exp(0.5 * log_var) * noise
+    z = _finite("z", z)
+    _same_shape("z", z, mean)
+    ratios = [
+        _log_ratio(z, mean, log_var, np.arange(start, min(start + block, len(z))))
+        for start in range(0, len(z), block)
+    ]
+    return float(np.mean(np.concatenate(ratios)))
+
+
+def _log_ratio(z, mean, log_var, rows):
+    """Returns log(q(z_i | x_i) / q(z_i)) for these rows."""
+    precision = np.exp(-log_var)
+    constant = (log_var + mean**2 * precision).sum(axis=1)
+    z = z[rows]
+    # The squares multiplied out: three matrix products, no (n, n, d) array.
+    log_q = z @ (mean * precision).T - 0.5 * (z**2 @ precision.T + constant)
+    own, peak = log_q[np.arange(len(rows)), rows], log_q.max(axis=1)
+    # In place: less than half the time of SciPy's logsumexp.
+    np.exp(np.subtract(log_q, peak[:, None], out=log_q), out=log_q)
+    return math.log(len(mean)) + own - peak - np.log(log_q.sum(axis=1))
+
+
+def _gap(matrix):
+    second, best = np.sort(matrix, axis=0)[-2:]
+    return GapScore(float(np.mean(best - second)), best - second, matrix)
+
+
+def _split(n, held_out, seed):
+    order = np.random.default_rng(seed).permutation(n)
+    size = round(n * held_out)
+    require_argument(
+        0 < size < n, "held_out", f"a share that splits {n} examples", held_out
+    )
+    return order[size:], order[:size]
+
+
+def _parts(n, size):
+    return [min(size, n - start) for start in range(0, n, size)]
+
+
+def _finite(name, array, n=None):
+    array = np.asarray(array, "float64")
+    fits = array.ndim == 2 and n in (None, len(array))
+    must = f"of shape ({'n' if n is None else n}, dimensions)"
+    require_argument(fits, name, must, array.shape)
+    require_argument(np.isfinite(array).all(), name, "finite", array)
+    return array
+
+
+def _pair(codes, factors, least=1):
+    codes, factors = _finite("codes", codes), np.asarray(factors)
+    wide = codes.shape[1] >= 2
+    require_argument(wide, "codes", "of at least two dimensions", codes.shape)
+    fits = factors.ndim == 2 and len(factors) == len(codes)
+    must = f"of shape ({len(codes)}, factors), {least} or more of these"
+    fits = fits and factors.shape[1] >= least
+    require_argument(fits, "factors", must, factors.shape)
+    constant = (factors == factors[:1]).all(axis=0)
+    require_argument(not constant.any(), "factors", "without constant columns", factors)
+    return codes, factors
+
+
+def _posterior(mean, log_var):
+    mean, log_var = _finite("mean", mean), _finite("log_var", log_var)
+    _same_shape("log_var", log_var, mean)
+    return mean, log_var
+
+
+def _same_shape(name, array, mean):
+    fits = array.shape == mean.shape
+    require_argument(fits, name, f"of the mean's shape, {mean.shape}", array.shape)

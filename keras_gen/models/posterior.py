@@ -1,0 +1,92 @@
+"""What an encoder says of the code: a Gaussian, which a flow may bend."""
+
+import tensorflow as tf
+
+from keras_gen.losses import gaussian_kl, gaussian_log_prob
+
+
+class Posterior:
+    """q(z|x) and the prior of one batch.
+
+    q is N(mean, exp(log_var)), sent through a flow where there is one. The prior is
+    N(prior_mean, exp(prior_log_var)), by default N(0, I).
+
+    Args:
+        mean: Tensor (batch, dims).
+        log_var: Tensor (batch, dims).
+        prior_mean: Tensor or float. Defaults to `0.0`.
+        prior_log_var: Tensor or float. Defaults to `0.0`.
+        flow: A list of `BijectiveLayer`, the first one nearest to z. Defaults to `()`.
+        training: Boolean, for the flow. Defaults to `False`.
+    """
+
+    def __init__(
+        self,
+        mean,
+        log_var,
+        prior_mean=0.0,
+        prior_log_var=0.0,
+        flow=(),
+        training=False,
+    ):
+        self.mean, self.log_var = mean, log_var
+        self.prior_mean, self.prior_log_var = prior_mean, prior_log_var
+        self.flow = flow
+        self.training = training
+
+    def draw(self, seed, particles=1):
+        """Returns z (particles, batch, dims) and log q(z|x) (particles, batch).
+
+        Gradients reach the parameters by way of z: the reparameterisation trick.
+
+        Args:
+            seed: A stateless seed of shape (2,).
+            particles: How many draws for each example. Defaults to `1`.
+        """
+        shape = tf.concat([[particles], tf.shape(self.mean)], axis=0)
+        noise = tf.random.stateless_normal(shape, seed)
+        z = self.mean + tf.exp(0.5 * self.log_var) * noise
+        log_q = tf.reduce_sum(
+            gaussian_log_prob(noise, 0.0, 0.0) - 0.5 * self.log_var, axis=-1
+        )
+        return self._bend(z, log_q) if self.flow else (z, log_q)
+
+    def _bend(self, z, log_q):
+        shape = tf.shape(z)
+        flat = tf.reshape(z, (-1, self.mean.shape[-1]))
+        for layer in reversed(self.flow):
+            flat, log_det = layer.forward_and_log_det(flat, training=self.training)
+            log_q -= tf.reshape(log_det, shape[:2])
+        return tf.reshape(flat, shape), log_q
+
+    def log_prior(self, z):
+        """Returns the log-density of codes (..., batch, dims) under the prior."""
+        log_probs = gaussian_log_prob(z, self.prior_mean, self.prior_log_var)
+        return tf.reduce_sum(log_probs, axis=-1)
+
+    def kl(self, z, log_q):
+        """Returns KL(q || prior) of each dimension, (batch, dims), in closed form.
+
+        With a flow there is none: the draws' estimate for all dimensions, (batch, 1).
+
+        Args:
+            z: Draws, as `draw` returns them.
+            log_q: Their log-densities.
+        """
+        if self.flow:
+            return tf.reduce_mean(log_q - self.log_prior(z), axis=0)[:, None]
+        return gaussian_kl(self.mean, self.log_var, self.prior_mean, self.prior_log_var)
+
+    def distribution(self):
+        """Returns q(z|x) from TensorFlow Probability."""
+        import tensorflow_probability as tfp
+
+        gaussian = tfp.distributions.MultivariateNormalDiag(
+            self.mean, tf.exp(0.5 * self.log_var)
+        )
+        if not self.flow:
+            return gaussian
+        chain = tfp.bijectors.Chain(
+            [layer.bijector(training=self.training) for layer in self.flow]
+        )
+        return tfp.distributions.TransformedDistribution(gaussian, chain)

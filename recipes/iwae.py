@@ -1,0 +1,28 @@
+"""Trains an importance-weighted autoencoder: a tighter bound, a code more used."""
+
+import latent
+
+from runner import Run
+
+
+def build(args, source, run):
+    """Returns a compiled IWAE for images, or for points of the plane."""
+    from keras_gen import models
+
+    encoder, decoder, likelihood = latent.parts(args, source)
+    model = models.IWAE(encoder, decoder, args.particles, likelihood)
+    model.compile(run.adam(args.learning_rate), **run.ways)
+    return model
+
+
+def report(args, model, source, run):
+    """Returns the bounds on unseen data; draws what the code holds."""
+    latent.draw(args, model, source, run)
+    return latent.report_bounds(args, model, run)
+
+
+if __name__ == "__main__":
+    run = Run(__doc__, epochs=200, batch_size=64, steps_per_execution=11)
+    latent.add_flags(run, network="dense", latent_dim=50)
+    run.flag("--particles", 5, "draws of the code for each example")
+    run(build, report)

@@ -1,0 +1,134 @@
+"""What the recipes of models with a code share: networks from flags, and pictures."""
+
+import numpy as np
+
+
+def add_flags(run, network="conv", latent_dim=16):
+    """Adds the flags of networks and likelihood, and of binary data.
+
+    Args:
+        run: The `Run`.
+        network: Default of `--network`. Defaults to `"conv"`.
+        latent_dim: Default of `--latent-dim`. Defaults to `16`.
+    """
+    run.flag("--network", network, "the networks' kind", choices=("conv", "dense"))
+    run.flag("--latent-dim", latent_dim, "size of the code")
+    run.flag("--width", 32, "channels of the first convolution")
+    run.flag("--hidden", 200, "units of each hidden layer of dense networks")
+    run.flag("--layers", 2, "hidden layers of dense networks")
+    run.flag("--activation", "relu", "of the hidden layers")
+    run.flag("--learning-rate", 1e-3, "of Adam")
+    run.flag(
+        "--likelihood",
+        "bernoulli",
+        "of pixels; points of the plane are always gaussian",
+        choices=("bernoulli", "gaussian", "logistic"),
+    )
+    run.flag(
+        "--binarize", False, "draw binary pixels anew for every batch: true or false"
+    )
+    run.flag("--importance", 100, "draws for the test bound; 0: the ELBO alone")
+    run.prepare = lambda source: (
+        source.binarized(run.args.seed) if run.args.binarize else source
+    )
+
+
+def parts(args, source, context_shape=None):
+    """Returns (encoder, decoder, likelihood) for images, or for points of the plane."""
+    from keras_gen import losses, networks
+
+    if len(source.shape) != 3:
+        pair = networks.mlp_autoencoder(
+            source.shape, args.latent_dim, (128, 128), context_shape=context_shape
+        )
+        return *pair, losses.Gaussian(0.1)
+    likelihood = {
+        "bernoulli": losses.Bernoulli(),
+        "gaussian": losses.Gaussian("learned"),
+        "logistic": losses.DiscretisedLogistic("learned", source.levels or 256),
+    }[args.likelihood]
+    common = {"activation": args.activation, "context_shape": context_shape}
+    if args.network == "conv":
+        pair = networks.conv_autoencoder(
+            source.shape, args.latent_dim, args.width, **common
+        )
+    else:
+        widths = (args.hidden,) * args.layers
+        pair = networks.mlp_autoencoder(source.shape, args.latent_dim, widths, **common)
+    if args.likelihood == "bernoulli":
+        start_at_mean(pair[1], source)
+    return *pair, likelihood
+
+
+def start_at_mean(decoder, source):
+    """Sets the last bias of dense logits to those of the mean image.
+
+    Args:
+        decoder: The network; one that ends otherwise is left as it is.
+        source: The data.
+    """
+    mean = source.arrays(10_000).mean(axis=0).clip(1e-3, 1.0 - 1e-3).ravel()
+    bias = decoder.trainable_variables[-1]
+    if bias.shape == mean.shape:
+        bias.assign(np.log(mean) - np.log1p(-mean))
+
+
+def bounds(model, x, y=None, k=0, batch=100):
+    """Returns the mean bound of each example: the ELBO, and with k draws the tighter.
+
+    Args:
+        model: A variational model.
+        x: Data.
+        y: Contexts. Defaults to `None`.
+        k: Draws; 0 leaves the second bound out. Defaults to `0`.
+        batch: Examples at once. Defaults to `100`.
+    """
+    elbos, tighter = [], []
+    for i in range(0, len(x), batch):
+        context = None if y is None else y[i : i + batch]
+        elbos.append(model.elbo(x[i : i + batch], context, seed=i))
+        if k:
+            tighter.append(model.iwae(x[i : i + batch], k, context, seed=i))
+    return [np.concatenate(b) for b in (elbos, tighter) if b]
+
+
+def report_bounds(args, model, run):
+    """Returns the bounds on unseen data, in nats, with two standard errors."""
+    from keras_gen import metrics
+
+    data = run.test_data(labels=model.uses_labels)
+    x, y = data if model.uses_labels else (data, None)
+    elbo, *tighter = bounds(model, x, y, args.importance)
+    numbers = {f"{run.split}_elbo_nats": elbo.mean()}
+    if tighter:
+        error = 2.0 * tighter[0].std() / len(x) ** 0.5
+        numbers[f"{run.split}_nll_nats_k{args.importance}"] = -tighter[0].mean()
+        numbers[f"{run.split}_nll_two_standard_errors"] = error
+    if args.likelihood == "logistic":
+        numbers[f"{run.split}_bits_per_dim"] = -(tighter or [elbo])[0].mean() / (
+            np.prod(x.shape[1:]) * np.log(2.0)
+        )
+    means, _ = model.posterior_parameters(x[:5000], None if y is None else y[:5000])
+    numbers["active_units"] = metrics.active_units(means)
+    return numbers
+
+
+def draw(args, model, source, run, labels=None):
+    """Draws reconstructions, walks between data, and what each dimension does."""
+    from keras_gen import callbacks
+
+    if len(source.shape) != 3:
+        return
+    data = run.test_data(16, labels=model.uses_labels)
+    x, y = data if model.uses_labels else (data, None)
+    columns = min(16, len(x))
+    pairs = np.concatenate([x, model.reconstruct(x, y)])
+    callbacks.write_grid(run.out / "reconstructions.png", pairs, columns)
+    if y is None:
+        run.draw_walks(model, source, x, spherical=True)
+    rows = model.traverse(
+        x[0], np.linspace(-3.0, 3.0, 10), None if y is None else y[0]
+    ).numpy()[:20]
+    callbacks.write_grid(
+        run.out / "traversals.png", rows.reshape(-1, *source.shape), columns=10
+    )
