@@ -24,9 +24,7 @@ def add_flags(run, network="conv", latent_dim=16):
         "of pixels; points of the plane are always gaussian",
         choices=("bernoulli", "gaussian", "logistic"),
     )
-    run.flag(
-        "--binarize", False, "draw binary pixels anew for every batch: true or false"
-    )
+    run.flag("--binarize", False, "true or false: draw binary pixels for every batch")
     run.flag("--importance", 100, "draws for the test bound; 0: the ELBO alone")
     run.prepare = lambda source: (
         source.binarized(run.args.seed) if run.args.binarize else source

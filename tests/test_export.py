@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_gen import export
 from keras_gen.models import base
-from tests.zoo import MECHANISMS, ZOO, batch
+from tests.zoo import MECHANISMS, ZOO, batch, examples, labels, pair
 
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
 
@@ -23,7 +23,7 @@ def name(request):
 def trained(name):
     model = ZOO[name]()
     model.compile("adam")
-    model.fit(batch(name), batch_size=8, verbose=0)
+    model.fit(*pair(name), batch_size=8, verbose=0)
     return model
 
 
@@ -38,20 +38,27 @@ def test_every_signature_equals_python(name, tmp_path):
     export.save(model, tmp_path / "served")
     served = tf.saved_model.load(tmp_path / "served")
     assert set(served.signatures) == {*model.signatures(), "serving_default"}
+
+    def given(n):
+        y = labels(name, n)
+        return () if y is None else (y,)
+
     for n in (1, 7):
-        close(served.sample(n, 3), model.sample(n, seed=3))
-    np.testing.assert_array_equal(served.sample(7, 3), served.sample(7, 3))
-    assert not np.array_equal(served.sample(7, 3), served.sample(7, 4))
-    z = model.draw_latents(5, tf.constant([1, 2], "int64"))
-    close(served.decode(z), model.decode(z))
-    x = batch(name, 5)
+        context = labels(name, n)
+        close(served.sample(n, 3, *given(n)), model.sample(n, seed=3, context=context))
+    first, again = (served.sample(7, 3, *given(7)) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, served.sample(7, 4, *given(7)))
+    z = tf.random.stateless_normal((5, *model.latent_shape), (1, 2))
+    close(served.decode(z, *given(5)), model.decode(z, *given(5)))
+    x = examples(name, 5)
     ends = (x[:2], x[2:4]) if isinstance(model, base.Encoding) else (z[:2], z[2:4])
-    between = served.interpolate(*ends, 6)
+    between = served.interpolate(*ends, 6, *given(2))
     assert between.shape[:2] == (2, 6)
-    close(between, model.interpolate(*ends, 6))
+    close(between, model.interpolate(*ends, 6, *given(2)))
     if isinstance(model, base.Encoding):
-        close(served.encode(x), model.encode(x))
-        close(served.reconstruct(x), model.reconstruct(x))
+        close(served.encode(x, *given(5)), model.encode(x, *given(5)))
+        close(served.reconstruct(x, *given(5)), model.reconstruct(x, *given(5)))
     if isinstance(model, base.Density):
         close(served.log_prob(x), model.log_prob(x))
 
@@ -63,9 +70,13 @@ def test_the_default_signature(name, tmp_path):
     default = served.signatures["serving_default"]
     arguments = set(default.structured_input_signature[1])
     if isinstance(model, base.Encoding):
-        x = tf.constant(batch(name, 3))
+        given = {"x": tf.constant(examples(name, 3))}
+        if model.uses_labels:
+            given["label"] = tf.constant(labels(name, 3))
+        assert arguments == set(given)
         expected = "log_prob" if isinstance(model, base.Density) else "reconstruct"
-        close(next(iter(default(x=x).values())), getattr(model, expected)(x))
+        found = next(iter(default(**given).values()))
+        close(found, getattr(model, expected)(*given.values()))
     else:
         assert arguments == {"n", "seed"}
 
@@ -102,7 +113,9 @@ def test_keras_own_export_works(name, tmp_path):
     model = ZOO[name]()
     model.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
-    inputs = batch(name, 3)
+    inputs = examples(name, 3)
     if not isinstance(model, base.Encoding):
         inputs = np.ones((3, *model.latent_shape), "float32")
+    if model.uses_labels:
+        inputs = [inputs, labels(name, 3).astype("float32")]
     close(served.serve(inputs), model(inputs))

@@ -15,12 +15,36 @@ def _flow():
     return models.Flow(couplings, (2,), seed=0)
 
 
+def _pair(**kwargs):
+    return networks.mlp_autoencoder(IMAGE, latent_dim=2, hidden=(8,), **kwargs)
+
+
 ZOO = {
+    "Autoencoder": lambda: models.Autoencoder(*_pair(variational=False), seed=0),
+    "BetaTCVAE": lambda: models.BetaTCVAE(
+        *_pair(), examples=48, likelihood=losses.Gaussian("learned"), seed=0
+    ),
     "BetaVAE": lambda: models.BetaVAE(
         *networks.conv_autoencoder(IMAGE, latent_dim=2, width=4), beta=2.0, seed=0
     ),
+    "CVAE": lambda: models.CVAE(
+        *networks.conv_autoencoder(IMAGE, latent_dim=2, width=4, context_shape=(3,)),
+        classes=3,
+        divergence=losses.FreeBits(losses.LinearSchedule(0.0, 0.5, steps=7)),
+        prior_network=networks.mlp((3,), 4, hidden=()),
+        seed=0,
+    ),
+    "CVAEGAN": lambda: models.CVAEGAN(
+        *networks.cvaegan(IMAGE, classes=3, latent_dim=2, width=4), seed=0
+    ),
     "DCGAN": lambda: models.DCGAN(
         *networks.dcgan(IMAGE, latent_dim=4, width=4), discriminator_steps=2, seed=0
+    ),
+    "DenoisingAutoencoder": lambda: models.DenoisingAutoencoder(
+        *networks.conv_autoencoder(IMAGE, 2, width=4, variational=False), seed=0
+    ),
+    "FactorVAE": lambda: models.FactorVAE(
+        *_pair(), discriminator_widths=(8, 8), seed=0
     ),
     "Flow": _flow,
     "GAN": lambda: models.GAN(
@@ -29,10 +53,22 @@ ZOO = {
         penalty=losses.GradientPenalty(1.0, target=0.0, at="real"),
         seed=0,
     ),
+    "IWAE": lambda: models.IWAE(
+        *_pair(numbers=2),
+        particles=3,
+        likelihood=losses.DiscretisedLogistic("per_value", levels=17),
+        posterior_flow=[bijectors.AffineCoupling(networks.mlp((2,), 4, (4,)))],
+        seed=0,
+    ),
     "RealNVP": lambda: models.RealNVP(IMAGE, depth=2, width=4, levels=17, seed=0),
     "VAE": lambda: models.VAE(
         *networks.mlp_autoencoder(IMAGE, latent_dim=2, hidden=(8,)),
         likelihood=losses.Gaussian(0.5),
+        seed=0,
+    ),
+    "VAEGAN": lambda: models.VAEGAN(
+        *networks.vaegan(IMAGE, latent_dim=2, width=4),
+        gamma=losses.LinearSchedule(0.0, 0.1, steps=5),
         seed=0,
     ),
     "WGANGP": lambda: models.WGANGP(
@@ -43,7 +79,10 @@ ZOO = {
 }
 
 # One name for each mechanism: what is expensive runs on these alone by default.
-MECHANISMS = ("DCGAN", "RealNVP", "VAE", "WGANGP")
+MECHANISMS = ("Autoencoder", "CVAE", "DCGAN", "FactorVAE", "RealNVP", "VAE", "WGANGP")
+
+# How many classes the conditional models of the zoo know.
+CLASSES = 3
 
 
 def data_shape(name):
@@ -51,9 +90,34 @@ def data_shape(name):
     return (2,) if name in ("Flow", "GAN") else IMAGE
 
 
-def batch(name, n=16, seed=0):
-    """Returns n examples on which the model of a name can be fitted."""
+def is_conditional(name):
+    """Returns whether a name's data are pairs (x, y)."""
+    return name in ("CVAE", "CVAEGAN")
+
+
+def examples(name, n=16, seed=0):
+    """Returns n examples x of a name's data."""
     shape = (n, *data_shape(name))
     levels = 16
     values = np.random.default_rng(seed).integers(0, levels + 1, shape) / levels
     return values.astype("float32")
+
+
+def labels(name, n=16, seed=0):
+    """Returns what n examples are conditioned on, `None` for unconditional names."""
+    if not is_conditional(name):
+        return None
+    return np.random.default_rng(seed + 1).integers(0, CLASSES, n).astype("int32")
+
+
+def batch(name, n=16, seed=0):
+    """Returns n examples on which the model of a name can be fitted: x or (x, y)."""
+    x, y = examples(name, n, seed), labels(name, n, seed)
+    return x if y is None else (x, y)
+
+
+def pair(name, n=16, seed=0):
+    """Returns (x,) or (x, y), the arguments of `fit` and `evaluate`."""
+    return tuple(
+        v for v in (examples(name, n, seed), labels(name, n, seed)) if v is not None
+    )

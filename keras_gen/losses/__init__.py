@@ -23,6 +23,11 @@ from keras_gen.losses.likelihood import (
     Gaussian,
     Likelihood,
 )
+from keras_gen.losses.matching import (
+    class_mean_matching,
+    mean_matching,
+    pair_matching,
+)
 from keras_gen.losses.penalties import GradientPenalty
 from keras_gen.losses.schedule import CyclicalSchedule, LinearSchedule, Schedule
 from keras_gen.losses.strategy import Strategy
@@ -48,6 +53,9 @@ __all__ = [
     "Strategy",
     "TotalCorrelation",
     "Wasserstein",
+    "class_mean_matching",
     "gaussian_kl",
     "gaussian_log_prob",
+    "mean_matching",
+    "pair_matching",
 ]

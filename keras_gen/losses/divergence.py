@@ -5,7 +5,7 @@ import math
 
 import tensorflow as tf
 
-from keras_gen.losses.replicas import gather, global_mean
+from keras_gen.losses.replicas import first_row, gather, global_mean
 from keras_gen.losses.schedule import Schedule, require_weight, value_at
 from keras_gen.losses.strategy import Strategy, require_argument
 
@@ -30,10 +30,10 @@ def gaussian_kl(mean, log_var, prior_mean=0.0, prior_log_var=0.0):
 
     Reference: [Kingma and Welling, 2014](https://arxiv.org/abs/1312.6114)
     """
+    mean = tf.convert_to_tensor(mean)
+    prior_log_var = tf.convert_to_tensor(prior_log_var, mean.dtype)
     ratio = log_var - prior_log_var
-    distance = tf.square(mean - prior_mean) * tf.exp(
-        -tf.convert_to_tensor(prior_log_var)
-    )
+    distance = tf.square(mean - prior_mean) * tf.exp(-prior_log_var)
     return 0.5 * (tf.exp(ratio) + distance - 1.0 - ratio)
 
 
@@ -45,7 +45,8 @@ def gaussian_log_prob(z, mean, log_var):
         mean: Tensor that broadcasts with `z`.
         log_var: Tensor that broadcasts with `z`.
     """
-    log_var = tf.convert_to_tensor(log_var)
+    z = tf.convert_to_tensor(z)
+    log_var = tf.convert_to_tensor(log_var, z.dtype)
     squares = tf.square(z - mean) * tf.exp(-log_var)
     return -0.5 * (math.log(2.0 * math.pi) + log_var + squares)
 
@@ -198,7 +199,7 @@ class TotalCorrelation(Divergence):
         own = gaussian_log_prob(z, posterior.mean, posterior.log_var)
         mean, log_var = gather(posterior.mean), gather(posterior.log_var)
         others = gaussian_log_prob(z[:, None], mean[None], log_var[None])
-        weights = self._log_weights(tf.shape(z)[0], tf.shape(mean)[0])
+        weights = self._log_weights(z, tf.shape(mean)[0])
         log_q = tf.reduce_logsumexp(tf.reduce_sum(others, axis=-1) + weights, axis=1)
         log_each = tf.reduce_logsumexp(others + weights[..., None], axis=1)
         log_product = tf.reduce_sum(log_each, axis=-1)
@@ -209,11 +210,10 @@ class TotalCorrelation(Divergence):
             tf.reduce_mean(log_product - log_prior),
         )
 
-    def _log_weights(self, rows, columns):
+    def _log_weights(self, z, columns):
         """Returns log weights (rows, columns) of the global batch's posteriors."""
-        replicas = tf.distribute.get_replica_context()
-        first = 0 if replicas is None else rows * replicas.replica_id_in_sync_group
-        mine = tf.one_hot(first + tf.range(rows), columns)
+        rows = first_row(z) + tf.range(tf.shape(z)[0])
+        mine = tf.one_hot(rows, columns)
         rest = tf.cast(columns - 1, "float32")
         other = math.log1p(-1.0 / self.examples) - tf.math.log(tf.maximum(rest, 1.0))
         return tf.where(mine > 0, -math.log(self.examples), other)

@@ -32,7 +32,7 @@ class Likelihood(Strategy):
 
     @property
     def initial_log_scale(self):
-        """Where a learned log-scale starts: a standard deviation of 0.5."""
+        """Where a learned log-scale starts: a scale of 0.5."""
         return math.log(0.5)
 
     def log_prob(self, outputs, x):
@@ -114,9 +114,15 @@ class _WithScale(Likelihood):
         if not isinstance(self.scale, str):
             return outputs, tf.constant(math.log(self.scale))
         if self.learned:  # one more channel, appended by the model
-            return outputs[..., :-1], _bounded(outputs[..., -1:])
-        mean, log_scale = tf.split(outputs, 2, axis=-1)
-        return mean, _bounded(log_scale)
+            mean, log_scale = outputs[..., :-1], outputs[..., -1:]
+        else:
+            mean, log_scale = tf.split(outputs, 2, axis=-1)
+        return mean, _bounded(log_scale, self._widest)
+
+    @property
+    def _widest(self):
+        """The largest scale that is learned; its inverse is the smallest."""
+        return 1e3
 
     def mean(self, outputs):
         """Returns the expected data; images are kept in [0, 1]."""
@@ -194,6 +200,22 @@ class DiscretisedLogistic(_WithScale):
         super().__post_init__()
         require_argument(self.levels > 1, "levels", "at least 2", self.levels)
 
+    @property
+    def _widest(self):
+        """Lets scales go down to a tenth of a level: nearly all mass on one."""
+        return max(1e3, 10.0 * (self.levels - 1))
+
+    def mean(self, outputs):
+        """Returns the expected data, to half a level where the scale is below one.
+
+        It is c (log(1 + e^(m / c)) - log(1 + e^((m - 1) / c))), the expectation of
+        the logistic variable moved into [0, 1].
+        """
+        mean, log_scale = self._mean_and_log_scale(outputs)
+        scale = tf.exp(log_scale)
+        area = tf.nn.softplus(mean / scale) - tf.nn.softplus((mean - 1.0) / scale)
+        return tf.clip_by_value(scale * area, 0.0, 1.0)
+
     def log_probs(self, outputs, x):
         """Returns the log-mass of each value."""
         mean, log_scale = self._mean_and_log_scale(outputs)
@@ -243,9 +265,9 @@ def _unit_interval_class():
     return UnitInterval
 
 
-def _bounded(log_scale):
-    """Keeps a scale between 1e-3 and 1e3, smoothly."""
-    bound = math.log(1e3)
+def _bounded(log_scale, widest):
+    """Keeps a scale between its largest value and the inverse of that, smoothly."""
+    bound = math.log(widest)
     return bound * tf.tanh(log_scale / bound)
 
 

@@ -30,3 +30,16 @@ def global_mean(x):
         total = context.all_reduce(tf.distribute.ReduceOp.SUM, total)
         count = context.all_reduce(tf.distribute.ReduceOp.SUM, count)
     return total / count
+
+
+def first_row(x):
+    """Returns where this replica's rows begin among those that `gather` returns.
+
+    Args:
+        x: A tensor whose first axis is the batch.
+    """
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return 0
+    context = tf.distribute.get_replica_context()
+    counts = context.all_gather(tf.shape(x)[:1], axis=0)
+    return tf.reduce_sum(counts[: context.replica_id_in_sync_group])

@@ -1,18 +1,26 @@
 """Models: what is optimised, and who is updated when."""
 
+from keras_gen.models.autoencoder import Autoencoder, DenoisingAutoencoder
+from keras_gen.models.factor_vae import FactorVAE
 from keras_gen.models.flow import Flow, RealNVP
 from keras_gen.models.gan import DCGAN, GAN, WGANGP
 from keras_gen.models.vae import CVAE, IWAE, VAE, BetaTCVAE, BetaVAE
+from keras_gen.models.vaegan import CVAEGAN, VAEGAN
 
 __all__ = [
     "CVAE",
+    "CVAEGAN",
     "GAN",
     "IWAE",
     "VAE",
+    "VAEGAN",
     "WGANGP",
+    "Autoencoder",
     "BetaTCVAE",
     "BetaVAE",
     "DCGAN",
+    "DenoisingAutoencoder",
+    "FactorVAE",
     "Flow",
     "RealNVP",
 ]

@@ -109,13 +109,6 @@ class GAN(Latent, GenerativeModel):
             **terms,
         }
 
-    def track(self, terms, count):
-        """Logs the discriminator's loss under its own name."""
-        if "real_score" in terms and "discriminator_loss" not in terms:
-            terms = {**terms, "discriminator_loss": terms["loss"]}
-            del terms["loss"]
-        super().track(terms, count)
-
     def _discriminator_terms(self, x, training):
         real = self.to_network(x)
         fake = self._fakes(tf.shape(x)[0], training)

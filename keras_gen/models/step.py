@@ -144,7 +144,8 @@ class TrainingStep:
         Args:
             player: The player's name.
             terms_of: A function without arguments that returns a dictionary of scalar
-                means over the batch, with the key `"loss"`.
+                means over the batch, with the key `"loss"`, which is logged as
+                `<player>_loss` for any player but the first.
             examples: The data of this update, whose first axis is the batch.
         """
         networks = self.players()[player]
@@ -173,6 +174,9 @@ class TrainingStep:
         _apply(optimizer, gradients, variables, finite)
         if player == next(iter(self.players())):
             self.step.assign_add(1)
+        else:
+            terms = {**terms, f"{player}_loss": terms["loss"]}
+            del terms["loss"]
         self.track(terms, count * tf.cast(finite, "float32"))
 
     def track(self, terms, count):

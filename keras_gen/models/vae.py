@@ -92,11 +92,9 @@ class VAE(Encoding, GenerativeModel):
         if self.uses_labels:
             self.context_shape = tuple(decoder.inputs[-1].shape[1:])
         self._check_parts()
+        self.log_scale = None
         if self.observation.learned:
-            initial = keras.initializers.Constant(self.observation.initial_log_scale)
-            self.log_scale = self.add_weight(
-                name="log_scale", shape=(), initializer=initial, dtype="float32"
-            )
+            self.log_scale = _Scalar(self.observation.initial_log_scale)
         self._bound = _Compiled(self._importance_bound)
         self.build_for(self.data_shape)
 
@@ -132,6 +130,18 @@ class VAE(Encoding, GenerativeModel):
                 "Argument `divergence` must be KL() with `importance_weighted`, whose "
                 f"bound has no other. Received: divergence={self.divergence}"
             )
+        taken = len(self.encoder.inputs) == 2 or self.prior_network is not None
+        if taken and not self.uses_labels:
+            raise ValueError(
+                "Argument `decoder` must take [code, context] where the encoder or a "
+                "`prior_network` takes a context. Received: "
+                f"decoder.input_shape={self.decoder.input_shape}"
+            )
+        if self.autoregressive and len(self.data_shape) != 3:
+            raise ValueError(
+                "Argument `autoregressive` must be False for data other than images. "
+                f"Received: encoder.input_shape={self.encoder.input_shape}"
+            )
         if self.classes is not None and not self.uses_labels:
             raise ValueError(
                 "Argument `classes` must be None for an unconditional model: its "
@@ -141,6 +151,11 @@ class VAE(Encoding, GenerativeModel):
     def term_names(self):
         """Names the two terms of the ELBO."""
         return "reconstruction", "divergence"
+
+    def parts(self):
+        """Returns all that the bound trains: networks, flow, and a learned scale."""
+        found = [self.encoder, self.decoder, self.prior_network, self.log_scale]
+        return [part for part in (*found, *self.posterior_flow) if part is not None]
 
     # What the networks say, as parameters.
 
@@ -186,12 +201,24 @@ class VAE(Encoding, GenerativeModel):
         if not self.observation.learned:
             return outputs
         shape = tf.concat([tf.shape(outputs)[:-1], [1]], axis=0)
-        return tf.concat([outputs, tf.fill(shape, self.log_scale.value)], axis=-1)
+        return tf.concat(
+            [outputs, tf.fill(shape, self.log_scale.weight.value)], axis=-1
+        )
 
     # The equation.
 
     def objective(self, x, context=None, training=False):
         """Returns the loss, and the negative ELBO's two terms unweighted."""
+        return self.terms_and_codes(x, context, training)[0]
+
+    def terms_and_codes(self, x, context=None, training=False):
+        """Returns the terms of the objective and the codes drawn for them.
+
+        Args:
+            x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+            training: Boolean. Defaults to `False`.
+        """
         context = self.as_context(context)
         posterior = self.infer(x, context, training)
         z, log_q = posterior.draw(self.next_seed(training), self.particles)
@@ -203,11 +230,12 @@ class VAE(Encoding, GenerativeModel):
             loss = -tf.reduce_mean(_log_mean_exp(log_weights))
         else:
             loss = reconstruction + self.divergence(posterior, z, kl, self.step.value)
-        return {
+        terms = {
             "loss": loss,
             "reconstruction": reconstruction,
             "divergence": tf.reduce_mean(tf.reduce_sum(kl, axis=-1)),
         }
+        return terms, z
 
     def _log_likelihood(self, x, z, context, training=False):
         """Returns log p(x|z) for draws z (particles, batch, dims)."""
@@ -251,9 +279,9 @@ class VAE(Encoding, GenerativeModel):
         require_argument(k > 0, "k", "positive", k)
         x, context = tf.convert_to_tensor(x, "float32"), self.as_context(context)
         size = max(1, x.shape[0] or 100) * math.prod(self.data_shape)
-        at_once = max(1, min(k, _NUMBERS_AT_ONCE // size))
+        at_once = max(1, min(int(k), _NUMBERS_AT_ONCE // size))
         seed = self.seed_for_sampling(seed)
-        return self._bound(x, context, seed, tf.constant(k), tf.constant(at_once))
+        return self._bound(x, context, seed, tf.constant(int(k)), tf.constant(at_once))
 
     def _importance_bound(self, x, context, seed, k, at_once):
         posterior = self.infer(x, context)
@@ -405,13 +433,13 @@ class VAE(Encoding, GenerativeModel):
         Reference: [Rezende et al., 2014](https://arxiv.org/abs/1401.4082)
         """
         x, context = tf.convert_to_tensor(x, "float32"), self.as_context(context)
-        known = tf.cast(known, "float32")
+        known = tf.cast(known, "bool")
         seed = self.seed_for_sampling(seed)
-        now = x * known + 0.5 * (1.0 - known)
+        now = tf.where(known, x, 0.5)
         for step in range(steps):
             fold = tf.random.experimental.stateless_fold_in(seed, step)
             z, _ = self.infer(now, context).draw(fold)
-            now = x * known + self.decode(z[0], context) * (1.0 - known)
+            now = tf.where(known, x, self.decode(z[0], context))
         return now
 
     def call(self, x, training=False):
@@ -562,6 +590,21 @@ class CVAE(VAE):
 
 # Decoded numbers that `iwae` holds at once: small enough for a cache.
 _NUMBERS_AT_ONCE = 2**21
+
+
+class _Scalar(keras.layers.Layer):
+    """One number that is trained."""
+
+    def __init__(self, initial):
+        super().__init__(name="log_scale")
+        self.weight = self.add_weight(
+            name="log_scale",
+            shape=(),
+            initializer=keras.initializers.Constant(initial),
+            dtype="float32",
+            autocast=False,
+        )
+        self.built = True
 
 
 class _Compiled:

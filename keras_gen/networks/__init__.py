@@ -1,16 +1,27 @@
 """Networks: functions that stack layers into a `keras.Model`."""
 
 from keras_gen.networks.conv import conv_autoencoder, conv_conditioner
-from keras_gen.networks.dcgan import dcgan, dcgan_discriminator, dcgan_generator
+from keras_gen.networks.dcgan import (
+    dcgan,
+    dcgan_discriminator,
+    dcgan_encoder,
+    dcgan_generator,
+)
+from keras_gen.networks.features import with_features
 from keras_gen.networks.mlp import mlp, mlp_autoencoder, mlp_gan
+from keras_gen.networks.vaegan import cvaegan, vaegan
 
 __all__ = [
     "conv_autoencoder",
     "conv_conditioner",
+    "cvaegan",
     "dcgan",
     "dcgan_discriminator",
+    "dcgan_encoder",
     "dcgan_generator",
     "mlp",
     "mlp_autoencoder",
     "mlp_gan",
+    "vaegan",
+    "with_features",
 ]

@@ -13,6 +13,7 @@ def conv_autoencoder(
     activation="relu",
     numbers=1,
     context_shape=None,
+    variational=True,
 ):
     """Returns (encoder, decoder): strided convolutions and their mirror image.
 
@@ -30,6 +31,8 @@ def conv_autoencoder(
         context_shape: Tuple, the shape of a context that both networks take as a
             second input: a vector, which the encoder sees beside its features and as
             planes beside the image. Defaults to `None`.
+        variational: Whether the encoder ends in mean and log-variance, or in the code
+            itself. Defaults to `True`.
 
     Example:
 
@@ -37,7 +40,8 @@ def conv_autoencoder(
     >>> encoder.output_shape, decoder.output_shape
     ((None, 16), (None, 28, 28, 1))
     """
-    encoder = conv_encoder(shape, 2 * latent_dim, width, activation, context_shape)
+    code = 2 * latent_dim if variational else latent_dim
+    encoder = conv_encoder(shape, code, width, activation, context_shape)
     outputs = (*shape[:2], shape[2] * numbers)
     decoder = conv_decoder(outputs, latent_dim, width, activation, context_shape)
     return encoder, decoder

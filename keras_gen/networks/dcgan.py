@@ -49,7 +49,9 @@ def _norm(x, kind):
     )
 
 
-def dcgan_generator(shape, latent_dim=100, width=64, normalization="batch"):
+def dcgan_generator(
+    shape, latent_dim=100, width=64, normalization="batch", context_shape=None
+):
     """Returns DCGAN's generator: fractionally-strided convolutions and nothing else.
 
     The code is a 1x1 image, which the first transposed convolution spreads over the
@@ -62,12 +64,18 @@ def dcgan_generator(shape, latent_dim=100, width=64, normalization="batch"):
         latent_dim: Integer. Defaults to `100`.
         width: Channels before the last layer. Defaults to `64`.
         normalization: `"batch"`, `"layer"` or `None`. Defaults to `"batch"`.
+        context_shape: Tuple, the shape of a vector that is appended to the code, a
+            second input. Defaults to `None`: one input.
 
     Reference: [Radford et al., 2016](https://arxiv.org/abs/1511.06434)
     """
     count, base = halvings(shape)
-    inputs = keras.Input((latent_dim,))
-    x = layers.Reshape((1, 1, latent_dim))(inputs)
+    inputs = x = keras.Input((latent_dim,))
+    if context_shape is not None:
+        context = keras.Input(context_shape, name="context")
+        inputs = [inputs, context]
+        x = layers.Concatenate()([x, context])
+    x = layers.Reshape((1, 1, x.shape[-1]))(x)
     for step in range(count):
         filters = width * 2 ** (count - 1 - step)
         kernel, strides, padding = (4, 2, "same") if step else (base, 1, "valid")
@@ -106,8 +114,42 @@ def dcgan_discriminator(shape, width=64, normalization="batch"):
 
     Reference: [Radford et al., 2016](https://arxiv.org/abs/1511.06434)
     """
+    return dcgan_encoder(shape, 1, width, normalization, name="discriminator")
+
+
+def dcgan_encoder(
+    shape,
+    outputs,
+    width=64,
+    normalization="batch",
+    context_shape=None,
+    name="encoder",
+):
+    """Returns the layers of DCGAN's discriminator with any number of outputs.
+
+    It makes encoders and classifiers that match the other two networks.
+
+    Args:
+        shape: As for `dcgan_generator`.
+        outputs: How many numbers it gives.
+        width: Channels after the first layer. Defaults to `64`.
+        normalization: `"batch"`, `"layer"` or `None`. Defaults to `"batch"`.
+        context_shape: Tuple, the shape of a vector that is a second input, seen as
+            planes beside the image. Defaults to `None`: one input.
+        name: String. Defaults to `"encoder"`.
+
+    Example:
+
+    >>> dcgan_encoder((28, 28, 1), 10, width=8, name="classifier").output_shape
+    (None, 10)
+    """
     count, base = halvings(shape)
     inputs = x = keras.Input(shape)
+    if context_shape is not None:
+        context = keras.Input(context_shape, name="context")
+        inputs = [inputs, context]
+        planes = layers.Reshape((1, 1, *context_shape))(context)
+        x = layers.Concatenate()([x, layers.UpSampling2D(shape[:2])(planes)])
     for step in range(count):
         kind = normalization if step else None
         x = layers.Conv2D(
@@ -119,9 +161,11 @@ def dcgan_discriminator(shape, width=64, normalization="batch"):
             kernel_initializer=_initializer(),
         )(x)
         x = layers.LeakyReLU(negative_slope=0.2)(_norm(x, kind))
-    x = layers.Conv2D(1, base, kernel_initializer=_initializer(), dtype="float32")(x)
-    x = layers.Reshape((1,), dtype="float32")(x)
-    return keras.Model(inputs, x, name="discriminator")
+    x = layers.Conv2D(outputs, base, kernel_initializer=_initializer(), dtype="float32")(
+        x
+    )
+    x = layers.Reshape((outputs,), dtype="float32")(x)
+    return keras.Model(inputs, x, name=name)
 
 
 def dcgan(shape, latent_dim=100, width=64, critic=False):

@@ -73,6 +73,7 @@ def mlp_autoencoder(
     activation="relu",
     numbers=1,
     context_shape=None,
+    variational=True,
 ):
     """Returns (encoder, decoder) of dense layers, mirrored.
 
@@ -88,10 +89,13 @@ def mlp_autoencoder(
             likelihood with a scale "per_value". Defaults to `1`.
         context_shape: Tuple, the shape of a context that both networks take as a
             second input. Defaults to `None`.
+        variational: Whether the encoder ends in mean and log-variance, or in the code
+            itself. Defaults to `True`.
     """
     outputs = (*shape[:-1], shape[-1] * numbers)
     both = {"activation": activation, "context_shape": context_shape}
-    encoder = mlp(shape, 2 * latent_dim, hidden, name="encoder", **both)
+    code = 2 * latent_dim if variational else latent_dim
+    encoder = mlp(shape, code, hidden, name="encoder", **both)
     decoder = mlp((latent_dim,), outputs, hidden[::-1], name="decoder", **both)
     return encoder, decoder
 

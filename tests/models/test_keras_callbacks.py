@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_gen import callbacks
-from tests.zoo import MECHANISMS, ZOO, batch
+from tests.zoo import MECHANISMS, ZOO, batch, pair
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
@@ -15,11 +15,11 @@ def test_they_all_work_together(name, tmp_path):
     model.compile(optimizer)
     best = tmp_path / "best.keras"
     history = model.fit(
-        batch(name),
+        *pair(name),
         batch_size=8,
         epochs=4,
         verbose=0,
-        validation_data=(batch(name, 8, seed=1),),
+        validation_data=pair(name, 8, seed=1),
         callbacks=[
             callbacks.SwapEMAWeights(swap_on_epoch=True),
             keras.callbacks.ModelCheckpoint(best, save_best_only=True),
@@ -36,7 +36,7 @@ def test_they_all_work_together(name, tmp_path):
     assert len(history["val_loss"]) == 3  # the first epoch is the best, then patience
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-3 * 0.5**2)
     loaded = keras.models.load_model(best)
-    assert np.isfinite(loaded.evaluate(batch(name, 8), verbose=0)).all()
+    assert np.isfinite(loaded.evaluate(*pair(name, 8), verbose=0)).all()
     assert len((tmp_path / "history.csv").read_text().splitlines()) == 4
 
 

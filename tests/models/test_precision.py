@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.zoo import MECHANISMS, ZOO, batch
+from tests.zoo import MECHANISMS, ZOO, batch, pair
 
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
 
@@ -32,7 +32,7 @@ def test_it_trains(name, policy):
     model = compiled(name, policy)
     before = [v.numpy() for v in model.trainable_variables]
     history = model.fit(
-        batch(name, 32), batch_size=8, epochs=2, verbose=0, shuffle=False
+        *pair(name, 32), batch_size=8, epochs=2, verbose=0, shuffle=False
     ).history
     assert all(np.isfinite(values).all() for values in history.values())
     changed = [

@@ -1,0 +1,32 @@
+"""What a network sees on its way to its outputs."""
+
+import keras
+from keras import layers
+
+
+def with_features(network, layer=None):
+    """Returns a network from the same inputs to [features, outputs].
+
+    It is made of the same layers, so that both come from one evaluation. Features are
+    flat vectors.
+
+    Args:
+        network: A built `keras.Model` with one output.
+        layer: The name or the index of the layer whose output the features are.
+            Defaults to `None`: what the last layer with weights is given.
+
+    Example:
+
+    >>> discriminator = keras_gen.networks.mlp((4,), 1, hidden=(8, 6))
+    >>> features, logits = with_features(discriminator)(tf.ones((2, 4)))
+    >>> features.shape, logits.shape
+    (TensorShape([2, 6]), TensorShape([2, 1]))
+    """
+    if layer is None:
+        features = [part for part in network.layers if part.weights][-1].input
+    elif isinstance(layer, str):
+        features = network.get_layer(layer).output
+    else:
+        features = network.layers[layer].output
+    features = layers.Flatten(name="features")(features)
+    return keras.Model(network.inputs, [features, network.output])
