@@ -3,15 +3,17 @@
 import numpy as np
 
 
-def add_flags(run, network="conv", latent_dim=16):
+def add_flags(run, network="conv", latent_dim=16, importance=100):
     """Adds the flags of networks and likelihood, and of binary data.
 
     Args:
         run: The `Run`.
         network: Default of `--network`. Defaults to `"conv"`.
         latent_dim: Default of `--latent-dim`. Defaults to `16`.
+        importance: Default of `--importance`. Defaults to `100`.
     """
-    run.flag("--network", network, "the networks' kind", choices=("conv", "dense"))
+    kinds = ("conv", "dense", "disentangling")
+    run.flag("--network", network, "the networks' kind", choices=kinds)
     run.flag("--latent-dim", latent_dim, "size of the code")
     run.flag("--width", 32, "channels of the first convolution")
     run.flag("--hidden", 200, "units of each hidden layer of dense networks")
@@ -25,8 +27,14 @@ def add_flags(run, network="conv", latent_dim=16):
         choices=("bernoulli", "gaussian", "logistic"),
     )
     run.flag("--binarize", False, "true or false: draw binary pixels for every batch")
-    run.flag("--importance", 100, "draws for the test bound; 0: the ELBO alone")
-    run.prepare = lambda source: (
+    run.flag("--importance", importance, "draws for the test bound; 0: the ELBO alone")
+    run.flag("--votes", 2000, "of FactorVAE's score, where factors are known")
+    run.prepare = drawn_binary(run)
+
+
+def drawn_binary(run):
+    """Returns a function that makes data binary where the run's flag asks for it."""
+    return lambda source: (
         source.binarized(run.args.seed) if run.args.binarize else source
     )
 
@@ -46,7 +54,9 @@ def parts(args, source, context_shape=None):
         "logistic": losses.DiscretisedLogistic("learned", source.levels or 256),
     }[args.likelihood]
     common = {"activation": args.activation, "context_shape": context_shape}
-    if args.network == "conv":
+    if args.network == "disentangling":
+        pair = networks.disentangling_autoencoder(source.shape, args.latent_dim)
+    elif args.network == "conv":
         pair = networks.conv_autoencoder(
             source.shape, args.latent_dim, args.width, **common
         )
@@ -90,6 +100,43 @@ def bounds(model, x, y=None, k=0, batch=100):
     return [np.concatenate(b) for b in (elbos, tighter) if b]
 
 
+def require_classes(source):
+    """Raises ValueError for data without classes."""
+    if source.classes is None:
+        raise ValueError(
+            f"{source.name!r} has no classes, and this model is conditioned on them; "
+            "choose a labelled data set"
+        )
+
+
+def report_factors(args, model, source):
+    """Returns the scores of a code against the factors of the data, if it has any."""
+    import tensorflow as tf
+
+    from keras_gen import metrics
+
+    if source.factor_names is None:
+        return {}
+    sprites = source.sprites
+    encode = tf.function(
+        model.encode, input_signature=[tf.TensorSpec((None, *source.shape), "float32")]
+    )
+    x, factors = source.arrays(10_000, labels=True)
+    codes = np.concatenate([encode(x[i : i + 500]) for i in range(0, len(x), 500)])
+    votes = {"train_votes": args.votes, "test_votes": args.votes // 2}
+    vote = metrics.factor_vae_score(encode, sprites, **votes, seed=args.seed)
+    gap = metrics.mutual_information_gap(codes, factors)
+    separate = metrics.separated_attribute_predictability(codes, factors)
+    forest = metrics.disentanglement_completeness_informativeness(codes, factors)
+    return {
+        "factor_vae_score": vote.score,
+        "factor_vae_standard_error": vote.standard_error,
+        "mutual_information_gap": gap.score,
+        "separated_attribute_predictability": separate.score,
+        "dci_disentanglement": forest.disentanglement,
+    }
+
+
 def report_bounds(args, model, run):
     """Returns the bounds on unseen data, in nats, with two standard errors."""
     from keras_gen import metrics
@@ -130,3 +177,29 @@ def draw(args, model, source, run, labels=None):
     callbacks.write_grid(
         run.out / "traversals.png", rows.reshape(-1, *source.shape), columns=10
     )
+    if y is None:
+        draw_attribute(model, source, run, x)
+
+
+def draw_attribute(model, source, run, x):
+    """Draws data made bolder and thinner, and their lower halves filled in.
+
+    Boldness is an attribute that images label themselves with: ink above the median.
+    """
+    from keras_gen import callbacks
+
+    examples = source.arrays(5000)
+    ink = examples.sum(axis=(1, 2, 3))
+    if np.all(ink == ink[0]):
+        return
+    bolder = model.attribute_vector(examples, ink > np.median(ink))
+    z = model.encode(x[:8]).numpy()
+    amounts = np.linspace(-2.0, 2.0, 7)[None, :, None]
+    moved = z[:, None] + amounts * bolder.numpy()
+    images = model.decode(moved.reshape(-1, z.shape[1]))
+    callbacks.write_grid(run.out / "boldness.png", images, columns=7)
+    known = np.zeros(source.shape, bool)
+    known[: source.shape[0] // 2] = True
+    several = [model.complete(x[:8], known, seed=seed) for seed in range(4)]
+    rows = [x[:8], np.where(known, x[:8], 0.5), *several]
+    callbacks.write_grid(run.out / "completions.png", np.concatenate(rows), len(x[:8]))

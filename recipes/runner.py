@@ -8,7 +8,9 @@ A recipe describes a model and what is reported of it; `Run` does the rest:
 
 `build(args, source, run)` returns a compiled model; `report(args, model, source, run)`
 returns a dictionary of numbers for `metrics.json` and may write more pictures. What it
-measures on `run.test_data()` it names after `run.split`.
+measures on `run.test_data()` it names after `run.split`. Data go through `run.prepare`,
+those for training through `run.prepare_training` too, functions that a recipe may set;
+`run.callbacks(args, model, source, run)` gives callbacks of the recipe's own.
 """
 
 import argparse
@@ -38,6 +40,8 @@ class Run:
         ema: Default of that flag. Defaults to `0.0`.
         points: Other defaults where the data are points of the plane. Defaults to
             `None`.
+        steps_per_epoch: Default of that flag. Defaults to `None`.
+        variant: The name of one of several runs of a recipe. Defaults to `""`.
     """
 
     def __init__(
@@ -49,9 +53,14 @@ class Run:
         steps_per_execution=1,
         ema=0.0,
         points=None,
+        steps_per_epoch=None,
+        variant="",
     ):
         self.points = points or {}
-        self.prepare = lambda source: source
+        self.variant = variant
+        self.in_subfolder = False
+        self.callbacks = lambda args, model, source, run: []
+        self.prepare = self.prepare_training = lambda source: source
         self.recipe = pathlib.Path(sys.argv[0]).stem
         self.parser = _Parser(
             description=description.strip().splitlines()[0],
@@ -62,14 +71,19 @@ class Run:
         add(
             "--dataset",
             default=dataset,
-            help=f"digits, {', '.join(_DENSITIES)}, a TFDS name, or a folder of images",
+            help=f"digits, sprites, {', '.join(_DENSITIES)}, a TFDS name, or a folder",
         )
         add("--data-dir", help="where TFDS data lie (also TFDS_DATA_DIR)")
         add("--image-size", type=_positive, help="resize images to this many pixels")
         add("--limit", type=_positive, help="use this many examples only")
         add("--skip-unreadable", action="store_true", help="leave out broken images")
         add("--epochs", type=_positive, default=epochs, help="passes over the data")
-        add("--steps-per-epoch", type=_positive, help="default: all of the data")
+        add(
+            "--steps-per-epoch",
+            type=_positive,
+            default=steps_per_epoch,
+            help="none: all of the data",
+        )
         add("--batch-size", type=_positive, default=batch_size, help="examples a step")
         add("--seed", type=int, default=0, help="everything random follows from it")
         add("--out", help=f"where to write (default: saved_models/{self.recipe})")
@@ -129,6 +143,8 @@ class Run:
             self.parser.set_defaults(**self.points)
         args = self.args = self.parser.parse_args()
         self.out = pathlib.Path(args.out or pathlib.Path("saved_models", self.recipe))
+        if self.in_subfolder:
+            self.out /= self.variant
         self.started = time.time()
         try:
             self._prepare_folder()
@@ -217,7 +233,8 @@ class Run:
 
     def _settings(self):
         kept = {k: v for k, v in vars(self.args).items() if k not in _FREE}
-        return {"recipe": self.recipe, **kept}
+        variant = {"variant": self.variant} if self.variant else {}
+        return {"recipe": self.recipe, **variant, **kept}
 
     def _start(self):
         """Imports TensorFlow quietly and returns the strategy."""
@@ -258,7 +275,7 @@ class Run:
         return "test"
 
     def _load(self):
-        source = self._source("train", self.args.limit)
+        source = self.prepare_training(self._source("train", self.args.limit))
         if source.skipped:
             print(f"{source.skipped} unreadable image(s) left out")
         if len(source.shape) == 3:
@@ -300,14 +317,14 @@ class Run:
             _cut_history(self.out / "history.csv", start.epoch)
         return checkpoint, start
 
-    def _callbacks(self, checkpoint):
+    def _callbacks(self, checkpoint, own):
         import keras
 
         from keras_gen import callbacks
 
         args, out = self.args, self.out
         first = [keras.callbacks.CSVLogger(str(out / "history.csv"), append=True)]
-        chosen = [*(first if self.chief else []), checkpoint]
+        chosen = [*own, *(first if self.chief else []), checkpoint]
         if args.ema:
             chosen.append(callbacks.SwapEMAWeights(swap_on_epoch=True))
         if self.chief:
@@ -323,6 +340,7 @@ class Run:
 
     def _fit(self, model, source, checkpoint, start):
         args = self.args
+        own = self.callbacks(args, model, source, self)
         batches = source.batches(
             self.examples_per_step,
             seed=args.seed,
@@ -336,7 +354,7 @@ class Run:
                 initial_epoch=start.epoch,
                 steps_per_epoch=self.steps_per_epoch,
                 shuffle=False,
-                callbacks=self._callbacks(checkpoint),
+                callbacks=self._callbacks(checkpoint, own),
                 verbose="auto" if self.chief else 0,
             )
         except FloatingPointError as error:

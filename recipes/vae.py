@@ -1,6 +1,7 @@
 """Trains a variational autoencoder: reconstructions, samples, and a code to walk in."""
 
 import latent
+import numpy as np
 
 from runner import Run
 
@@ -18,10 +19,43 @@ def build(args, source, run):
 def report(args, model, source, run):
     """Returns the bounds on unseen data; draws what the code holds."""
     latent.draw(args, model, source, run)
-    return latent.report_bounds(args, model, run)
+    numbers = latent.report_bounds(args, model, run)
+    if args.leave_out >= 0:
+        numbers |= report_anomalies(args, model, run)
+    return numbers
+
+
+def report_anomalies(args, model, run):
+    """Returns how well the class that was left out is told from the others."""
+    from sklearn.metrics import roc_auc_score
+
+    x, y = run.test_data(labels=True)
+    numbers = {}
+    for by in ("elbo", "reconstruction"):
+        parts = [
+            model.anomaly_score(x[i : i + 500], by=by, seed=i)
+            for i in range(0, len(x), 500)
+        ]
+        auroc = roc_auc_score(y == args.leave_out, np.concatenate(parts))
+        numbers[f"{run.split}_auroc_{by}"] = auroc
+    return numbers
+
+
+def without(source, left_out):
+    """Returns the data without a class; -1 leaves none out."""
+    if left_out < 0:
+        return source
+    latent.require_classes(source)
+    if left_out >= source.classes:
+        raise ValueError(
+            f"there is no class {left_out} to leave out of {source.classes}"
+        )
+    return source.select(source.labels() != left_out)
 
 
 if __name__ == "__main__":
     run = Run(__doc__, epochs=200, batch_size=64, steps_per_execution=11)
     latent.add_flags(run)
+    run.flag("--leave-out", -1, "a class to train without, scored as an anomaly")
+    run.prepare_training = lambda source: without(source, run.args.leave_out)
     run(build, report)

@@ -1,12 +1,14 @@
 """Callbacks: things that happen during `fit`."""
 
 from keras_gen.callbacks.checkpoint import Checkpoint, Position
+from keras_gen.callbacks.collapse import CollapseMonitor
 from keras_gen.callbacks.density import write_density
 from keras_gen.callbacks.ema import SwapEMAWeights
 from keras_gen.callbacks.samples import SampleGrid, grid, write_grid
 
 __all__ = [
     "Checkpoint",
+    "CollapseMonitor",
     "Position",
     "SampleGrid",
     "SwapEMAWeights",

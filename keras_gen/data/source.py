@@ -101,6 +101,57 @@ class Source:
         other.levels = 2
         return other
 
+    def select(self, indices):
+        """Returns the data of some indices only, in their order.
+
+        Args:
+            indices: Integers, or booleans for every example: which to keep.
+        """
+        indices = np.asarray(indices)
+        if indices.dtype == bool:
+            indices = np.flatnonzero(indices)
+        if not len(indices):
+            raise ValueError("Argument `indices` must keep at least one example.")
+        rows = on_cpu(indices.astype("int64"))
+        other, read, label = copy.copy(self), self._read, self._label
+        other.examples = len(indices)
+        other._read = lambda i: read(tf.gather(rows, i))
+        if label is not None:
+            other._label = lambda i: label(tf.gather(rows, i))
+        return other
+
+    def parted(self, known, missing=-1.0):
+        """Returns pairs (what is missing, what is known), to learn to complete data.
+
+        x are the missing values of each example as a vector, the labels y the example
+        with a value of its own in their place.
+
+        Args:
+            known: Booleans of an example's shape: true where data are given.
+            missing: Stands where they are not. Defaults to `-1.0`.
+        """
+        known = np.asarray(known, bool)
+        if known.shape != self.shape or known.all() or not known.any():
+            raise ValueError(
+                f"Argument `known` must be booleans of shape {self.shape}, true for "
+                f"some values, not all. Received: known.shape={known.shape}"
+            )
+        if self._binary_seed is not None:
+            raise ValueError("Draw binary data after parting them: `binarized` last.")
+        places = on_cpu(np.flatnonzero(~known.ravel()))
+        mask = on_cpu(known)
+        other, read = copy.copy(self), self._read
+        other.shape = (int((~known).sum()),)
+        other.classes = other.class_names = None
+
+        def rest(i):
+            flat = tf.reshape(read(i), (-1, known.size))
+            return tf.gather(flat, places, axis=1)
+
+        other._read = rest
+        other._label = lambda i: tf.where(mask, read(i), missing)
+        return other
+
     def __repr__(self):
         """Returns the facts in one line."""
         kind = "continuous" if self.levels is None else f"{self.levels} levels"
@@ -191,6 +242,12 @@ class Source:
                 rows = tf.range(i, min(i + 256, n), dtype="int64")
                 x[i : i + 256] = self._draw(self._read(rows), rows)
             return (x, self._label(tf.range(n, dtype="int64")).numpy()) if labels else x
+
+    def labels(self):
+        """Returns all labels as a NumPy array."""
+        self._check(True)
+        with tf.device("CPU:0"):
+            return self._label(tf.range(self.examples, dtype="int64")).numpy()
 
     def _check(self, labels):
         if labels and self._label is None:

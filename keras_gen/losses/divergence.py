@@ -75,7 +75,7 @@ class KL(Divergence):
 
     Example:
 
-    >>> KL(beta=LinearSchedule(0.0, 1.0, steps=1000))  # a warm-up
+    >>> KL(beta=losses.LinearSchedule(0.0, 1.0, steps=1000))  # a warm-up
     KL(beta=LinearSchedule(start=0.0, end=1.0, steps=1000))
 
     Reference: [Higgins et al., 2017](https://openreview.net/forum?id=Sy2fzU9gl)

@@ -1,5 +1,6 @@
 """Metrics: a trained model to a number."""
 
+from keras_gen.metrics.bayes import GenerativeClassifier, calibration_error
 from keras_gen.metrics.bits import BitsPerDim
 from keras_gen.metrics.latent import (
     DCIScore,
@@ -19,7 +20,9 @@ __all__ = [
     "DCIScore",
     "FactorVAEScore",
     "GapScore",
+    "GenerativeClassifier",
     "active_units",
+    "calibration_error",
     "disentanglement_completeness_informativeness",
     "factor_vae_score",
     "kl_per_dimension",

@@ -199,15 +199,17 @@ def mutual_information_gap(codes, factors, bins=20):
     It asks for one dimension for each factor, whatever the map between their values,
     and has no fitted part. A rotated code, or one that spreads a factor over two
     dimensions, scores little though nothing is lost; one that knows nothing scores
-    about 0. Information is that of counts, each dimension cut into bins of equal width
-    between its extremes, and a perfect code scores 1 only where no factor has more
-    values than there are bins: log(20) / log(40) = 0.81 for 40 equally likely ones. Of
-    few data, dimensions seem to know (bins - 1) (values - 1) / (2 n) nats by chance.
+    about 0. Information is that of counts. A dimension that takes no more values than
+    some factor does is discrete already; any other is cut into bins of equal width
+    between its extremes, and then knows log(bins) at most: of a factor with 40 equally
+    likely values 20 bins know log(20) / log(40) = 0.81. Of few data, dimensions seem
+    to know (bins - 1) (values - 1) / (2 n) nats by chance.
 
     Args:
         codes: Array (n, dimensions), at least two dimensions.
         factors: Array (n, factors) of discrete values.
-        bins: How many bins. Defaults to 20, which published numbers share.
+        bins: How many bins continuous dimensions are cut into. Defaults to 20, which
+            published numbers share.
 
     Returns:
         A `GapScore`; its matrix is I / H.
@@ -222,8 +224,13 @@ def mutual_information_gap(codes, factors, bins=20):
     """
     codes, factors = _pair(codes, factors)
     whole("bins", bins, least=2)
+    most = max(bins, *(len(np.unique(column)) for column in factors.T))
     cells = _histogram_cells(codes, bins)
-    columns = [_known_share(cells, column, bins) for column in factors.T]
+    for cell, column in zip(cells.T, codes.T, strict=True):
+        values, index = np.unique(column, return_inverse=True)
+        if len(values) <= most:
+            cell[:] = index
+    columns = [_known_share(cells, column, most) for column in factors.T]
     return _gap(np.stack(columns, axis=1))
 
 

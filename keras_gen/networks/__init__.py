@@ -1,6 +1,13 @@
 """Networks: functions that stack layers into a `keras.Model`."""
 
-from keras_gen.networks.conv import conv_autoencoder, conv_conditioner
+from keras_gen.networks.conv import (
+    conv_autoencoder,
+    conv_conditioner,
+    conv_decoder,
+    conv_encoder,
+    disentangling_autoencoder,
+    masked_decoder,
+)
 from keras_gen.networks.dcgan import (
     dcgan,
     dcgan_discriminator,
@@ -14,11 +21,15 @@ from keras_gen.networks.vaegan import cvaegan, vaegan
 __all__ = [
     "conv_autoencoder",
     "conv_conditioner",
+    "conv_decoder",
+    "conv_encoder",
     "cvaegan",
     "dcgan",
     "dcgan_discriminator",
     "dcgan_encoder",
     "dcgan_generator",
+    "disentangling_autoencoder",
+    "masked_decoder",
     "mlp",
     "mlp_autoencoder",
     "mlp_gan",

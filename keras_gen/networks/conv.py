@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from keras_gen.layers import MaskedConv2D
 from keras_gen.networks.dcgan import halvings
 
 
@@ -98,6 +99,67 @@ def conv_decoder(shape, latent_dim, width=32, activation="relu", context_shape=N
         )(x)
     x = layers.Conv2DTranspose(shape[2], 4, 2, "same", dtype="float32")(x)
     return keras.Model(inputs, x, name="decoder")
+
+
+def disentangling_autoencoder(shape, latent_dim=10):
+    """Returns (encoder, decoder) with which disentanglement is usually compared.
+
+    Four strided convolutions of 32, 32, 64 and 64 channels, three for images of 32
+    pixels, and a dense layer of 256; the decoder mirrors them.
+
+    Args:
+        shape: (height, width, channels), sides 32 or 64.
+        latent_dim: Integer. Defaults to `10`.
+
+    Reference: [Locatello et al., 2019](https://arxiv.org/abs/1811.12359)
+    """
+    if shape[:2] not in ((32, 32), (64, 64)):
+        raise ValueError(
+            f"Argument `shape` must have sides of 32 or 64. Received: shape={shape}"
+        )
+    widths = (32, 32, 64, 64)[: 3 if shape[0] == 32 else 4]
+    inputs = x = keras.Input(shape)
+    for width in widths:
+        x = layers.Conv2D(width, 4, 2, "same", activation="relu")(x)
+    x = layers.Dense(256, "relu")(layers.Flatten()(x))
+    x = layers.Dense(2 * latent_dim, dtype="float32")(x)
+    encoder = keras.Model(inputs, x, name="encoder")
+    inputs = keras.Input((latent_dim,))
+    x = layers.Dense(256, "relu")(inputs)
+    x = layers.Dense(4 * 4 * widths[-1], "relu")(x)
+    x = layers.Reshape((4, 4, widths[-1]))(x)
+    for width in reversed(widths[:-1]):
+        x = layers.Conv2DTranspose(width, 4, 2, "same", activation="relu")(x)
+    x = layers.Conv2DTranspose(shape[2], 4, 2, "same", dtype="float32")(x)
+    return encoder, keras.Model(inputs, x, name="decoder")
+
+
+def masked_decoder(shape, latent_dim, width=32, kernel_size=7, depth=2, numbers=1):
+    """Returns a decoder of [code, image] that sees the pixels before each one.
+
+    A masked convolution over the pixels already seen, to which the code is added at
+    every place, then masked convolutions of 3x3. It models so much by itself that it
+    may ignore the code: see `losses.FreeBits`.
+
+    Args:
+        shape: (height, width, channels).
+        latent_dim: Integer.
+        width: Channels of the hidden layers. Defaults to `32`.
+        kernel_size: Of the first convolution. Defaults to `7`.
+        depth: Hidden layers. Defaults to `2`.
+        numbers: Numbers for each value, as for `conv_autoencoder`. Defaults to `1`.
+
+    Reference: [Gulrajani et al., 2017](https://arxiv.org/abs/1611.05013)
+    """
+    code, image = keras.Input((latent_dim,)), keras.Input(shape, name="image")
+    x = MaskedConv2D(width, kernel_size, mask="A")(image)
+    planes = layers.Dense(shape[0] * shape[1] * 4, "relu")(code)
+    planes = layers.Reshape((*shape[:2], 4))(planes)
+    x = layers.ReLU()(layers.Add()([x, layers.Conv2D(width, 1)(planes)]))
+    for _ in range(depth - 1):
+        x = MaskedConv2D(width, 3, mask="B", activation="relu")(x)
+    x = layers.Conv2D(shape[2] * numbers, 1, dtype="float32")(x)
+    return keras.Model([code, image], x, name="decoder")
 
 
 def conv_conditioner(shape, outputs, width=64, activation="relu"):

@@ -161,9 +161,9 @@ def dcgan_encoder(
             kernel_initializer=_initializer(),
         )(x)
         x = layers.LeakyReLU(negative_slope=0.2)(_norm(x, kind))
-    x = layers.Conv2D(outputs, base, kernel_initializer=_initializer(), dtype="float32")(
-        x
-    )
+    x = layers.Conv2D(
+        outputs, base, kernel_initializer=_initializer(), dtype="float32"
+    )(x)
     x = layers.Reshape((outputs,), dtype="float32")(x)
     return keras.Model(inputs, x, name=name)
 

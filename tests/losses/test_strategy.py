@@ -15,14 +15,30 @@ OBJECTS = [
     losses.Bernoulli(),
     losses.Gaussian(),
     losses.Gaussian(0.25),
+    losses.Gaussian("learned"),
+    losses.DiscretisedLogistic(),
+    losses.DiscretisedLogistic("per_value", levels=17),
+    losses.KL(),
+    losses.KL(4.0),
+    losses.KL(losses.LinearSchedule(0.0, 4.0, steps=10)),
+    losses.CapacityKL(5.0),
+    losses.CapacityKL(losses.LinearSchedule(0.0, 25.0, steps=10), gamma=30.0),
+    losses.FreeBits(),
+    losses.FreeBits(0.5, beta=losses.CyclicalSchedule(0.0, 1.0, period=10)),
+    losses.TotalCorrelation(100),
+    losses.TotalCorrelation(100, beta=losses.LinearSchedule(1.0, 6.0, steps=10)),
+    losses.LinearSchedule(0.0, 1.0, steps=10),
+    losses.CyclicalSchedule(0.0, 1.0, period=10, ratio=0.25),
     losses.GradientPenalty(),
     losses.GradientPenalty(0.5, target=0.0, at="real"),
 ]
 
 
 def test_all_are_here():
-    found = {type(x).__name__ for x in OBJECTS} | {"AdversarialLoss", "Strategy"}
-    assert found | {"gaussian_kl"} == set(losses.__all__)
+    found = {type(x).__name__ for x in OBJECTS}
+    bases = {"AdversarialLoss", "Divergence", "Likelihood", "Schedule", "Strategy"}
+    functions = {name for name in losses.__all__ if name.islower()}
+    assert found | bases | functions == set(losses.__all__)
 
 
 @pytest.mark.parametrize("strategy_object", OBJECTS, ids=repr)

@@ -1,0 +1,143 @@
+"""Whether a code is used: what each epoch shows of a posterior's collapse."""
+
+import csv
+import pathlib
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen import metrics
+
+
+class CollapseMonitor(keras.callbacks.Callback):
+    """Measures how much of its code a variational model uses, and warns when it dies.
+
+    After each epoch, on data x, `active_units`, `mutual_information` (nats, at most
+    log n for n examples) and `kl` (nats, the sum over dimensions) join the logs, and
+    with `folder` the KL of every dimension goes into `latents.csv`, the dimensions
+    sorted as they are in the code, and as a histogram to TensorBoard.
+
+    One sentence is printed as a warning when a tenth of the units or fewer are active,
+    or half of those that once were have died. Place it before callbacks that write the
+    logs, such as `CSVLogger`.
+
+    Args:
+        x: Data, a thousand examples or so: a part of the training or validation set.
+        y: Their contexts, for a conditional model. Defaults to `None`.
+        every: Epochs between two measurements. Defaults to `1`.
+        threshold: The variance over data of a unit's posterior mean from which on it is
+            active. Defaults to `0.01`.
+        folder: Where `latents.csv` and TensorBoard's logs go. Defaults to `None`:
+            nowhere.
+        patience: Epochs before it warns, since all units start dead. Defaults to `2`.
+
+    Example:
+
+    >>> x = data.load("digits").arrays(200)
+    >>> vae = models.BetaVAE(*networks.mlp_autoencoder((8, 8, 1), 4), beta=1.0)
+    >>> vae.compile("adam")
+    >>> monitor = CollapseMonitor(x, patience=10)
+    >>> "active_units" in vae.fit(x, verbose=0, callbacks=[monitor]).history
+    True
+
+    Reference: [Burda et al., 2016](https://arxiv.org/abs/1509.00519)
+    """
+
+    def __init__(self, x, y=None, every=1, threshold=0.01, folder=None, patience=2):
+        super().__init__()
+        if every < 1:
+            raise ValueError(
+                f"Argument `every` must be positive. Received: every={every}"
+            )
+        self.x, self.y = x, y
+        self.every = every
+        self.threshold = threshold
+        self.folder = None if folder is None else pathlib.Path(folder)
+        self.patience = patience
+        self.most = 0
+        self.warned = False
+        self.kl_per_dimension = None
+        self._writer = None
+
+    def set_model(self, model):
+        """Refuses a model that has no posterior."""
+        if not hasattr(model, "posterior_parameters"):
+            raise TypeError(
+                "`CollapseMonitor` watches variational models, which have a posterior. "
+                f"Received: {type(model).__name__}"
+            )
+        super().set_model(model)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Measures, logs, and warns if units have died."""
+        if (epoch + 1) % self.every:
+            return
+        mean, log_var = self._posteriors()
+        active = metrics.active_units(mean, self.threshold)
+        self.kl_per_dimension = self._kl(mean, log_var)
+        if logs is not None:
+            logs["active_units"] = active
+            logs["mutual_information"] = metrics.mutual_information(mean, log_var)
+            logs["kl"] = float(np.sum(self.kl_per_dimension))
+        if self.folder is not None:
+            self._write(epoch)
+        self._judge(epoch, active, mean.shape[1])
+
+    def _posteriors(self):
+        rows = []
+        for start in range(0, len(self.x), 256):
+            part = slice(start, start + 256)
+            y = None if self.y is None else self.y[part]
+            parameters = self.model.posterior_parameters(
+                tf.convert_to_tensor(self.x[part], "float32"), y
+            )
+            rows.append([tensor.numpy() for tensor in parameters])
+        return (np.concatenate(column) for column in zip(*rows, strict=True))
+
+    def _kl(self, mean, log_var):
+        """Returns the mean KL of each dimension, to the context's prior if it has one.
+
+        A flow's is not taken apart; its base's is shown.
+        """
+        context = None if self.y is None else self.model.as_context(self.y)
+        prior_mean, prior_log_var = (
+            np.asarray(v) for v in self.model.prior_parameters(context)
+        )
+        ratio = log_var - prior_log_var
+        squares = np.square(mean - prior_mean) * np.exp(-prior_log_var)
+        return (0.5 * (np.exp(ratio) + squares - 1.0 - ratio)).mean(axis=0)
+
+    def _judge(self, epoch, active, dimensions):
+        self.most = max(self.most, active)
+        few = active <= max(1, dimensions // 10) or active <= self.most // 2
+        if few and not self.warned and epoch + 1 >= self.patience:
+            self.warned = True
+            warnings.warn(
+                f"Posterior collapse: {active} of {dimensions} latent units carry "
+                "information; warm the divergence up (`KL(LinearSchedule(0, 1, "
+                "steps))`), give it free bits (`FreeBits`), lower beta, or weaken the "
+                "decoder.",
+                stacklevel=2,
+            )
+
+    def _write(self, epoch):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "latents.csv"
+        new = not path.exists() or epoch == 0
+        with path.open("w" if new else "a", newline="") as file:
+            writer = csv.writer(file)
+            if new:
+                names = (f"kl_{d}" for d in range(len(self.kl_per_dimension)))
+                writer.writerow(["epoch", *names])
+            writer.writerow([epoch, *(f"{v:.5g}" for v in self.kl_per_dimension)])
+        self._writer = self._writer or tf.summary.create_file_writer(str(self.folder))
+        with self._writer.as_default():
+            tf.summary.histogram("kl_per_dimension", self.kl_per_dimension, step=epoch)
+
+    def on_train_end(self, logs=None):
+        """Closes the TensorBoard file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
