@@ -29,13 +29,18 @@ def part(source, quadrants):
     return source.parted(known(source.shape, quadrants))
 
 
+def predictor_path(args, run):
+    """Returns where the predicting network of these quadrants is kept."""
+    return pathlib.Path(run.out, f"predictor-{args.quadrants}.keras")
+
+
 def predictor(args, source, run):
     """Returns the network that predicts the missing pixels, trained and frozen."""
     import keras
 
     from keras_gen import networks
 
-    path = pathlib.Path(run.out, "predictor.keras")
+    path = predictor_path(args, run)
     if args.resume and path.exists():
         return keras.models.load_model(path)
     context = source.labels()[:1].shape[1:]
@@ -98,7 +103,7 @@ def report(args, model, source, run):
 
     from keras_gen import losses
 
-    frozen = keras.models.load_model(run.out / "predictor.keras")
+    frozen = keras.models.load_model(predictor_path(args, run))
     x, context = run.test_data(labels=True)
     elbos, predicted = [], []
     for i in range(0, len(x), 200):
@@ -115,6 +120,21 @@ def report(args, model, source, run):
     }
 
 
+def whole(missing, context, mask):
+    """Returns images of what is given and what is missing."""
+    images = context.copy()
+    images[:, ~mask] = missing
+    return images
+
+
+def draw_samples(run, model, n, seed):
+    """Returns completed images, one for each of n unseen ones."""
+    _, context = run.test_data(n, labels=True)
+    missing = model.sample(len(context), context=context, seed=seed)
+    mask = known(context.shape[1:], run.args.quadrants)
+    return whole(missing, context, mask)
+
+
 def draw(args, model, frozen, run, x, context):
     """Draws what is given, the truth, the prediction, and several completions."""
     import tensorflow as tf
@@ -124,14 +144,11 @@ def draw(args, model, frozen, run, x, context):
     x, context = x[:12], context[:12]
     mask = known(context.shape[1:], args.quadrants)
 
-    def whole(missing):
-        images = context.copy()
-        images[:, ~mask] = missing
-        return images
-
-    rows = [np.where(mask, context, 0.5), whole(x), whole(tf.sigmoid(frozen(context)))]
+    rows = [np.where(mask, context, 0.5)]
+    rows += [whole(part, context, mask) for part in (x, tf.sigmoid(frozen(context)))]
     for seed in range(7):
-        rows.append(whole(model.sample(len(x), context=context, seed=seed)))
+        missing = model.sample(len(x), context=context, seed=seed)
+        rows.append(whole(missing, context, mask))
     callbacks.write_grid(run.out / "completions.png", np.concatenate(rows), len(x))
 
 
@@ -142,5 +159,6 @@ if __name__ == "__main__":
     run.flag("--hidden", 500, "units of both hidden layers of every network")
     run.flag("--predictor-epochs", 20, "epochs of the network that predicts")
     run.flag("--learning-rate", 1e-3, "of Adam")
+    run.draw_samples = lambda model, n, seed: draw_samples(run, model, n, seed)
     run.prepare = lambda source: part(source, run.args.quadrants)
     run(build, report)

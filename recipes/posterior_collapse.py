@@ -99,9 +99,7 @@ if __name__ == "__main__":
         run.flag("--warm-up", 0.5, "share of the steps in which beta rises to one")
         run.flag("--nats", 0.05, "free nats of each dimension")
         run.flag("--learning-rate", 1e-3, "of Adam")
-        run.flag(
-            "--binarize", True, "draw binary pixels for every batch"
-        )
+        run.flag("--binarize", True, "draw binary pixels for every batch")
         run.in_subfolder = cure != CURES[-1]
         run.callbacks = monitor
         run.prepare = latent.drawn_binary(run)

@@ -10,7 +10,8 @@ A recipe describes a model and what is reported of it; `Run` does the rest:
 returns a dictionary of numbers for `metrics.json` and may write more pictures. What it
 measures on `run.test_data()` it names after `run.split`. Data go through `run.prepare`,
 those for training through `run.prepare_training` too, functions that a recipe may set;
-`run.callbacks(args, model, source, run)` gives callbacks of the recipe's own.
+`run.callbacks(args, model, source, run)` gives callbacks of the recipe's own, and
+`run.draw_samples(model, n, seed)` what `samples.png` shows.
 """
 
 import argparse
@@ -59,6 +60,7 @@ class Run:
         self.points = points or {}
         self.variant = variant
         self.in_subfolder = False
+        self.draw_samples = lambda model, n, seed: model.sample(n, seed=seed)
         self.callbacks = lambda args, model, source, run: []
         self.prepare = self.prepare_training = lambda source: source
         self.recipe = pathlib.Path(sys.argv[0]).stem
@@ -332,7 +334,11 @@ class Run:
             logs = str(out / "logs")
             chosen.append(
                 callbacks.SampleGrid(
-                    out / "samples", every=every, seed=args.seed, log_dir=logs
+                    out / "samples",
+                    every=every,
+                    seed=args.seed,
+                    log_dir=logs,
+                    draw=self.draw_samples,
                 )
             )
             chosen.append(keras.callbacks.TensorBoard(logs, write_graph=False))
@@ -369,7 +375,7 @@ class Run:
 
         args, out = self.args, self.out
         seconds = time.time() - self.started
-        samples = model.sample(64, seed=args.seed).numpy()
+        samples = self.draw_samples(model, 64, args.seed)
         callbacks.write_grid(out / "samples.png", samples)
         numbers = report(args, model, source, self)
         model.save(out / "model.keras")

@@ -96,13 +96,15 @@ class SampleGrid(keras.callbacks.Callback):
         n: How many samples. Defaults to `64`.
         seed: Integer. Defaults to `0`.
         log_dir: Folder of TensorBoard logs, or `None`. Defaults to `None`.
+        draw: A function (model, n, seed) to pictures or points. Defaults to `None`:
+            `model.sample(n, seed=seed)`.
 
     Example:
 
     >>> callback = SampleGrid("saved_models/vae/samples", every=5)
     """
 
-    def __init__(self, folder, every=1, n=64, seed=0, log_dir=None):
+    def __init__(self, folder, every=1, n=64, seed=0, log_dir=None, draw=None):
         super().__init__()
         if every < 1:
             raise ValueError(
@@ -113,13 +115,14 @@ class SampleGrid(keras.callbacks.Callback):
         self.n = n
         self.seed = seed
         self.log_dir = log_dir
+        self.draw = draw or (lambda model, n, seed: model.sample(n, seed=seed))
         self._writer = None
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes a picture if it is time."""
         if (epoch + 1) % self.every:
             return
-        png = _png(self.model.sample(self.n, seed=self.seed).numpy())
+        png = _png(np.asarray(self.draw(self.model, self.n, self.seed)))
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / f"samples-{epoch + 1:04d}.png").write_bytes(png)
         if self.log_dir is not None:

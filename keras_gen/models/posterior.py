@@ -1,5 +1,7 @@
 """What an encoder says of the code: a Gaussian, which a flow may bend."""
 
+import functools
+
 import tensorflow as tf
 
 from keras_gen.losses import gaussian_kl, gaussian_log_prob
@@ -49,15 +51,10 @@ class Posterior:
         log_q = tf.reduce_sum(
             gaussian_log_prob(noise, 0.0, 0.0) - 0.5 * self.log_var, axis=-1
         )
-        return self._bend(z, log_q) if self.flow else (z, log_q)
-
-    def _bend(self, z, log_q):
-        shape = tf.shape(z)
-        flat = tf.reshape(z, (-1, self.mean.shape[-1]))
-        for layer in reversed(self.flow):
-            flat, log_det = layer.forward_and_log_det(flat, training=self.training)
-            log_q -= tf.reshape(log_det, shape[:2])
-        return tf.reshape(flat, shape), log_q
+        if not self.flow:
+            return z, log_q
+        z, log_det = _through(self.flow[::-1], "forward_and_log_det", z, self.training)
+        return z, log_q - log_det
 
     def log_prior(self, z):
         """Returns the log-density of codes (..., batch, dims) under the prior."""
@@ -86,7 +83,49 @@ class Posterior:
         )
         if not self.flow:
             return gaussian
-        chain = tfp.bijectors.Chain(
-            [layer.bijector(training=self.training) for layer in self.flow]
-        )
-        return tfp.distributions.TransformedDistribution(gaussian, chain)
+        bijector = _flow_bijector_class()(self.flow, self.training)
+        return tfp.distributions.TransformedDistribution(gaussian, bijector)
+
+
+def _through(layers, method, z, training):
+    """Sends vectors with any leading axes through layers that take one such axis."""
+    flat = tf.reshape(z, (-1, z.shape[-1]))
+    total = 0.0
+    for layer in layers:
+        flat, log_det = getattr(layer, method)(flat, training=training)
+        total += log_det
+    return tf.reshape(flat, tf.shape(z)), tf.reshape(total, tf.shape(z)[:-1])
+
+
+@functools.cache
+def _flow_bijector_class():
+    """Defines the bijector when TensorFlow Probability is first needed."""
+    import tensorflow_probability as tfp
+
+    class FlowBijector(tfp.bijectors.Bijector):
+        """A list of layers, the first one nearest to z, for any leading axes."""
+
+        def __init__(self, layers, training):
+            super().__init__(forward_min_event_ndims=1, name="posterior_flow")
+            self._ways = {
+                "forward_and_log_det": layers[::-1],
+                "inverse_and_log_det": layers,
+            }
+            self._training = training
+
+        def _through(self, method, z):
+            return _through(self._ways[method], method, z, self._training)
+
+        def _forward(self, z):
+            return self._through("forward_and_log_det", z)[0]
+
+        def _forward_log_det_jacobian(self, z):
+            return self._through("forward_and_log_det", z)[1]
+
+        def _inverse(self, z):
+            return self._through("inverse_and_log_det", z)[0]
+
+        def _inverse_log_det_jacobian(self, z):
+            return self._through("inverse_and_log_det", z)[1]
+
+    return FlowBijector

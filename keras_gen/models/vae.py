@@ -161,7 +161,7 @@ class VAE(Encoding, GenerativeModel):
 
     def posterior_parameters(self, x, context=None, training=False):
         """Returns mean and log-variance of q(z|x), before any flow."""
-        x = self.to_network(x)
+        x = self.to_network(tf.convert_to_tensor(x, "float32"))
         conditional = len(self.encoder.inputs) == 2
         inputs = [x, self.as_context(context)] if conditional else x
         return _halves(self.encoder(inputs, training=training))
