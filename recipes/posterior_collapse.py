@@ -1,8 +1,6 @@
 """Shows a posterior's collapse under a strong decoder, and two cures of it."""
 
 import json
-import sys
-import warnings
 
 import latent
 import numpy as np
@@ -37,7 +35,6 @@ def monitor(args, model, source, run):
     """Returns the callback that watches the code."""
     from keras_gen import callbacks
 
-    warnings.filterwarnings("default", "Posterior collapse", UserWarning)
     return [callbacks.CollapseMonitor(source.arrays(1000), folder=run.out / "logs")]
 
 
@@ -104,4 +101,3 @@ if __name__ == "__main__":
         run.callbacks = monitor
         run.prepare = latent.drawn_binary(run)
         run(build, report)
-    sys.exit(0)

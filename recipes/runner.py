@@ -241,6 +241,7 @@ class Run:
     def _start(self):
         """Imports TensorFlow quietly and returns the strategy."""
         warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
         tf = _import_tensorflow()
         import keras
 

@@ -11,7 +11,10 @@ def build(args, source, run):
     from keras_gen import models
 
     encoder, decoder, likelihood = latent.parts(args, source)
-    model = models.VAE(encoder, decoder, likelihood)
+    if args.beta == 1.0:
+        model = models.VAE(encoder, decoder, likelihood)
+    else:
+        model = models.BetaVAE(encoder, decoder, args.beta, likelihood)
     model.compile(run.adam(args.learning_rate), **run.ways)
     return model
 
@@ -56,6 +59,7 @@ def without(source, left_out):
 if __name__ == "__main__":
     run = Run(__doc__, epochs=200, batch_size=64, steps_per_execution=11)
     latent.add_flags(run)
+    run.flag("--beta", 1.0, "weight of the divergence")
     run.flag("--leave-out", -1, "a class to train without, scored as an anomaly")
     run.prepare_training = lambda source: without(source, run.args.leave_out)
     run(build, report)

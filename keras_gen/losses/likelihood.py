@@ -84,7 +84,9 @@ class Bernoulli(Likelihood):
         """Returns independent Bernoulli distributions of an example's values."""
         import tensorflow_probability as tfp
 
-        each = tfp.distributions.Bernoulli(logits=tf.cast(outputs, "float32"))
+        # As integers, which is TFP's default, fractions in NumPy arrays become zeros.
+        logits = tf.cast(outputs, "float32")
+        each = tfp.distributions.Bernoulli(logits, dtype="float32")
         return _independent(each, outputs)
 
 

@@ -161,7 +161,7 @@ class VAE(Encoding, GenerativeModel):
 
     def posterior_parameters(self, x, context=None, training=False):
         """Returns mean and log-variance of q(z|x), before any flow."""
-        x = self.to_network(tf.convert_to_tensor(x, "float32"))
+        x = self.to_network(tf.cast(x, "float32"))
         conditional = len(self.encoder.inputs) == 2
         inputs = [x, self.as_context(context)] if conditional else x
         return _halves(self.encoder(inputs, training=training))
@@ -257,7 +257,7 @@ class VAE(Encoding, GenerativeModel):
             seed: Integer. Defaults to `None`, the next in the model's own stream.
             particles: How many draws of z are averaged. Defaults to `1`.
         """
-        x, context = tf.convert_to_tensor(x, "float32"), self.as_context(context)
+        x, context = tf.cast(x, "float32"), self.as_context(context)
         posterior = self.infer(x, context)
         z, log_q = posterior.draw(self.seed_for_sampling(seed), particles)
         kl = tf.reduce_sum(posterior.kl(z, log_q), axis=-1)
@@ -277,7 +277,7 @@ class VAE(Encoding, GenerativeModel):
             seed: Integer. Defaults to `None`, the next in the model's own stream.
         """
         require_argument(k > 0, "k", "positive", k)
-        x, context = tf.convert_to_tensor(x, "float32"), self.as_context(context)
+        x, context = tf.cast(x, "float32"), self.as_context(context)
         size = max(1, x.shape[0] or 100) * math.prod(self.data_shape)
         at_once = max(1, min(int(k), _NUMBERS_AT_ONCE // size))
         seed = self.seed_for_sampling(seed)
@@ -333,7 +333,7 @@ class VAE(Encoding, GenerativeModel):
         if by == "elbo":
             return -self.elbo(x, context, seed, particles)
         require_argument(by == "reconstruction", "by", "'elbo' or 'reconstruction'", by)
-        x, context = tf.convert_to_tensor(x, "float32"), self.as_context(context)
+        x, context = tf.cast(x, "float32"), self.as_context(context)
         z = self.encode(x, context)
         return -self.observation.log_prob(self.outputs(z, context, x), x)
 
@@ -341,7 +341,7 @@ class VAE(Encoding, GenerativeModel):
 
     def posterior(self, x, context=None):
         """Returns q(z|x) from TensorFlow Probability."""
-        return self.infer(tf.convert_to_tensor(x, "float32"), context).distribution()
+        return self.infer(tf.cast(x, "float32"), context).distribution()
 
     def prior_given(self, context):
         """Returns p(z|context) from TensorFlow Probability, one for each context."""
@@ -362,21 +362,21 @@ class VAE(Encoding, GenerativeModel):
             context: What to condition on. Defaults to `None`.
             x: The data that an autoregressive decoder has seen. Defaults to `None`.
         """
-        z = tf.convert_to_tensor(z, "float32")
+        z = tf.cast(z, "float32")
         return self.observation.distribution(self.outputs(z, context, x))
 
     # Codes and data.
 
     def encode(self, x, context=None):
         """Returns the posterior's mean, sent through the flow where there is one."""
-        z, _ = self.posterior_parameters(tf.convert_to_tensor(x, "float32"), context)
+        z, _ = self.posterior_parameters(tf.cast(x, "float32"), context)
         for layer in reversed(self.posterior_flow):
             z, _ = layer.forward_and_log_det(z)
         return z
 
     def decode(self, z, context=None):
         """Returns the likelihood's mean; from an autoregressive decoder, a draw."""
-        z = tf.convert_to_tensor(z, "float32")
+        z = tf.cast(z, "float32")
         if self.autoregressive:
             return self._pixel_by_pixel(z, context, tf.constant([0, 0], "int64"))
         return self.observation.mean(self.outputs(z, context))
@@ -432,7 +432,7 @@ class VAE(Encoding, GenerativeModel):
 
         Reference: [Rezende et al., 2014](https://arxiv.org/abs/1401.4082)
         """
-        x, context = tf.convert_to_tensor(x, "float32"), self.as_context(context)
+        x, context = tf.cast(x, "float32"), self.as_context(context)
         known = tf.cast(known, "bool")
         seed = self.seed_for_sampling(seed)
         now = tf.where(known, x, 0.5)

@@ -193,6 +193,13 @@ def test_the_distribution_has_the_same_density(likelihood, shape):
     )
 
 
+def test_the_bernoulli_distribution_of_fractions():
+    logits, x = outputs_for((6,)), uniform((6,))
+    want = Bernoulli().log_prob(logits, x)
+    for given in (x, x.numpy()):
+        assert_close(Bernoulli().distribution(logits).log_prob(given), want.numpy())
+
+
 @pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize("scale", [0.003, 0.1, 2.0])
 def test_masses_of_the_levels_sum_to_one(levels, scale):

@@ -1,5 +1,6 @@
 import dataclasses
 import itertools
+import math
 
 import keras
 import numpy as np
@@ -542,9 +543,8 @@ class TestLearnedScale:
         want = np.sqrt(np.mean((x - 0.3) ** 2))
         # The loss is flat at its minimum; Adam is there to a percent.
         assert scale_of(float(weight)) == pytest.approx(want, rel=0.01)
-        np.testing.assert_allclose(
-            model.likelihood(tf.zeros((1, 2))).stddev(), [[scale_of(float(weight))] * 3]
-        )
+        found = model.likelihood(tf.zeros((1, 2))).stddev()
+        np.testing.assert_allclose(found, scale_of(float(weight)), rtol=1e-6)
 
     def test_is_saved(self, tmp_path):
         model, *_ = tiny(likelihood=losses.DiscretisedLogistic("learned", levels=5))
@@ -565,7 +565,9 @@ class TestLearnedScale:
         model = models.VAE(*pair, likelihood=losses.Gaussian("learned"))
         x = data(6, (4, 4, 1))
         assert model(x).dtype == model.elbo(x).dtype == tf.float32
-        np.testing.assert_array_equal(model(x), model.reconstruct(x))
+        # Keras hands half of the input's digits to `call`.
+        bound = {"mixed_float16": 2e-3, "mixed_bfloat16": 2e-2}[policy]
+        np.testing.assert_allclose(model(x), model.reconstruct(x), atol=bound)
 
 
 def bent(dims, hidden=()):
@@ -1017,7 +1019,7 @@ class TestScores:
 def autoregressive(shape=(4, 4, 1), seed=0, **kwargs):
     """Returns a model whose decoder sees the code and the pixels before."""
     z, x = keras.Input((2,)), keras.Input(shape)
-    planes = keras.layers.Reshape(shape)(keras.layers.Dense(np.prod(shape))(z))
+    planes = keras.layers.Reshape(shape)(keras.layers.Dense(math.prod(shape))(z))
     both = keras.layers.Concatenate()([x, planes])
     hidden = layers.MaskedConv2D(6, 3, "A", activation="tanh")(both)
     decoder = keras.Model([z, x], layers.MaskedConv2D(shape[-1], 3, "B")(hidden))

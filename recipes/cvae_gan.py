@@ -1,0 +1,78 @@
+"""Trains a CVAE-GAN: sharp samples of the class that is asked for."""
+
+import judge
+import latent
+import numpy as np
+
+from runner import Run
+
+
+def build(args, source, run):
+    """Returns a compiled CVAEGAN for labelled images."""
+    from keras_gen import losses, models, networks
+
+    latent.require_classes(source)
+    if len(source.shape) != 3:
+        raise ValueError(f"{source.name!r} has no images; choose a set of images")
+    model = models.CVAEGAN(
+        *networks.cvaegan(source.shape, source.classes, args.latent_dim, args.width),
+        divergence=losses.KL(args.divergence_weight),
+        reconstruction_weight=args.reconstruction_weight,
+        matching_weight=args.matching_weight,
+        class_matching_weight=args.class_matching_weight,
+    )
+    model.compile(
+        run.adam(args.learning_rate, beta_1=0.5),
+        discriminator_optimizer=run.adam(args.discriminator_rate, beta_1=0.5),
+        classifier_optimizer=run.adam(args.discriminator_rate, beta_1=0.5),
+        **run.ways,
+    )
+    return model
+
+
+def report(args, model, source, run):
+    """Returns the terms on unseen data, and what a judge says of samples."""
+    latent.draw(args, model, source, run)
+    draw_classes(args, model, source, run)
+    x, y = run.test_data(labels=True)
+    draw_walks(model, x, y, run)
+    numbers = model.evaluate(x, y, verbose=0, return_dict=True)
+    numbers = {f"{run.split}_{name}": value for name, value in numbers.items()}
+    return {**numbers, **judge.judge(model, source, (x, y), args.seed)}
+
+
+def draw_classes(args, model, source, run, columns=10):
+    """Writes a row of samples for each class, the same codes in each row."""
+    from keras_gen import callbacks
+
+    z = model.draw_latents(columns, model.seed_for_sampling(args.seed))
+    rows = min(source.classes, 20)
+    images = [model.decode(z, np.full(columns, row)) for row in range(rows)]
+    callbacks.write_grid(run.out / "classes.png", np.concatenate(images), columns)
+
+
+def draw_walks(model, x, y, run, rows=8):
+    """Writes lines between the codes of two examples of a class, for some classes."""
+    from keras_gen import callbacks
+
+    twice = [np.flatnonzero(y == c)[:2] for c in np.unique(y)]
+    twice = np.array([pair for pair in twice if len(pair) == 2][:rows])
+    if not len(twice):
+        return
+    start, end = twice.T
+    walks = model.interpolate(x[start], x[end], 10, y[start], spherical=True).numpy()
+    pictures = walks.reshape(-1, *x.shape[1:])
+    callbacks.write_grid(run.out / "interpolations.png", pictures, columns=10)
+
+
+if __name__ == "__main__":
+    run = Run(__doc__, epochs=200, batch_size=64, ema=0.99)
+    run.flag("--latent-dim", 32, "size of the latent code")
+    run.flag("--width", 32, "channels of the networks' outermost layers")
+    run.flag("--learning-rate", 2e-4, "of the generator's and the encoder's Adam")
+    run.flag("--discriminator-rate", 2e-4, "of discriminator's and classifier's Adam")
+    run.flag("--divergence-weight", 3.0, "lambda_1, of the divergence")
+    run.flag("--reconstruction-weight", 1.0, "lambda_2, of pixels and features")
+    run.flag("--matching-weight", 1e-3, "lambda_3, of the features' means")
+    run.flag("--class-matching-weight", 1e-3, "lambda_4, of the classes' means")
+    run(build, report)
