@@ -55,7 +55,9 @@ def classifier(source, seed=0):
     keras.utils.set_random_seed(seed)
     inputs = x = keras.Input(source.shape)
     for width in (32, 64):
-        x = layers.Conv2D(width, 3, activation="relu", dtype="float32")(x)
+        x = layers.Conv2D(width, 3, padding="same", activation="relu", dtype="float32")(
+            x
+        )
         x = layers.MaxPooling2D(padding="same", dtype="float32")(x)
     x = layers.Flatten(dtype="float32")(x)
     x = layers.Dense(128, "relu", dtype="float32")(x)
@@ -69,7 +71,7 @@ def classifier(source, seed=0):
     )
     size = min(128, source.examples)
     batches = source.batches(size, seed=seed, labels=True)
-    network.fit(batches, steps_per_epoch=_UPDATES, verbose=0)
+    network.fit(batches, steps_per_epoch=_UPDATES, shuffle=False, verbose=0)
     return lambda images: network.predict(images, 500, verbose=0).argmax(axis=-1)
 
 

@@ -191,12 +191,12 @@ class VAE(Encoding, GenerativeModel):
             x: The data, which an autoregressive decoder sees. Defaults to `None`.
             training: Boolean. Defaults to `False`.
         """
-        inputs = [z]
+        inputs = [tf.cast(z, "float32")]
         if self.autoregressive:
-            inputs.append(self.to_network(x))
+            inputs.append(self.to_network(tf.cast(x, "float32")))
         if self.uses_labels:
             inputs.append(self.as_context(context))
-        inputs = inputs if len(inputs) > 1 else z
+        inputs = inputs if len(inputs) > 1 else inputs[0]
         outputs = tf.cast(self.decoder(inputs, training=training), "float32")
         if not self.observation.learned:
             return outputs
@@ -362,7 +362,6 @@ class VAE(Encoding, GenerativeModel):
             context: What to condition on. Defaults to `None`.
             x: The data that an autoregressive decoder has seen. Defaults to `None`.
         """
-        z = tf.cast(z, "float32")
         return self.observation.distribution(self.outputs(z, context, x))
 
     # Codes and data.

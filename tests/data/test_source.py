@@ -300,3 +300,102 @@ def test_heavy_packages_are_imported_late():
             modules = {*names, getattr(node, "module", None) or ""}
             roots = {m.split(".")[0] for m in modules}
             assert not roots & {"sklearn", "tensorflow_datasets"}, path
+
+
+class TestParts:
+    def source(self, **kwargs):
+        x = np.random.default_rng(0).integers(0, 5, (20, 2, 3, 1)) / 4
+        y = np.arange(20) % 4
+        return data.from_array(x.astype("float32"), y, levels=5, **kwargs), x, y
+
+    def test_labels(self):
+        source, _, y = self.source()
+        np.testing.assert_array_equal(source.labels(), y)
+
+    @pytest.mark.parametrize("booleans", [False, True])
+    def test_select(self, booleans):
+        source, x, y = self.source()
+        keep = y != 2
+        chosen = source.select(keep if booleans else np.flatnonzero(keep))
+        assert chosen.examples == 15
+        ours, labels = chosen.arrays(labels=True)
+        np.testing.assert_array_equal(ours, x[keep].astype("float32"))
+        np.testing.assert_array_equal(labels, y[keep])
+        batches = chosen.batches(15, labels=True)
+        _, seen = next(iter(batches))
+        np.testing.assert_array_equal(np.sort(seen), np.sort(y[keep]))
+        assert source.examples == 20
+
+    def test_select_nothing(self):
+        with pytest.raises(ValueError, match="keep at least one"):
+            self.source()[0].select(np.zeros(20, bool))
+
+    def test_parted(self):
+        source, x, _ = self.source()
+        known = np.array([[[1], [0], [1]], [[1], [1], [0]]], bool)
+        parted = source.parted(known)
+        assert parted.shape == (2,)
+        missing, rest = parted.arrays(labels=True)
+        np.testing.assert_array_equal(missing, x[:, ~known].astype("float32"))
+        np.testing.assert_array_equal(rest, np.where(known, x, -1).astype("float32"))
+        first, second = next(iter(parted.batches(4, seed=3, labels=True)))
+        whole = second.numpy()
+        whole[:, ~known] = first
+        np.testing.assert_array_equal(whole, next(iter(source.batches(4, seed=3))))
+
+    @pytest.mark.parametrize("known", [np.ones((2, 3, 1)), np.zeros((2, 3))])
+    def test_parted_errors(self, known):
+        with pytest.raises(ValueError, match="Argument `known` must be booleans"):
+            self.source()[0].parted(known)
+
+
+class TestBinarized:
+    def source(self):
+        x = np.random.default_rng(0).uniform(size=(64, 5, 5, 1)).astype("float32")
+        return data.from_array(x, levels=256), x
+
+    def test_values_are_binary_and_have_their_odds(self):
+        source, _ = self.source()
+        half = data.from_array(np.full((400, 5, 5, 1), 0.3, "float32"), levels=256)
+        drawn = half.binarized().arrays()
+        assert set(np.unique(drawn)) == {0.0, 1.0}
+        # 10,000 draws; five standard errors: error rate 6e-7.
+        assert abs(drawn.mean() - 0.3) < 5 * np.sqrt(0.21 / 10_000)
+        extremes = data.from_array(
+            np.tile(np.array([0.0, 1.0], "float32"), (50, 1)), levels=256
+        )
+        np.testing.assert_array_equal(extremes.binarized().arrays(), extremes.arrays())
+        assert source.binarized().levels == 2 and source.levels == 256
+
+    def test_training_draws_anew_and_evaluation_does_not(self):
+        source = self.source()[0].binarized(seed=1)
+        first, second = list(source.batches(64, seed=0).take(2))
+        order = np.argsort(first.numpy().sum((1, 2, 3)))
+        assert len(order) == 64
+        assert not np.array_equal(np.sort(first, 0), np.sort(second, 0))
+        np.testing.assert_array_equal(source.arrays(), source.arrays())
+        np.testing.assert_array_equal(source.arrays(10), source.arrays()[:10])
+        once = np.concatenate([*source.once(9)])
+        np.testing.assert_array_equal(once, source.arrays())
+
+    def test_other_seeds_draw_otherwise(self):
+        source, _ = self.source()
+        assert not np.array_equal(
+            source.binarized(1).arrays(), source.binarized(2).arrays()
+        )
+
+    def test_a_later_start_gives_the_same_draws(self):
+        source = self.source()[0].binarized(seed=1)
+        late = next(iter(source.batches(16, seed=5, start=7)))
+        skipped = next(iter(source.batches(16, seed=5).skip(7)))
+        np.testing.assert_array_equal(late, skipped)
+
+    def test_parting_comes_first(self):
+        source, _ = self.source()
+        known = np.zeros((5, 5, 1), bool)
+        known[0] = True
+        with pytest.raises(ValueError, match="`binarized` last"):
+            source.binarized().parted(known)
+        missing, rest = source.parted(known).binarized().arrays(labels=True)
+        assert set(np.unique(missing)) == {0.0, 1.0}
+        assert len(np.unique(rest)) > 3
