@@ -32,9 +32,9 @@ def build(args, source, run):
 
 def report(args, model, source, run):
     """Returns the terms on unseen data, and what a judge says of samples."""
-    latent.draw(args, model, source, run)
-    draw_classes(args, model, source, run)
     x, y = run.test_data(labels=True)
+    draw_classes(args, model, source, run)
+    draw_reconstructions(model, x[:16], y[:16], run)
     draw_walks(model, x, y, run)
     numbers = model.evaluate(x, y, verbose=0, return_dict=True)
     numbers = {f"{run.split}_{name}": value for name, value in numbers.items()}
@@ -49,6 +49,14 @@ def draw_classes(args, model, source, run, columns=10):
     rows = min(source.classes, 20)
     images = [model.decode(z, np.full(columns, row)) for row in range(rows)]
     callbacks.write_grid(run.out / "classes.png", np.concatenate(images), columns)
+
+
+def draw_reconstructions(model, x, y, run):
+    """Writes data above, and what the model makes of them below."""
+    from keras_gen import callbacks
+
+    pairs = np.concatenate([x, model.reconstruct(x, y)])
+    callbacks.write_grid(run.out / "reconstructions.png", pairs, len(x))
 
 
 def draw_walks(model, x, y, run, rows=8):
@@ -71,8 +79,8 @@ if __name__ == "__main__":
     run.flag("--width", 32, "channels of the networks' outermost layers")
     run.flag("--learning-rate", 2e-4, "of the generator's and the encoder's Adam")
     run.flag("--discriminator-rate", 2e-4, "of discriminator's and classifier's Adam")
-    run.flag("--divergence-weight", 3.0, "lambda_1, of the divergence")
+    run.flag("--divergence-weight", 1.0, "lambda_1, of the divergence")
     run.flag("--reconstruction-weight", 1.0, "lambda_2, of pixels and features")
-    run.flag("--matching-weight", 1e-3, "lambda_3, of the features' means")
-    run.flag("--class-matching-weight", 1e-3, "lambda_4, of the classes' means")
+    run.flag("--matching-weight", 1.0, "lambda_3, of the features' means")
+    run.flag("--class-matching-weight", 0.1, "lambda_4, of the classes' means")
     run(build, report)

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-_UPDATES = 1400  # three epochs of MNIST
-
 
 def judge(model, source, test, seed=0, least=2000):
     """Returns how well samples show the class that was asked for, and how sharply.
@@ -63,15 +61,17 @@ def classifier(source, seed=0):
     x = layers.Dense(128, "relu", dtype="float32")(x)
     x = layers.Dense(source.classes, dtype="float32")(x)
     network = keras.Model(inputs, x)
-    rate = keras.optimizers.schedules.CosineDecay(1e-3, _UPDATES)
+    size = min(128, source.examples)
+    # Three epochs of MNIST; more of small sets.
+    updates = min(1400, 60 * source.steps_per_epoch(size))
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, updates)
     network.compile(
         keras.optimizers.Adam(rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         steps_per_execution=20,
     )
-    size = min(128, source.examples)
     batches = source.batches(size, seed=seed, labels=True)
-    network.fit(batches, steps_per_epoch=_UPDATES, shuffle=False, verbose=0)
+    network.fit(batches, steps_per_epoch=updates, shuffle=False, verbose=0)
     return lambda images: network.predict(images, 500, verbose=0).argmax(axis=-1)
 
 

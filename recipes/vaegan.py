@@ -1,7 +1,7 @@
 """Trains a VAE/GAN: sharp reconstructions, judged by what a discriminator sees."""
 
 import judge
-import latent
+import numpy as np
 
 from runner import Run
 
@@ -27,12 +27,17 @@ def build(args, source, run):
 
 def report(args, model, source, run):
     """Returns the terms on unseen data, and how sharp pictures are beside real ones."""
-    latent.draw(args, model, source, run)
+    from keras_gen import callbacks
+
     x = run.test_data()
     numbers = model.evaluate(x, verbose=0, return_dict=True)
     numbers = {f"{run.split}_{name}": value for name, value in numbers.items()}
     if len(source.shape) != 3:
         return numbers
+    some = x[:16]
+    pairs = np.concatenate([some, model.reconstruct(some)])
+    callbacks.write_grid(run.out / "reconstructions.png", pairs, len(some))
+    run.draw_walks(model, source, some, spherical=True)
     real = judge.sharpness(x)
     pictures = {
         "samples": model.sample(2000, seed=args.seed).numpy(),

@@ -180,8 +180,8 @@ class DiscretisedLogistic(_WithScale):
     bits per dimension compare with any exact likelihood of them.
 
     Args:
-        scale: c: positive float, "learned" or "per_value", as for `Gaussian`. Defaults
-            to `"learned"`.
+        scale: c: positive float, "learned" or "per_value", as for `Gaussian`; learned
+            ones go down to a tenth of a level. Defaults to `"learned"`.
         levels: How many levels from 0 to 1. Defaults to `256`.
 
     Example:

@@ -186,6 +186,11 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
             return tf.cast(labels, "float32")
         labels = tf.cast(labels, "int32")
         if not labels.shape.rank:
+            if n is None:
+                raise ValueError(
+                    "Argument `context` must hold one label for each example. "
+                    f"Received: context={context}"
+                )
             labels = tf.fill([n], labels)
         return tf.one_hot(labels, self.classes)
 

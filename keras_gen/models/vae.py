@@ -343,6 +343,15 @@ class VAE(Encoding, GenerativeModel):
         """Returns q(z|x) from TensorFlow Probability."""
         return self.infer(tf.cast(x, "float32"), context).distribution()
 
+    @property
+    def prior(self):
+        """N(0, I) from TensorFlow Probability; see `prior_given` for a learned one."""
+        if self.prior_network is not None:
+            raise ValueError(
+                "The prior depends on the context: use `prior_given(context)`."
+            )
+        return super().prior
+
     def prior_given(self, context):
         """Returns p(z|context) from TensorFlow Probability, one for each context."""
         import tensorflow_probability as tfp
@@ -419,8 +428,9 @@ class VAE(Encoding, GenerativeModel):
     def complete(self, x, known, context=None, seed=None, steps=20):
         """Returns data whose missing part is filled in, what is known left as it is.
 
-        Encodes, draws a code, decodes, puts the known part back, and again: after many
-        steps that draws from the model, given what is known, as far as q is right.
+        Encodes, draws a code, decodes its mean, puts the known part back, and again.
+        The code drifts to one that suits what is known; the last step's mean fills in
+        the rest, smooth where the code leaves it open.
 
         Args:
             x: A batch of data; what is in the missing part does not matter.

@@ -150,9 +150,9 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
         return terms, tf.concat([z[0], prior], axis=0)
 
     def _generate(self, z, context, training):
-        """Returns data in the networks' range for codes, in as many rounds as needed.
+        """Returns data in the networks' range for codes of posterior and prior.
 
-        A context shorter than the codes is that of each half of them.
+        The context is that of each half of the codes.
         """
         if context is not None:
             z = [z, tf.concat([context, context], axis=0)]

@@ -134,30 +134,32 @@ def disentangling_autoencoder(shape, latent_dim=10):
     return encoder, keras.Model(inputs, x, name="decoder")
 
 
-def masked_decoder(shape, latent_dim, width=32, kernel_size=7, depth=2, numbers=1):
+def masked_decoder(
+    shape, latent_dim, width=32, kernel_size=7, depth=2, base_width=16, numbers=1
+):
     """Returns a decoder of [code, image] that sees the pixels before each one.
 
-    A masked convolution over the pixels already seen, to which the code is added at
-    every place, then masked convolutions of 3x3. It models so much by itself that it
-    may ignore the code: see `losses.FreeBits`.
+    A masked convolution over the pixels already seen, to which `conv_decoder` adds
+    what the code says of every place; then layers of 1x1. It models so much by itself,
+    and learns it so much sooner, that it may ignore the code: see `losses.FreeBits`.
 
     Args:
         shape: (height, width, channels).
         latent_dim: Integer.
         width: Channels of the hidden layers. Defaults to `32`.
-        kernel_size: Of the first convolution. Defaults to `7`.
+        kernel_size: Side of the masked convolution. Defaults to `7`.
         depth: Hidden layers. Defaults to `2`.
+        base_width: Channels of the code's own last layer. Defaults to `16`.
         numbers: Numbers for each value, as for `conv_autoencoder`. Defaults to `1`.
 
     Reference: [Gulrajani et al., 2017](https://arxiv.org/abs/1611.05013)
     """
     code, image = keras.Input((latent_dim,)), keras.Input(shape, name="image")
-    x = MaskedConv2D(width, kernel_size, mask="A")(image)
-    planes = layers.Dense(shape[0] * shape[1] * 4, "relu")(code)
-    planes = layers.Reshape((*shape[:2], 4))(planes)
-    x = layers.ReLU()(layers.Add()([x, layers.Conv2D(width, 1)(planes)]))
+    planes = conv_decoder((*shape[:2], width), latent_dim, base_width)(code)
+    x = layers.Add()([MaskedConv2D(width, kernel_size, mask="A")(image), planes])
+    x = layers.ReLU()(x)
     for _ in range(depth - 1):
-        x = MaskedConv2D(width, 3, mask="B", activation="relu")(x)
+        x = layers.Conv2D(width, 1, activation="relu")(x)
     x = layers.Conv2D(shape[2] * numbers, 1, dtype="float32")(x)
     return keras.Model([code, image], x, name="decoder")
 
