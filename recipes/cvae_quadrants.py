@@ -42,7 +42,7 @@ def predictor(args, source, run):
 
     path = predictor_path(args, run)
     if args.resume and path.exists():
-        return keras.models.load_model(path)
+        return keras.models.load_model(path, compile=False)
     context = source.labels()[:1].shape[1:]
     widths = (args.hidden,) * 2
     network = networks.mlp(context, source.shape, widths, name="predictor")
@@ -103,7 +103,7 @@ def report(args, model, source, run):
 
     from keras_gen import losses
 
-    frozen = keras.models.load_model(predictor_path(args, run))
+    frozen = keras.models.load_model(predictor_path(args, run), compile=False)
     x, context = run.test_data(labels=True)
     elbos, predicted = [], []
     for i in range(0, len(x), 200):

@@ -121,8 +121,10 @@ def report_factors(args, model, source):
     encode = tf.function(
         model.encode, input_signature=[tf.TensorSpec((None, *source.shape), "float32")]
     )
-    x, factors = source.arrays(10_000, labels=True)
-    codes = np.concatenate([encode(x[i : i + 500]) for i in range(0, len(x), 500)])
+    factors = np.asarray(sprites.sample_factors(10_000, seed=args.seed + 1))
+    codes = np.concatenate(
+        [encode(sprites.render(part)) for part in np.split(factors, 20)]
+    )
     votes = {"train_votes": args.votes, "test_votes": args.votes // 2}
     vote = metrics.factor_vae_score(encode, sprites, **votes, seed=args.seed)
     gap = metrics.mutual_information_gap(codes, factors)
