@@ -12,7 +12,13 @@ def build(args, source, run):
 
     latent.require_classes(source)
     encoder, decoder, likelihood = latent.parts(args, source, (source.classes,))
-    model = models.CVAE(encoder, decoder, source.classes, likelihood)
+    model = models.CVAE(
+        encoder,
+        decoder,
+        source.classes,
+        likelihood,
+        network_range=latent.network_range(args),
+    )
     model.compile(run.adam(args.learning_rate), **run.ways)
     return model
 

@@ -10,7 +10,13 @@ def build(args, source, run):
     from keras_gen import models
 
     encoder, decoder, likelihood = latent.parts(args, source)
-    model = models.IWAE(encoder, decoder, args.particles, likelihood)
+    model = models.IWAE(
+        encoder,
+        decoder,
+        args.particles,
+        likelihood,
+        network_range=latent.network_range(args),
+    )
     if args.start_from:
         import keras
 

@@ -68,6 +68,11 @@ def parts(args, source, context_shape=None):
     return *pair, likelihood
 
 
+def network_range(args):
+    """Returns the range that suits the networks: dense ones want ink on zeros."""
+    return (0.0, 1.0) if args.network == "dense" else (-1.0, 1.0)
+
+
 def start_at_mean(decoder, source):
     """Sets the last bias of dense logits to those of the mean image.
 

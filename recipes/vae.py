@@ -11,10 +11,11 @@ def build(args, source, run):
     from keras_gen import models
 
     encoder, decoder, likelihood = latent.parts(args, source)
+    ways = {"likelihood": likelihood, "network_range": latent.network_range(args)}
     if args.beta == 1.0:
-        model = models.VAE(encoder, decoder, likelihood)
+        model = models.VAE(encoder, decoder, **ways)
     else:
-        model = models.BetaVAE(encoder, decoder, args.beta, likelihood)
+        model = models.BetaVAE(encoder, decoder, args.beta, **ways)
     model.compile(run.adam(args.learning_rate), **run.ways)
     return model
 

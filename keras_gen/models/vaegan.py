@@ -322,8 +322,9 @@ class CVAEGAN(_AdversarialAutoencoder):
     - classifier: the cross-entropy of C(x) with c, on real data alone.
 
     Sums over pixels in `network_range`, over features and latent dimensions; means over
-    the batch, those of L_GD and L_GC over the batch of all replicas. Weights depend on
-    the number of pixels and features: the defaults are the paper's, for large images.
+    the batch, those of L_GD and L_GC over the batch of all replicas. The defaults of
+    the weights are the paper's, for large images; on digits lambda_3 = 1 and lambda_4 =
+    0.1 let samples from the prior become as sharp as reconstructions.
 
     The generator does not answer the discriminator's logits but matches means of
     features, whose gradient does not vanish where the discriminator is sure. Samples

@@ -1,0 +1,52 @@
+import judge
+import numpy as np
+import tensorflow as tf
+
+from keras_gen import data
+
+
+def stripes(classes=3, n=60):
+    """Returns labelled images that show their class by the height of a stripe."""
+    y = np.resize(np.arange(classes, dtype="int32"), n)
+    x = np.random.default_rng(0).uniform(0, 0.2, (n, 8, 8, 1)).astype("float32")
+    x[np.arange(n), 2 * y + 1] += 0.8
+    return x, y
+
+
+class Oracle:
+    """Samples what it has seen of the class, or of the one after it."""
+
+    def __init__(self, x, y, shift=0):
+        self.images = {c: x[y == c] for c in np.unique(y)}
+        self.shift = shift
+
+    def sample(self, n, *, context, seed):
+        classes = (np.asarray(context) + self.shift) % len(self.images)
+        return tf.stack([self.images[c][seed % 2] for c in classes])
+
+
+def test_the_judge_knows_right_from_wrong():
+    x, y = stripes()
+    source = data.from_array(x, y)
+    right, wrong = (
+        judge.judge(Oracle(x, y, shift), source, (x, y), least=90) for shift in (0, 1)
+    )
+    assert right["judge_accuracy"] == 1.0
+    assert right["samples_of_their_class"] == 1.0
+    assert wrong["samples_of_their_class"] == 0.0
+    # One noisy stripe is as sharp as another; one image of each class has no spread.
+    assert abs(right["relative_sharpness"] - 1.0) < 0.1
+    assert right["relative_spread"] < 1e-5  # the rounding of means in float32
+    assert judge.judge(Oracle(x, y), source, (x, y), least=90) == right
+
+
+def test_sharpness_is_the_mean_length_of_the_gradient():
+    down, right = np.mgrid[:8, :8].astype("float32")
+    ramp = (3.0 * down + 4.0 * right)[None, ..., None]
+    assert judge.sharpness(ramp) == 5.0
+    assert judge.sharpness(np.zeros((2, 4, 4, 3))) == 0.0
+
+
+def test_spread_is_the_mean_distance_from_the_mean_of_the_class():
+    x = np.array([0.0, 2.0, 10.0, 16.0]).reshape(4, 1, 1, 1)
+    assert judge.spread(x, np.array([0, 0, 1, 1])) == (1 + 1 + 3 + 3) / 4
