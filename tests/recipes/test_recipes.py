@@ -25,6 +25,8 @@ SMALL = {
     "cvae": ["--width", "4"],
     "cvae_quadrants": ["--hidden", "8", "--predictor-epochs", "1"],
     "posterior_collapse": ["--width", "2", "--decoder-width", "4", "--kernel", "3"],
+    "vaegan": ["--width", "4"],
+    "cvae_gan": ["--width", "4"],
     "dcgan": ["--width", "4"],
     "wgan_gp": ["--width", "4", "--discriminator-steps", "2"],
     "realnvp": ["--depth", "2", "--width", "8", "--steps-per-execution", "1"],
