@@ -19,15 +19,17 @@ Where the two do not do the same work:
   mean and the covariance of the codes.
 - Pythae's FactorVAE encodes a batch in halves, and decodes one of them alone; of 128
   examples 64 enter the bound. `FactorVAE256` gives it batches of 256, counted as 128,
-  so that the bound and the discriminator see as many codes as ours. The second loss is
-  sent back through encoder and discriminator alike. Its own discriminator has fixed
-  widths; both sides get a smaller one here.
+  so that the bound and the discriminator see as many codes as ours. Its trainer sends
+  the discriminator's loss back through the encoder too. Its own discriminator has five
+  layers of 1000; both sides get a smaller one here.
 - Pythae's VAEGAN updates on one forward pass, with gradients of all losses in all
   networks; its discriminator sees no reconstructions. Ours goes forward for each
   player. Its margins are set so that no update is left out.
 
 Where other programs want the same cores, set OMP_WAIT_POLICY=PASSIVE, as for
-`overhead.py`.
+`overhead.py`, and compare `--threads 1` too: PyTorch's threads wait for the slowest of
+them, TensorFlow's do not, so that such company slows PyTorch more. With two threads
+TensorFlow's time of processors has idle spinning in it.
 """
 
 import argparse
@@ -235,7 +237,8 @@ def summary(rounds, batch, steps):
             "processor_milliseconds_per_step": 1e3 * processors / steps,
             "last_loss": epochs[-1].loss,
         }
-    for way, other in itertools.product(WAYS.keys() & result, ("pythae", "bare")):
+    ours = [way for way in WAYS if way in result]
+    for way, other in itertools.product(ours, ("pythae", "bare")):
         ratios = [r[other].seconds / r[way].seconds for r in rounds]
         spread = statistics.median(ratios), min(ratios), max(ratios)
         pairs = [(r[other].processor_seconds, r[way].processor_seconds) for r in rounds]
@@ -288,8 +291,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--only", choices=CASES, nargs="+", help="measure these alone")
-    add("--rounds", type=int, default=10, help="epochs of each way (default: 10)")
-    add("--steps", type=int, default=120, help="of an epoch (default: 120)")
+    add("--rounds", type=int, default=5, help="epochs of each way (default: 5)")
+    add("--steps", type=int, default=100, help="of an epoch (default: 100)")
     add("--batch", type=int, default=128, help="examples of a step (default: 128)")
     add("--threads", type=int, default=2, help="of each side (default: 2)")
     add("--quick", action="store_true", help="2 rounds of 40 steps, without XLA")
@@ -323,6 +326,7 @@ def main():
         **{key: getattr(args, key) for key in ("batch", "steps", "rounds", "threads")},
     }
     print(", ".join(f"{key} {value}" for key, value in about.items()))
+    print("examples per second; ratios: median (range), median by processors' time")
     print(heading(), flush=True)
     results = {}
     for name in args.only or CASES:

@@ -64,7 +64,7 @@ def classifier(source, seed=0):
     size = min(128, source.examples)
     # Three epochs of MNIST; more of small sets.
     updates = min(1400, 60 * source.steps_per_epoch(size))
-    rate = keras.optimizers.schedules.CosineDecay(1e-3, updates)
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, updates)
     network.compile(
         keras.optimizers.Adam(rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
