@@ -45,8 +45,9 @@ class Posterior:
             seed: A stateless seed of shape (2,).
             particles: How many draws for each example. Defaults to `1`.
         """
-        shape = tf.concat([[particles], tf.shape(self.mean)], axis=0)
-        noise = tf.random.stateless_normal(shape, seed)
+        batch, dims = tf.unstack(tf.shape(self.mean))
+        noise = tf.random.stateless_normal(tf.stack([batch, particles, dims]), seed)
+        noise = tf.transpose(noise, (1, 0, 2))
         z = self.mean + tf.exp(0.5 * self.log_var) * noise
         log_q = tf.reduce_sum(
             gaussian_log_prob(noise, 0.0, 0.0) - 0.5 * self.log_var, axis=-1

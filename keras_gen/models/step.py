@@ -173,7 +173,7 @@ class TrainingStep:
                 variable.assign(before)
         _apply(optimizer, gradients, variables, finite)
         if player == next(iter(self.players())):
-            self.step.assign_add(1)
+            self.step.assign_add(tf.cast(finite, "int64"))
         else:
             terms = {**terms, f"{player}_loss": terms["loss"]}
             del terms["loss"]

@@ -73,7 +73,19 @@ def next_noise(stream, shape):
     """Returns what the model draws next from one of its streams."""
     state = tf.constant(stream.get_weights()[0])
     seed = tf.random.experimental.stateless_fold_in(state, tf.constant(0, "int64"))
-    return tf.random.stateless_normal(shape, seed).numpy()
+    return drawn(shape, seed)
+
+
+def drawn(shape, seed):
+    """Returns noise (particles, batch, dims), or (batch, dims), example by example."""
+    if len(shape) == 2:
+        return tf.random.stateless_normal(shape, seed).numpy()
+    particles, batch, dims = shape
+    return (
+        tf.random.stateless_normal((batch, particles, dims), seed)
+        .numpy()
+        .swapaxes(0, 1)
+    )
 
 
 # Sums of some ten products in float32.
@@ -243,8 +255,8 @@ class TestElbo:
 
     def test_particles_are_averaged(self):
         model, encode, decode = tiny()
-        noise = tf.random.stateless_normal((4, 6, 2), tf.constant([7, 0], "int64"))
-        want = by_hand(data(), encode, decode, noise.numpy(), bernoulli)
+        noise = drawn((4, 6, 2), tf.constant([7, 0], "int64"))
+        want = by_hand(data(), encode, decode, noise, bernoulli)
         want = -want[0].mean(0) - want[1]
         got = model.elbo(data(), seed=7, particles=4)
         np.testing.assert_allclose(got, want, rtol=0, atol=RELATIVE * abs(want).max())
@@ -364,9 +376,7 @@ class TestImportanceWeightedBound:
         monkeypatch.setattr(vae, "_NUMBERS_AT_ONCE", 3 * data().size)
         model, encode, decode = tiny()
         noise = [
-            tf.random.stateless_normal(
-                (3, 6, 2), tf.random.experimental.stateless_fold_in(seeds(7), done)
-            )
+            drawn((3, 6, 2), tf.random.experimental.stateless_fold_in(seeds(7), done))
             for done in (0, 3, 6)
         ]
         log_weights = importance_weights(
@@ -376,7 +386,7 @@ class TestImportanceWeightedBound:
             got = model.iwae(data(), k, seed=7)
             if k < 3:  # in one chunk of its own size
                 other = tf.random.experimental.stateless_fold_in(seeds(7), 0)
-                first = tf.random.stateless_normal((k, 6, 2), other).numpy()
+                first = drawn((k, 6, 2), other)
                 want = importance_weights(data(), encode, decode, first)
             else:
                 want = log_weights[:k]
