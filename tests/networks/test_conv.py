@@ -95,15 +95,15 @@ def test_the_network_that_disentanglement_is_compared_with(side, weights):
 
 
 def test_the_masked_decoder_sees_what_comes_before_alone():
-    decoder = networks.masked_decoder((5, 5, 1), 2, width=6, kernel_size=3, depth=2)
+    decoder = networks.masked_decoder((8, 8, 1), 2, width=8, kernel_size=3)
     rng = np.random.default_rng(0)
     decoder.set_weights([rng.normal(size=w.shape) for w in decoder.get_weights()])
     z = tf.constant(rng.normal(size=(1, 2)).astype("float32"))
-    x = tf.constant(rng.normal(size=(1, 5, 5, 1)).astype("float32"))
+    x = tf.constant(rng.normal(size=(1, 8, 8, 1)).astype("float32"))
     with tf.GradientTape() as tape:
         tape.watch([x, z])
-        outputs = tf.reshape(decoder([z, x]), (25,))
-    jacobian = tf.reshape(tape.jacobian(outputs, x), (25, 25)).numpy()
+        outputs = tf.reshape(decoder([z, x]), (64,))
+    jacobian = tf.reshape(tape.jacobian(outputs, x), (64, 64)).numpy()
     assert not np.triu(jacobian).any()
     assert np.tril(jacobian, -1).any(axis=1)[1:].all()  # the pixel to the left
     assert not np.allclose(decoder([z, x]), decoder([z + 1, x]))
