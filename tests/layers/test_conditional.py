@@ -1,0 +1,79 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_gen.layers import ConditionalBatchNormalization, Projection
+
+
+def images(n=8):
+    return np.random.default_rng(0).normal(1.0, 2.0, (n, 4, 4, 3)).astype("float32")
+
+
+def contexts(n=8, classes=5):
+    return np.eye(classes, dtype="float32")[np.arange(n) % classes]
+
+
+class TestConditionalBatchNormalization:
+    def test_it_starts_as_batch_normalisation(self):
+        x = images()
+        layer = ConditionalBatchNormalization(epsilon=1e-5)
+        y = layer([x, contexts()], training=True)
+        want = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-5)
+        # Means of 128 numbers in float32.
+        np.testing.assert_allclose(y, want, atol=1e-5)
+
+    def test_scale_and_shift_by_hand(self):
+        x, c = images(), contexts()
+        layer = ConditionalBatchNormalization()
+        layer([x, c])
+        rng = np.random.default_rng(1)
+        scale, shift = rng.normal(size=(2, 5, 3)).astype("float32")
+        layer.scale.assign(scale)
+        layer.shift.assign(shift)
+        y = layer([x, c])
+        plain = x / np.sqrt(1 + 1e-5)
+        want = plain * (1 + c @ scale)[:, None, None] + (c @ shift)[:, None, None]
+        np.testing.assert_allclose(y, want, atol=1e-5)
+
+    def test_replicas_share_the_statistics(self, strategy):
+        x, c = images(), contexts()
+        with strategy.scope():
+            layer = ConditionalBatchNormalization()
+            layer.build([x.shape, c.shape])
+
+        def step():
+            number = tf.distribute.get_replica_context().replica_id_in_sync_group
+            half = [tf.constant(a.reshape(2, 4, *a.shape[1:]))[number] for a in (x, c)]
+            return layer(half, training=True)
+
+        run = tf.function(lambda: strategy.run(step), autograph=False)
+        halves = strategy.experimental_local_results(run())
+        want = ConditionalBatchNormalization()([x, c], training=True)
+        np.testing.assert_allclose(np.concatenate(halves), want, atol=1e-5)
+
+
+class TestProjection:
+    @pytest.mark.parametrize("shape", [(7,), (2, 2, 7)], ids=str)
+    def test_by_hand(self, shape):
+        features = np.random.default_rng(0).normal(size=(8, *shape)).astype("float32")
+        logit, c = np.ones((8, 1), "float32"), contexts()
+        layer = Projection()
+        y = layer([logit, features, c])
+        summed = features.reshape(8, -1, 7).sum(1)
+        want = 1 + np.sum((c @ layer.kernel.numpy()) * summed, axis=1, keepdims=True)
+        # Some thirty products in float32.
+        np.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-5)
+
+
+def test_saving(tmp_path):
+    x, c = keras.Input((4, 4, 3)), keras.Input((5,))
+    y = ConditionalBatchNormalization(momentum=0.5)([x, c])
+    logit = keras.layers.Dense(1)(keras.layers.Flatten()(y))
+    model = keras.Model([x, c], Projection()([logit, y, c]))
+    inputs = [images(), contexts()]
+    model(inputs, training=True)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(inputs), model(inputs))
+    assert again.layers[2].momentum == 0.5
