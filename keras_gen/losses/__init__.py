@@ -6,8 +6,10 @@ from keras_gen.losses.adversarial import (
     LeastSquares,
     Minimax,
     NonSaturating,
+    RelativisticAverage,
     Wasserstein,
 )
+from keras_gen.losses.balance import HoldBack
 from keras_gen.losses.divergence import (
     KL,
     CapacityKL,
@@ -44,11 +46,13 @@ __all__ = [
     "Gaussian",
     "GradientPenalty",
     "Hinge",
+    "HoldBack",
     "LeastSquares",
     "Likelihood",
     "LinearSchedule",
     "Minimax",
     "NonSaturating",
+    "RelativisticAverage",
     "Schedule",
     "Strategy",
     "TotalCorrelation",

@@ -4,7 +4,8 @@ import dataclasses
 
 from keras import ops
 
-from keras_gen.losses.strategy import Strategy
+from keras_gen.losses.replicas import global_mean
+from keras_gen.losses.strategy import Strategy, require_argument
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,13 +13,21 @@ class AdversarialLoss(Strategy):
     """What discriminator and generator minimise, given the discriminator's logits.
 
     Logits of any shape, patches included, are averaged. Both methods return a scalar.
+
+    Attributes:
+        relativistic: Whether the generator's loss takes logits of real data too.
+        boundary: The logit above which data are taken for real; `None` where logits
+            mean something only beside others.
     """
+
+    relativistic = False
+    boundary = None
 
     def discriminator(self, real, fake):
         """Returns the discriminator's loss from its logits on real and fake data."""
         raise NotImplementedError
 
-    def generator(self, fake):
+    def generator(self, fake, real=None):
         """Returns the generator's loss from the discriminator's logits on fakes."""
         raise NotImplementedError
 
@@ -31,19 +40,35 @@ class Minimax(AdversarialLoss):
     The generator's gradient vanishes where the discriminator is sure of itself; use
     `NonSaturating` to train.
 
+    Args:
+        smoothing: Float in [0, 1). How much less than one the target for real data is,
+            the fakes' staying at zero: one-sided label smoothing, which keeps the
+            discriminator from being too sure. Defaults to `0.0`.
+
     Example:
 
     >>> float(Minimax().generator(ops.zeros(4)))  # log(1/2)
     -0.6931471824645996
 
-    Reference: [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661)
+    Reference: [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661),
+    [Salimans et al., 2016](https://arxiv.org/abs/1606.03498) (smoothing)
     """
+
+    smoothing: float = 0.0
+
+    boundary = 0.0
+
+    def __post_init__(self):
+        """Checks the arguments."""
+        good = 0 <= self.smoothing < 1
+        require_argument(good, "smoothing", "in [0, 1)", self.smoothing)
 
     def discriminator(self, real, fake):
         """Returns the cross-entropy of telling real from fake."""
-        return ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))
+        loss = ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))
+        return loss + self.smoothing * ops.mean(real) if self.smoothing else loss
 
-    def generator(self, fake):
+    def generator(self, fake, real=None):
         """Returns the negative of the discriminator's part on fakes."""
         return -ops.mean(ops.softplus(fake))
 
@@ -55,6 +80,9 @@ class NonSaturating(Minimax):
     D as in `Minimax`; G: -E[log s(fake)], whose gradient is large where the
     discriminator is sure that the fakes are fake.
 
+    Args:
+        smoothing: As for `Minimax`. Defaults to `0.0`.
+
     Example:
 
     >>> float(NonSaturating().generator(ops.zeros(4)))  # log 2
@@ -63,17 +91,22 @@ class NonSaturating(Minimax):
     Reference: [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661)
     """
 
-    def generator(self, fake):
+    def generator(self, fake, real=None):
         """Returns the cross-entropy of fakes taken for real."""
         return ops.mean(ops.softplus(-fake))
 
 
 @dataclasses.dataclass(frozen=True)
 class LeastSquares(AdversarialLoss):
-    """Least squares towards one for real and zero for fake.
+    """Least squares towards one target for real and another for fake.
 
-    D: E[(real - 1)^2] / 2 + E[fake^2] / 2; G: E[(fake - 1)^2] / 2. Fakes on the right
-    side of the boundary are still pulled towards it, so gradients do not vanish.
+    D: E[(real - b)^2] / 2 + E[(fake - a)^2] / 2; G: E[(fake - b)^2] / 2, with b
+    `real_target` and a `fake_target`. Fakes on the right side of the boundary are still
+    pulled towards it, so gradients do not vanish.
+
+    Args:
+        real_target: Float. A little less than one smooths the label. Defaults to `1.0`.
+        fake_target: Float. Defaults to `0.0`.
 
     Example:
 
@@ -83,13 +116,22 @@ class LeastSquares(AdversarialLoss):
     Reference: [Mao et al., 2017](https://arxiv.org/abs/1611.04076)
     """
 
-    def discriminator(self, real, fake):
-        """Returns the squared distances from one and from zero."""
-        return 0.5 * (ops.mean(ops.square(real - 1.0)) + ops.mean(ops.square(fake)))
+    real_target: float = 1.0
+    fake_target: float = 0.0
 
-    def generator(self, fake):
-        """Returns the squared distance of fakes from one."""
-        return 0.5 * ops.mean(ops.square(fake - 1.0))
+    @property
+    def boundary(self):
+        """The logit above which data are taken for real."""
+        return 0.5 * (self.real_target + self.fake_target)
+
+    def discriminator(self, real, fake):
+        """Returns the squared distances from the two targets."""
+        squares = ops.mean(ops.square(real - self.real_target))
+        return 0.5 * (squares + ops.mean(ops.square(fake - self.fake_target)))
+
+    def generator(self, fake, real=None):
+        """Returns the squared distance of fakes from the real data's target."""
+        return 0.5 * ops.mean(ops.square(fake - self.real_target))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +154,7 @@ class Wasserstein(AdversarialLoss):
         """Returns minus the estimated distance."""
         return ops.mean(fake) - ops.mean(real)
 
-    def generator(self, fake):
+    def generator(self, fake, real=None):
         """Returns minus the mean score of fakes."""
         return -ops.mean(fake)
 
@@ -131,10 +173,53 @@ class Hinge(AdversarialLoss):
     Reference: [Lim and Ye, 2017](https://arxiv.org/abs/1705.02894)
     """
 
+    boundary = 0.0
+
     def discriminator(self, real, fake):
         """Returns the two margins' violations."""
         return ops.mean(ops.relu(1.0 - real)) + ops.mean(ops.relu(1.0 + fake))
 
-    def generator(self, fake):
+    def generator(self, fake, real=None):
         """Returns minus the mean score of fakes."""
         return -ops.mean(fake)
+
+
+@dataclasses.dataclass(frozen=True)
+class RelativisticAverage(AdversarialLoss):
+    """Another loss of how much more real data look than fakes do on average.
+
+    D: loss.discriminator(real - E[fake], fake - E[real]); G: the same with the roles
+    exchanged, loss.discriminator(fake - E[real], real - E[fake]). The generator also
+    makes real data look less real, as the balance of the two asks for, and both players
+    have gradients from both kinds of data. Means are over all replicas.
+
+    Args:
+        loss: `NonSaturating()` for RaSGAN, `Hinge()` for RaHingeGAN, and for RaLSGAN
+            `LeastSquares(1.0, -1.0)`. Defaults to `NonSaturating()`.
+
+    Example:
+
+    >>> loss = RelativisticAverage()
+    >>> float(loss.generator(ops.ones(4), ops.ones(4)))  # 2 log 2
+    1.3862943649291992
+
+    Reference: [Jolicoeur-Martineau, 2019](https://arxiv.org/abs/1807.00734)
+    """
+
+    loss: AdversarialLoss = NonSaturating()
+
+    relativistic = True
+
+    def discriminator(self, real, fake):
+        """Returns the loss of real data looking more real than fakes."""
+        return self.loss.discriminator(*_relative(real, fake))
+
+    def generator(self, fake, real=None):
+        """Returns the loss of fakes looking more real than real data."""
+        return self.loss.discriminator(*_relative(fake, real))
+
+
+def _relative(first, second):
+    """Returns both less the other's mean over the batch of all replicas."""
+    means = [ops.mean(global_mean(logits)) for logits in (second, first)]
+    return first - means[0], second - means[1]

@@ -4,9 +4,10 @@ import dataclasses
 
 import tensorflow as tf
 
+from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.strategy import Strategy
 
-_PLACES = ("interpolations", "real", "fake")
+_PLACES = ("interpolations", "real", "fake", "perturbed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +19,10 @@ class GradientPenalty(Strategy):
     - "interpolations": x = a real + (1 - a) fake, a ~ U(0, 1) for each example, with
       target 1: WGAN-GP;
     - "real" or "fake", with target 0: R1 and R2. (Mescheder's gamma is 2 weight.)
+    - "perturbed": x = real + spread s n, n ~ N(0, I), s the standard deviation of all
+      numbers in the batch, with target 1: DRAGAN.
+
+    With `one_sided`, norms below the target cost nothing.
 
     It makes the discriminator smooth at the price of a second backward pass. Do not
     use it with batch normalisation in the discriminator, which couples examples. The
@@ -26,8 +31,11 @@ class GradientPenalty(Strategy):
     Args:
         weight: Non-negative float. Defaults to `10.0`.
         target: Float, the norm that costs nothing. Defaults to `1.0`.
-        at: One of `"interpolations"`, `"real"`, `"fake"`. Defaults to
+        at: One of `"interpolations"`, `"real"`, `"fake"`, `"perturbed"`. Defaults to
             `"interpolations"`.
+        one_sided: Boolean. Defaults to `False`.
+        spread: How far real data are perturbed, in their standard deviation. Defaults
+            to `0.5`.
 
     Example:
 
@@ -37,12 +45,16 @@ class GradientPenalty(Strategy):
     >>> float(penalty(lambda x: x @ w, x, 0 * x, seed=tf.constant([0, 1])))
     16.0
 
-    Reference: [Gulrajani et al., 2017](https://arxiv.org/abs/1704.00028)
+    Reference: [Gulrajani et al., 2017](https://arxiv.org/abs/1704.00028),
+    [Mescheder et al., 2018](https://arxiv.org/abs/1801.04406) (R1, R2),
+    [Kodali et al., 2017](https://arxiv.org/abs/1705.07215) (perturbed)
     """
 
     weight: float = 10.0
     target: float = 1.0
     at: str = "interpolations"
+    one_sided: bool = False
+    spread: float = 0.5
 
     def __post_init__(self):
         """Checks the arguments."""
@@ -71,19 +83,31 @@ class GradientPenalty(Strategy):
             logits = discriminator(x)
         gradient = tf.cast(tape.gradient(logits, x), "float32")
         norm = _safe_norm(tf.reshape(gradient, (tf.shape(gradient)[0], -1)))
-        return self.weight * tf.reduce_mean(tf.square(norm - self.target))
+        beyond = norm - self.target
+        beyond = tf.nn.relu(beyond) if self.one_sided else beyond
+        return self.weight * tf.reduce_mean(tf.square(beyond))
 
     def _places(self, real, fake, seed):
         if self.at == "real":
             return tf.identity(real)
         if self.at == "fake":
             return tf.identity(fake)
+        if self.at == "perturbed":
+            noise = tf.random.stateless_normal(tf.shape(real), seed, dtype=real.dtype)
+            return real + self.spread * _deviation(real) * noise
         ones = tf.ones_like(tf.shape(real)[1:])
         alpha = tf.random.stateless_uniform(
             tf.concat([tf.shape(real)[:1], ones], axis=0), seed
         )
         alpha = tf.cast(alpha, real.dtype)
         return alpha * real + (1.0 - alpha) * fake
+
+
+def _deviation(x):
+    """Returns the standard deviation of all numbers in the batch of all replicas."""
+    rows = tf.reshape(x, (tf.shape(x)[0], -1))
+    mean = tf.reduce_mean(global_mean(rows))
+    return tf.sqrt(tf.reduce_mean(global_mean(tf.square(rows - mean))))
 
 
 def _safe_norm(rows):

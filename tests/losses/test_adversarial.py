@@ -23,6 +23,25 @@ def vanilla(real, fake):
     return on_real + mean(lambda x: -math.log(1 - sigmoid(x)), fake)
 
 
+def smoothed(real, fake):
+    sure = vanilla(real, fake) - mean(lambda x: -math.log(sigmoid(x)), real)
+    on_real = mean(
+        lambda x: -0.9 * math.log(sigmoid(x)) - 0.1 * math.log(1 - sigmoid(x)), real
+    )
+    return sure + on_real
+
+
+def relative(function, real, fake):
+    """Returns a loss of logits less the others' mean."""
+    middle = mean(float, real), mean(float, fake)
+    return function([x - middle[1] for x in real], [x - middle[0] for x in fake])
+
+
+def ranked(real, fake):
+    far = mean(lambda x: (x - 1) ** 2, real) + mean(lambda x: (x + 1) ** 2, fake)
+    return far / 2
+
+
 # {loss: (what D minimises, what G minimises)}, as the papers write them.
 BY_HAND = {
     losses.Minimax(): (
@@ -49,8 +68,20 @@ BY_HAND = {
         ),
         lambda fake: -mean(float, fake),
     ),
+    losses.NonSaturating(smoothing=0.1): (
+        smoothed,
+        lambda fake: mean(lambda x: -math.log(sigmoid(x)), fake),
+    ),
+    losses.RelativisticAverage(): (
+        lambda real, fake: relative(vanilla, real, fake),
+        lambda fake: relative(vanilla, fake, REAL),
+    ),
+    losses.RelativisticAverage(losses.LeastSquares(1.0, -1.0)): (
+        lambda real, fake: relative(ranked, real, fake),
+        lambda fake: relative(ranked, fake, REAL),
+    ),
 }
-every_loss = pytest.mark.parametrize("loss", BY_HAND, ids=lambda x: type(x).__name__)
+every_loss = pytest.mark.parametrize("loss", BY_HAND, ids=str)
 
 # Some ten roundings in float32.
 RELATIVE = 1e-6
@@ -63,7 +94,7 @@ def test_by_hand_on_four_logits(loss):
     got = loss.discriminator(real, fake)
     assert got.shape == ()
     assert float(got) == pytest.approx(discriminator(REAL, FAKE), rel=RELATIVE)
-    got = loss.generator(fake)
+    got = loss.generator(fake, real)
     assert got.shape == ()
     assert float(got) == pytest.approx(generator(FAKE), rel=RELATIVE)
 
@@ -103,7 +134,7 @@ def test_patches_are_averaged(loss):
     flat = loss.discriminator(tf.constant(REAL), tf.constant(FAKE))
     got = loss.discriminator(patches(REAL), patches(FAKE))
     assert float(got) == pytest.approx(float(flat), rel=RELATIVE)
-    got = loss.generator(patches(FAKE))
+    got = loss.generator(patches(FAKE), patches(REAL))
     assert float(got) == pytest.approx(BY_HAND[loss][1](FAKE), rel=RELATIVE)
 
 
@@ -112,7 +143,7 @@ def test_certain_logits_are_finite(loss):
     sure = tf.constant([1e4, -1e4])
     with tf.GradientTape() as tape:
         tape.watch(sure)
-        total = loss.discriminator(sure, sure) + loss.generator(sure)
+        total = loss.discriminator(sure, sure) + loss.generator(sure, sure)
     assert np.isfinite(total)
     assert np.isfinite(tape.gradient(total, sure)).all()
 
@@ -177,8 +208,30 @@ def test_minimax_is_a_zero_sum_game():
 @every_loss
 def test_jit_compile(loss):
     def both(real, fake):
-        return tf.stack([loss.discriminator(real, fake), loss.generator(fake)])
+        return tf.stack([loss.discriminator(real, fake), loss.generator(fake, real)])
 
     real, fake = tf.constant(REAL), tf.constant(FAKE)
     got = tf.function(both, jit_compile=True)(real, fake)
     np.testing.assert_allclose(got, both(real, fake), rtol=RELATIVE)
+
+
+def test_relativistic_means_are_of_all_replicas(strategy):
+    loss = losses.RelativisticAverage()
+    rows = tf.reshape(tf.constant([*REAL, *FAKE]), (2, 4))
+
+    def step():
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        real, fake = tf.split(rows[:, 2 * number : 2 * number + 2], 2)
+        real, fake = tf.reshape(real, (2,)), tf.reshape(fake, (2,))
+        return loss.discriminator(real, fake), loss.generator(fake, real)
+
+    parts = tf.function(lambda: strategy.run(step), autograph=False)()
+    got = [np.mean(strategy.experimental_local_results(p)) for p in parts]
+    want = BY_HAND[loss][0](REAL, FAKE), BY_HAND[loss][1](FAKE)
+    np.testing.assert_allclose(got, want, rtol=RELATIVE)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0])
+def test_smoothing_errors(smoothing):
+    with pytest.raises(ValueError, match="`smoothing` must be in"):
+        losses.Minimax(smoothing=smoothing)

@@ -9,7 +9,7 @@ from keras_gen.layers import RandomLayer
 from keras_gen.losses import GradientPenalty
 
 SEED = tf.constant([3, 1], "int64")
-PLACES = ("interpolations", "real", "fake")
+PLACES = ("interpolations", "real", "fake", "perturbed")
 every_place = pytest.mark.parametrize("at", PLACES)
 every_shape = pytest.mark.parametrize("shape", [(5,), (4, 6, 3)], ids=str)
 
@@ -139,6 +139,48 @@ def test_interpolations_lie_on_the_lines(shape):
     want = fake + alpha[:, None] * gap
     # One product and one sum in float32.
     np.testing.assert_allclose(x, want, atol=1e-6 * abs(want).max())
+
+
+@every_shape
+def test_perturbations_have_the_spread(shape):
+    n = 512
+    real = 3.0 + 2.0 * draw((n, *shape), 1)
+    x = places(GradientPenalty(at="perturbed", spread=0.25), real, real, SEED)
+    noise = ((x - real) / (0.25 * np.std(real))).numpy().ravel()
+    # Kolmogorov-Smirnov, error rate 1e-4.
+    assert stats.kstest(noise, "norm").pvalue > 1e-4
+
+
+def test_perturbations_are_the_same_wherever_the_batch_lies(strategy):
+    weights = draw((3,), 5)
+    rows = tf.stack([draw((4, 3), 1), 3.0 + draw((4, 3), 2)])
+
+    def deviation():
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        seen = []
+
+        def critic(x):
+            seen.append(x)
+            return x @ weights[:, None]
+
+        real = rows[number]
+        GradientPenalty(at="perturbed", spread=1.0)(critic, real, real, SEED)
+        noise = tf.random.stateless_normal((4, 3), SEED)
+        return tf.reduce_mean((seen[0] - real) / noise)
+
+    run = tf.function(lambda: strategy.run(deviation), autograph=False)
+    got = strategy.experimental_local_results(run())
+    # The difference of numbers near four, divided by draws that may be small.
+    np.testing.assert_allclose(got, np.std(rows), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("target", "want"), [(3.0, 4.0), (6.0, 0.0)])
+def test_one_sided(target, want):
+    weights = tf.constant([3.0, 4.0])
+    penalty = GradientPenalty(1.0, target, one_sided=True)
+    data = draw((7, 2), 1), draw((7, 2), 2)
+    # Norms of five, a few roundings in float32.
+    assert float(penalty(linear(weights), *data, SEED)) == pytest.approx(want, rel=1e-6)
 
 
 def test_alphas_are_uniform_and_distinct():

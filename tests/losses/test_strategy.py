@@ -9,7 +9,10 @@ from keras_gen import losses
 OBJECTS = [
     losses.Minimax(),
     losses.NonSaturating(),
+    losses.NonSaturating(smoothing=0.1),
     losses.LeastSquares(),
+    losses.RelativisticAverage(losses.LeastSquares(1.0, -1.0)),
+    losses.HoldBack(0.4, 0.9),
     losses.Wasserstein(),
     losses.Hinge(),
     losses.Bernoulli(),
@@ -31,6 +34,7 @@ OBJECTS = [
     losses.CyclicalSchedule(0.0, 1.0, period=10, ratio=0.25),
     losses.GradientPenalty(),
     losses.GradientPenalty(0.5, target=0.0, at="real"),
+    losses.GradientPenalty(at="perturbed", one_sided=True, spread=0.25),
 ]
 
 
