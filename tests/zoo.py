@@ -27,6 +27,9 @@ ZOO = {
     "BetaVAE": lambda: models.BetaVAE(
         *networks.conv_autoencoder(IMAGE, latent_dim=2, width=4), beta=2.0, seed=0
     ),
+    "CGAN": lambda: models.CGAN(
+        *networks.conditional_dcgan(IMAGE, classes=3, latent_dim=4, width=4), seed=0
+    ),
     "CVAE": lambda: models.CVAE(
         *networks.conv_autoencoder(IMAGE, latent_dim=2, width=4, context_shape=(3,)),
         classes=3,
@@ -60,7 +63,28 @@ ZOO = {
         posterior_flow=[bijectors.AffineCoupling(networks.mlp((2,), 4, (4,)))],
         seed=0,
     ),
+    "LSGAN": lambda: models.LSGAN(
+        *networks.dcgan(IMAGE, latent_dim=4, width=4),
+        instance_noise=losses.LinearSchedule(0.1, 0.0, steps=7),
+        seed=0,
+    ),
+    "PacGAN": lambda: models.PacGAN(
+        networks.mlp((2,), 2, (8,)),
+        networks.mlp((4,), 1, (8,)),
+        balance=losses.HoldBack(0.45, 0.55),
+        seed=0,
+    ),
     "RealNVP": lambda: models.RealNVP(IMAGE, depth=2, width=4, levels=17, seed=0),
+    "RelativisticGAN": lambda: models.RelativisticGAN(
+        *networks.mlp_gan((2,), latent_dim=2, hidden=(8,)),
+        feature_matching=0.5,
+        seed=0,
+    ),
+    "SNGAN": lambda: models.SNGAN(
+        *networks.dcgan(IMAGE, latent_dim=4, width=4, critic=True),
+        discriminator_steps=2,
+        seed=0,
+    ),
     "VAE": lambda: models.VAE(
         *networks.mlp_autoencoder(IMAGE, latent_dim=2, hidden=(8,)),
         likelihood=losses.Gaussian(0.5),
@@ -71,6 +95,9 @@ ZOO = {
         gamma=losses.LinearSchedule(0.0, 0.1, steps=5),
         seed=0,
     ),
+    "WGAN": lambda: models.WGAN(
+        *networks.dcgan(IMAGE, latent_dim=4, width=4), discriminator_steps=2, seed=0
+    ),
     "WGANGP": lambda: models.WGANGP(
         *networks.dcgan(IMAGE, latent_dim=4, width=4, critic=True),
         discriminator_steps=2,
@@ -79,7 +106,18 @@ ZOO = {
 }
 
 # One name for each mechanism: what is expensive runs on these alone by default.
-MECHANISMS = ("Autoencoder", "CVAE", "DCGAN", "FactorVAE", "RealNVP", "VAE", "WGANGP")
+MECHANISMS = (
+    "Autoencoder",
+    "CGAN",
+    "CVAE",
+    "DCGAN",
+    "FactorVAE",
+    "PacGAN",
+    "RealNVP",
+    "SNGAN",
+    "VAE",
+    "WGANGP",
+)
 
 # How many classes the conditional models of the zoo know.
 CLASSES = 3
@@ -87,12 +125,13 @@ CLASSES = 3
 
 def data_shape(name):
     """Returns the shape of one example of a name's data."""
-    return (2,) if name in ("Flow", "GAN") else IMAGE
+    plane = "Flow", "GAN", "PacGAN", "RelativisticGAN"
+    return (2,) if name in plane else IMAGE
 
 
 def is_conditional(name):
     """Returns whether a name's data are pairs (x, y)."""
-    return name in ("CVAE", "CVAEGAN")
+    return name in ("CGAN", "CVAE", "CVAEGAN")
 
 
 def examples(name, n=16, seed=0):

@@ -7,8 +7,10 @@ import warnings
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from keras_gen import metrics
+from keras_gen.losses import gaussian_kl
 
 
 class CollapseMonitor(keras.callbacks.Callback):
@@ -91,7 +93,7 @@ class CollapseMonitor(keras.callbacks.Callback):
             part = slice(start, start + 256)
             y = None if self.y is None else self.y[part]
             parameters = self.model.posterior_parameters(
-                tf.convert_to_tensor(self.x[part], "float32"), y
+                ops.convert_to_tensor(self.x[part], "float32"), y
             )
             rows.append([tensor.numpy() for tensor in parameters])
         return (np.concatenate(column) for column in zip(*rows, strict=True))
@@ -102,12 +104,8 @@ class CollapseMonitor(keras.callbacks.Callback):
         A flow's is not taken apart; its base's is shown.
         """
         context = None if self.y is None else self.model.as_context(self.y)
-        prior_mean, prior_log_var = (
-            np.asarray(v) for v in self.model.prior_parameters(context)
-        )
-        ratio = log_var - prior_log_var
-        squares = np.square(mean - prior_mean) * np.exp(-prior_log_var)
-        return (0.5 * (np.exp(ratio) + squares - 1.0 - ratio)).mean(axis=0)
+        kl = gaussian_kl(mean, log_var, *self.model.prior_parameters(context))
+        return kl.numpy().mean(axis=0)
 
     def _judge(self, epoch, active, dimensions):
         self.most = max(self.most, active)

@@ -289,9 +289,13 @@ def finish(dataset):
     The policy DATA cuts every batch into one part per replica and deals the parts out,
     so that step s is the same global batch on any number of workers. With OFF every
     worker would get the same part.
+
+    Nothing is tuned while it runs: the tuning thread sleeps for ever longer, up to a
+    minute, and a dataset that ends waits until it wakes.
     """
     options = tf.data.Options()
+    options.autotune.enabled = False
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return dataset.prefetch(2).with_options(options)

@@ -1,19 +1,33 @@
 """Models: what is optimised, and who is updated when."""
 
 from keras_gen.models.autoencoder import Autoencoder, DenoisingAutoencoder
+from keras_gen.models.conditional_gan import CGAN
 from keras_gen.models.factor_vae import FactorVAE
 from keras_gen.models.flow import Flow, RealNVP
-from keras_gen.models.gan import DCGAN, GAN, WGANGP
+from keras_gen.models.gan import (
+    DCGAN,
+    GAN,
+    LSGAN,
+    SNGAN,
+    WGAN,
+    WGANGP,
+    PacGAN,
+    RelativisticGAN,
+)
 from keras_gen.models.vae import CVAE, IWAE, VAE, BetaTCVAE, BetaVAE
 from keras_gen.models.vaegan import CVAEGAN, VAEGAN
 
 __all__ = [
+    "CGAN",
     "CVAE",
     "CVAEGAN",
     "GAN",
     "IWAE",
+    "LSGAN",
+    "SNGAN",
     "VAE",
     "VAEGAN",
+    "WGAN",
     "WGANGP",
     "Autoencoder",
     "BetaTCVAE",
@@ -22,5 +36,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "FactorVAE",
     "Flow",
+    "PacGAN",
     "RealNVP",
+    "RelativisticGAN",
 ]

@@ -2,6 +2,7 @@
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 from keras_gen.layers import GaussianNoise
 from keras_gen.losses import Gaussian
@@ -136,7 +137,7 @@ class Autoencoder(Encoding, GenerativeModel):
 
     def encode(self, x, context=None):
         """Returns the code of each example."""
-        return self._codes(tf.convert_to_tensor(x, "float32"))
+        return self._codes(ops.convert_to_tensor(x, "float32"))
 
     def decode(self, z, context=None):
         """Returns the data of codes."""
@@ -145,19 +146,20 @@ class Autoencoder(Encoding, GenerativeModel):
     def draw_latents(self, n, seed, temperature=1.0, context=None):
         """Draws codes from the Gaussian that was fitted to those of the data."""
         noise = super().draw_latents(n, seed, temperature)
+        spread = tf.linalg.matmul(noise, self._root(), transpose_b=True)
+        return self.code_mean.value + spread
+
+    def _root(self):
         jitter = 1e-6 * tf.eye(self.latent_shape[0])
-        root = tf.linalg.cholesky(self.code_covariance.value + jitter)
-        return self.code_mean.value + tf.linalg.matmul(noise, root, transpose_b=True)
+        return tf.linalg.cholesky(self.code_covariance.value + jitter)
 
     @property
     def prior(self):
         """The Gaussian that was fitted to the codes, from TensorFlow Probability."""
         import tensorflow_probability as tfp
 
-        jitter = 1e-6 * tf.eye(self.latent_shape[0])
         return tfp.distributions.MultivariateNormalTriL(
-            self.code_mean.value,
-            tf.linalg.cholesky(self.code_covariance.value + jitter),
+            self.code_mean.value, self._root()
         )
 
     def anomaly_score(self, x):
@@ -166,7 +168,7 @@ class Autoencoder(Encoding, GenerativeModel):
         Args:
             x: A batch of data.
         """
-        error = tf.square(self.reconstruct(x) - tf.convert_to_tensor(x, "float32"))
+        error = tf.square(self.reconstruct(x) - ops.convert_to_tensor(x, "float32"))
         return tf.reduce_sum(error, axis=list(range(1, len(error.shape))))
 
     def call(self, x, training=False):

@@ -2,8 +2,10 @@
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 from keras_gen.layers import Configured, RandomLayer
+from keras_gen.losses.strategy import require_argument
 from keras_gen.models.guard import Guard
 from keras_gen.models.step import TrainingStep
 
@@ -285,10 +287,13 @@ class Latent:
             values: What the dimension is set to. Defaults to -2 to 2.
             context: One context, without the batch. Defaults to `None`.
         """
-        z = tf.convert_to_tensor(z, "float32")[None]
+        require_argument(
+            len(self.latent_shape) == 1, "z", "a vector's code", self.latent_shape
+        )
+        z = ops.convert_to_tensor(z, "float32")[None]
         context = None if context is None else tf.convert_to_tensor(context)[None]
         (code,) = self.to_latent(z, context)
-        values = tf.reshape(tf.convert_to_tensor(values, "float32"), (1, -1, 1))
+        values = tf.reshape(ops.convert_to_tensor(values, "float32"), (1, -1, 1))
         moved = tf.eye(code.shape[0])[:, None]
         if context is not None:
             context = tf.repeat(context, code.shape[0], axis=0)
@@ -306,7 +311,7 @@ class Latent:
 
     def to_latent(self, z, context=None):
         """Returns the ends of an interpolation as codes: here they are codes."""
-        return tf.convert_to_tensor(z, "float32")
+        return ops.convert_to_tensor(z, "float32")
 
     def signatures(self):
         """Adds `decode` and `interpolate` to `sample`."""
@@ -395,6 +400,37 @@ class Density:
             "log_prob": self.signature(lambda x, c=None: self.log_prob(x, c), x),
             **super().signatures(),
         }
+
+
+class Untracked:
+    """A network to [features, outputs] of layers that the model holds already.
+
+    An object of its own, so that Keras does not save those layers twice.
+
+    Args:
+        network: What `networks.with_features` returns.
+    """
+
+    def __init__(self, network):
+        self.network = network
+
+    def __call__(self, x, training):
+        """Returns features and outputs in float32."""
+        features, outputs = self.network(x, training=training)
+        return tf.cast(features, "float32"), tf.cast(outputs, "float32")
+
+
+def built_network(network, argument):
+    """Returns a network that knows its inputs, or raises ValueError.
+
+    Args:
+        network: A `keras.Model`.
+        argument: The name of the argument by which it was given.
+    """
+    built = getattr(network, "built", False) and getattr(network, "inputs", None)
+    must = "a built network whose first layer is a `keras.Input`"
+    require_argument(bool(built), argument, must, network)
+    return network
 
 
 def _lines(start, end, steps):

@@ -4,6 +4,7 @@ import math
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 from keras_gen import networks
 from keras_gen.bijectors import AffineCoupling, Logit, Squeeze
@@ -85,23 +86,23 @@ class Flow(Density, Encoding, GenerativeModel):
 
     def log_prob(self, x, context=None):
         """Returns log p(y) in nats, with u = 1/2 where data have levels."""
-        x = tf.convert_to_tensor(x, "float32")
+        x = ops.convert_to_tensor(x, "float32")
         return self._log_density(self._dequantise(x, 0.5), context)
 
     def bits_per_dim(self, x, context=None, seed=None):
         """Returns bits per dimension of each example, u drawn with `seed`."""
-        x = tf.convert_to_tensor(x, "float32")
+        x = ops.convert_to_tensor(x, "float32")
         u = self._uniform(x, self.seed_for_sampling(seed))
         return self._to_bits(-self._log_density(self._dequantise(x, u), context))
 
     def encode(self, x, context=None):
         """Returns the code of each example, exactly."""
-        x = tf.convert_to_tensor(x, "float32")
+        x = ops.convert_to_tensor(x, "float32")
         return self._to_codes(self._dequantise(x, 0.5), context)[0]
 
     def decode(self, z, context=None):
         """Returns the data of each code, exactly."""
-        y = tf.convert_to_tensor(z, "float32")
+        y = ops.convert_to_tensor(z, "float32")
         for layer in reversed(self.bijective_layers):
             y, _ = layer.forward_and_log_det(y, context)
         if self.levels is None:

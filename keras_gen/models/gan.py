@@ -2,10 +2,28 @@
 
 import keras
 import tensorflow as tf
+from keras import ops
 
-from keras_gen.losses import GradientPenalty, NonSaturating, Wasserstein
-from keras_gen.models.base import GenerativeModel, Latent
+from keras_gen.layers import Clip
+from keras_gen.losses import (
+    GradientPenalty,
+    Hinge,
+    LeastSquares,
+    NonSaturating,
+    RelativisticAverage,
+    Wasserstein,
+)
+from keras_gen.losses.matching import mean_matching
+from keras_gen.losses.replicas import global_mean
+from keras_gen.losses.schedule import require_weight, value_at
+from keras_gen.losses.strategy import require_argument
+from keras_gen.models.base import GenerativeModel, Latent, Untracked, built_network
 from keras_gen.models.loop import require
+from keras_gen.networks import (
+    is_spectrally_normalized,
+    with_features,
+    with_spectral_normalization,
+)
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -19,6 +37,10 @@ class GAN(Latent, GenerativeModel):
 
     Samples are sharp; there is no likelihood and no encoder, and modes may be missed.
 
+    Where the generator takes [z, context], the model is conditional: its data are pairs
+    (x, y), y labels or other contexts, fakes are judged with the contexts of the data,
+    and the discriminator is shown them if it takes [x, context].
+
     `train_step` is handed `discriminator_steps` batches in one: feed batches of
     `discriminator_steps * batch_size`. Example i goes to part i modulo
     `discriminator_steps`, which makes the parts the same on any number of replicas.
@@ -31,6 +53,26 @@ class GAN(Latent, GenerativeModel):
         penalty: An object of `losses.penalties`, or `None`. Defaults to `None`.
         discriminator_steps: Updates of the discriminator for each one of the
             generator. Defaults to `1`.
+        packing: How many examples the discriminator judges as one, neighbours of the
+            batch laid together in their last axis, which must be as much longer in its
+            input. An incomplete pack is filled up, which in evaluation may depend on
+            the number of replicas. Defaults to `1`.
+        instance_noise: Float or schedule, the standard deviation of noise on all that
+            the discriminator sees while it trains. Defaults to `0.0`.
+        feature_matching: Float or schedule, the weight in the generator's loss of
+            1/2 |E f(x) - E f(G(z))|^2, f the discriminator's features. Defaults to
+            `0.0`.
+        adversarial_weight: Float or schedule, the weight there of the loss proper.
+            Defaults to `1.0`.
+        feature_layer: The name or index of the layer that gives the features. Defaults
+            to `None`: what the last layer with weights is given.
+        constraint: A `keras.constraints.Constraint` of all the discriminator's
+            weights, such as `layers.Clip()`. Defaults to `None`.
+        balance: A rule that holds back who is winning, such as `HoldBack()`. Defaults
+            to `None`.
+        pretraining: How many steps the discriminator trains alone. Defaults to `0`.
+        classes: How many classes labels have; contexts that are no labels need `0`.
+            Defaults to `None`: the length of the generator's context.
         **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
 
     Example:
@@ -53,28 +95,91 @@ class GAN(Latent, GenerativeModel):
         loss=None,
         penalty=None,
         discriminator_steps=1,
+        *,
+        packing=1,
+        instance_noise=0.0,
+        feature_matching=0.0,
+        adversarial_weight=1.0,
+        feature_layer=None,
+        constraint=None,
+        balance=None,
+        pretraining=0,
+        classes=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if discriminator_steps < 1:
-            raise ValueError(
-                "Argument `discriminator_steps` must be positive. "
-                f"Received: discriminator_steps={discriminator_steps}"
-            )
-        self.generator = generator
-        self.discriminator = discriminator
+        for name, count, least in (
+            ("discriminator_steps", discriminator_steps, 1),
+            ("packing", packing, 1),
+            ("pretraining", pretraining, 0),
+        ):
+            must = "positive" if least else "non-negative"
+            require_argument(count >= least, name, must, count)
+        require_weight("instance_noise", instance_noise)
+        require_weight("feature_matching", feature_matching)
+        require_weight("adversarial_weight", adversarial_weight)
+        self.generator = built_network(generator, "generator")
+        self.discriminator = built_network(discriminator, "discriminator")
         self.adversarial_loss = loss or NonSaturating()
         self.penalty = penalty
         self.discriminator_steps = discriminator_steps
-        self.latent_shape = tuple(generator.input_shape[1:])
+        self.packing = packing
+        self.instance_noise = instance_noise
+        self.feature_matching = feature_matching
+        self.adversarial_weight = adversarial_weight
+        self.balance = balance
+        self.pretraining = pretraining
+        self.latent_shape = tuple(generator.inputs[0].shape[1:])
         self.data_shape = tuple(generator.output_shape[1:])
-        if self.data_shape != tuple(discriminator.input_shape[1:]):
+        self._set_context(classes)
+        self._check_parts()
+        self._features = None
+        if feature_matching:
+            self._features = Untracked(with_features(discriminator, feature_layer))
+        if balance is not None:
+            self.accuracy = self.add_weight(
+                name="accuracy",
+                shape=(),
+                initializer=keras.initializers.Constant(balance.start),
+                trainable=False,
+                aggregation="none",
+            )
+        for variable in self.discriminator.trainable_variables:
+            if constraint is not None:
+                variable.constraint = constraint
+        self.build_for(self.latent_shape)
+
+    def _set_context(self, classes):
+        """Finds out what the model is conditioned on, from the generator's inputs."""
+        contexts = [tuple(part.shape[1:]) for part in self.generator.inputs[1:]]
+        self.uses_labels = bool(contexts)
+        self.context_shape = contexts[0] if contexts else None
+        if classes is None and contexts and len(contexts[0]) == 1:
+            classes = contexts[0][0]
+        self.classes = classes or None
+        if self.classes and contexts != [(self.classes,)]:
+            raise ValueError(
+                "Arguments `generator` and `classes` must agree: the generator takes "
+                "[code, class as a one-hot vector]. Received: "
+                f"generator.input_shape={self.generator.input_shape}, classes={classes}"
+            )
+
+    def _check_parts(self):
+        *places, last = self.data_shape
+        seen = (*places, self.packing * last)
+        if seen != tuple(self.discriminator.inputs[0].shape[1:]):
             raise ValueError(
                 "Arguments `generator` and `discriminator` must agree on the data. "
-                f"Received: generator.output_shape={generator.output_shape}, "
-                f"discriminator.input_shape={discriminator.input_shape}"
+                f"Received: generator.output_shape={self.generator.output_shape}, "
+                f"discriminator.input_shape={self.discriminator.input_shape}, "
+                f"packing={self.packing}"
             )
-        self.build_for(self.latent_shape)
+        boundary = self.adversarial_loss.boundary
+        if self.balance is not None and boundary is None:
+            raise ValueError(
+                "Argument `balance` needs a loss whose discriminator classifies: "
+                f"{self.adversarial_loss} has no boundary between real and fake."
+            )
 
     def players(self):
         """Returns the two networks, the generator leading."""
@@ -85,83 +190,197 @@ class GAN(Latent, GenerativeModel):
 
     def term_names(self):
         """Names what is logged beside the generator's loss."""
-        names = "discriminator_loss", "real_score", "fake_score"
-        return (*names, "penalty") if self.penalty else names
+        names = ["discriminator_loss", "real_score", "fake_score"]
+        names += ["penalty"] if self.penalty else []
+        names += ["accuracy"] if self.balance else []
+        return (*names, "feature_matching") if self.feature_matching else tuple(names)
 
     def train_step(self, data):
         """Updates the discriminator on each part of the data, then the generator."""
-        x, _ = self.unpack(data)
-        for part in self._parts(x):
-            self.minimise(
-                "discriminator", lambda p=part: self._discriminator_terms(p, True), part
-            )
+        x, context = self.unpack(data)
+        parts = self._parts(x, self.as_context(context))
+        for part in parts:
+            self._move_discriminator(*part)
+        last = parts[-1]
         self.minimise(
-            "generator", lambda: {"loss": self._generator_loss(part, True)}, part
+            "generator",
+            lambda: self._generator_terms(*last, True),
+            last[0],
+            self._moves("generator"),
         )
 
+    def _move_discriminator(self, x, context):
+        seen = []
+
+        def terms():
+            seen.append(self._discriminator_terms(x, context, True))
+            return seen[0]
+
+        self.minimise("discriminator", terms, x, self._moves("discriminator"))
+        if self.balance is not None:
+            kept = self.balance.decay
+            latest = (1.0 - kept) * seen[0]["accuracy"]
+            self.accuracy.assign(kept * self.accuracy.value + latest)
+
+    def _moves(self, player):
+        """Returns whether a player moves in this step; `None` where it always does."""
+        moves = self.balance and self.balance.moves(player, self.accuracy.value)
+        if player == "discriminator" or not self.pretraining:
+            return moves
+        trained = self.step.value >= self.pretraining
+        return trained if moves is None else trained & moves
+
     def objective(self, x, context=None, training=False):
-        """Returns both players' losses on one batch."""
-        terms = self._discriminator_terms(x, training)
+        """Returns both players' losses on one batch.
+
+        What is missing in the last pack is taken from the start of the batch.
+        """
+        context = self.as_context(context)
+        if self.packing > 1:
+            n = tf.shape(x)[0]
+            rows = tf.range(-(-n // self.packing) * self.packing) % n
+            x = tf.gather(x, rows)
+            context = None if context is None else tf.gather(context, rows)
+        terms = self._discriminator_terms(x, context, training)
         loss = terms.pop("loss")
         return {
-            "loss": self._generator_loss(x, training),
+            **self._generator_terms(x, context, training),
             "discriminator_loss": loss,
             **terms,
         }
 
-    def _discriminator_terms(self, x, training):
-        real = self.to_network(x)
-        fake = self._fakes(tf.shape(x)[0], training)
-        real_logits = self._judge(real, training)
-        fake_logits = self._judge(fake, training)
-        loss = self.adversarial_loss.discriminator(real_logits, fake_logits)
+    def _discriminator_terms(self, x, context, training):
+        real = self._pack(self.to_network(x))
+        fake = self._pack(self._fakes(x, context, training))
+        _, real_logits = self._judge(real, context, training)
+        _, fake_logits = self._judge(fake, context, training)
         terms = {
+            "loss": self.adversarial_loss.discriminator(real_logits, fake_logits),
             "real_score": tf.reduce_mean(real_logits),
             "fake_score": tf.reduce_mean(fake_logits),
         }
         if self.penalty:
-            seed = self.next_seed(training)
             terms["penalty"] = self.penalty(
-                lambda images: self._judge(images, training), real, fake, seed
+                lambda images: self._look(images, context, training)[1],
+                real,
+                fake,
+                self.next_seed(training),
             )
-            loss += terms["penalty"]
-        return {"loss": loss, **terms}
+            terms["loss"] += terms["penalty"]
+        if self.balance:
+            terms["accuracy"] = self._accuracy(real_logits, fake_logits)
+        return terms
 
-    def _generator_loss(self, x, training):
-        fake = self._fakes(tf.shape(x)[0], training)
-        return self.adversarial_loss.generator(self._judge(fake, training))
+    def _generator_terms(self, x, context, training):
+        fake = self._pack(self._fakes(x, context, training))
+        features, logits = self._judge(fake, context, training)
+        real_features = real_logits = None
+        if self.feature_matching or self.adversarial_loss.relativistic:
+            real = self._pack(self.to_network(x))
+            real_features, real_logits = self._judge(real, context, training)
+        step = self.step.value
+        loss = self.adversarial_loss.generator(logits, real_logits)
+        terms = {"loss": value_at(self.adversarial_weight, step) * loss}
+        if self.feature_matching:
+            distance = mean_matching(real_features, features)
+            terms["feature_matching"] = distance
+            terms["loss"] += value_at(self.feature_matching, step) * distance
+        return terms
 
-    def _fakes(self, n, training):
-        z = self.draw_latents(n, self.next_seed(training))
-        return tf.cast(self.generator(z, training=training), "float32")
+    def _fakes(self, x, context, training):
+        z = self.draw_latents(tf.shape(x)[0], self.next_seed(training))
+        return self._generate(z, context, training)
 
-    def _judge(self, images, training):
-        return tf.cast(self.discriminator(images, training=training), "float32")
+    def _generate(self, z, context, training):
+        inputs = [z, context] if self.uses_labels else z
+        return tf.cast(self.generator(inputs, training=training), "float32")
+
+    def _judge(self, data, context, training):
+        """Returns the features and logits of packed data, noise added in training."""
+        if training and self.instance_noise:
+            noise = tf.random.stateless_normal(tf.shape(data), self.next_seed(True))
+            data += value_at(self.instance_noise, self.step.value) * noise
+        return self._look(data, context, training)
+
+    def _look(self, data, context, training):
+        """Returns the features, where they are used, and the logits of packed data."""
+        inputs = data
+        if len(self.discriminator.inputs) == 2:
+            inputs = [data, self._pack(context)]
+        if self._features is not None:
+            return self._features(inputs, training)
+        logits = self.discriminator(inputs, training=training)
+        return None, tf.cast(logits, "float32")
+
+    def _pack(self, x):
+        """Lays neighbours of a batch together in their last axis."""
+        if self.packing == 1:
+            return x
+        *places, last = x.shape[1:]
+        x = tf.reshape(x, (-1, self.packing, *places, last))
+        x = tf.transpose(x, (0, *range(2, x.shape.rank - 1), 1, x.shape.rank - 1))
+        return tf.reshape(x, (-1, *places, self.packing * last))
+
+    def _accuracy(self, real, fake):
+        """Returns the share of logits, over all replicas, that are on their side."""
+        boundary = self.adversarial_loss.boundary
+        right = tf.concat([real > boundary, fake < boundary], axis=0)
+        return tf.reduce_mean(global_mean(tf.cast(right, "float32")))
 
     def check_batch(self, x):
         """Raises for a batch that cannot be split into equal parts."""
-        k = self.discriminator_steps
+        k = self.discriminator_steps * self.packing
         message = (
-            f"A batch must be divisible by `discriminator_steps`, {k}, because it is "
-            "split into as many parts. Batch with `drop_remainder=True`, or choose "
-            "another batch size."
+            f"A batch must be divisible by `discriminator_steps` * `packing`, {k}, "
+            "because it is split into as many parts. Batch with `drop_remainder=True`, "
+            "or choose another batch size."
         )
         if x.shape[0] is not None and x.shape[0] % k:
             raise ValueError(f"{message} Received: a batch of {x.shape[0]}")
         return require(tf.shape(x)[0] % k == 0, message)
 
-    def _parts(self, x):
+    def _parts(self, x, context):
         k = self.discriminator_steps
         self.check_batch(x)  # for a batch of a static size, or a step of one's own
-        return [x[part::k] for part in range(k)]
+        contexts = [None if context is None else context[i::k] for i in range(k)]
+        return list(zip([x[i::k] for i in range(k)], contexts, strict=True))
 
     def decode(self, z, context=None):
         """Returns what the generator makes of latent codes."""
-        return self.from_network(self.generator(z, training=False))
+        z, context = ops.convert_to_tensor(z, "float32"), self.as_context(context)
+        return self.from_network(self._generate(z, context, False))
+
+    def features(self, layer=None):
+        """Returns a network from data to features of the discriminator.
+
+        It shares the discriminator's weights, takes data as they come, images in
+        [0, 1], and gives flat vectors: what a classifier of few labels can be trained
+        on. With `packing`, an example is laid beside itself.
+
+        Args:
+            layer: The name or index of the layer whose output the features are.
+                Defaults to `None`: what the last layer with weights is given.
+
+        Example:
+
+        >>> gan = DCGAN(*networks.dcgan((8, 8, 1), latent_dim=16, width=8))
+        >>> gan.features()(tf.zeros((5, 8, 8, 1))).shape
+        TensorShape([5, 64])
+        """
+        x = inputs = keras.Input(self.data_shape)
+        if len(self.data_shape) == 3:
+            low, high = self.network_range
+            x = keras.layers.Rescaling(high - low, low)(x)
+        if self.packing > 1:
+            x = keras.layers.Concatenate()([x] * self.packing)
+        network = with_features(self.discriminator, layer)
+        contexts = [keras.Input(i.shape[1:]) for i in self.discriminator.inputs[1:]]
+        features, _ = network([x, *contexts] if contexts else x)
+        return keras.Model([inputs, *contexts] if contexts else inputs, features)
 
     def call(self, z, training=False):
-        """Returns what the generator makes of latent codes."""
-        return self.decode(z)
+        """Returns what the generator makes of codes, or of [codes, context]."""
+        return self.decode(*(z if isinstance(z, list | tuple) else [z]))
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -246,3 +465,161 @@ class WGANGP(GAN):
             discriminator_steps=discriminator_steps,
             **kwargs,
         )
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class LSGAN(GAN):
+    """A GAN with least squares in place of the cross-entropy.
+
+    Fakes that the discriminator takes for real but that lie far from the boundary are
+    still pulled towards it: gradients do not vanish. Otherwise as stable as `DCGAN`,
+    and as prone to missing modes.
+
+    Args:
+        generator: As for `GAN`.
+        discriminator: As for `GAN`.
+        **kwargs: Further arguments of `GAN`.
+
+    Example:
+
+    >>> model = LSGAN(*networks.dcgan((8, 8, 1), latent_dim=16, width=8))
+    >>> model.adversarial_loss
+    LeastSquares(real_target=1.0, fake_target=0.0)
+
+    Reference: [Mao et al., 2017](https://arxiv.org/abs/1611.04076)
+    """
+
+    def __init__(self, generator, discriminator, **kwargs):
+        super().__init__(generator, discriminator, loss=LeastSquares(), **kwargs)
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class WGAN(GAN):
+    """A Wasserstein GAN whose critic is kept Lipschitz by clipping its weights.
+
+    Critic: E[D(G(z))] - E[D(x)], every weight of D clipped to [-clip, clip] after each
+    update; generator: -E[D(G(z))]. Minus the critic's loss tracks quality, up to an
+    unknown scale. `WGANGP` reaches further, at a higher price.
+
+    Train both with RMSprop(5e-5), the paper's: momentum makes the critic unstable.
+
+    Args:
+        generator: As for `GAN`.
+        discriminator: The critic.
+        clip: Positive float. Defaults to `0.01`.
+        discriminator_steps: Critic updates for each one of the generator. Defaults to
+            `5`.
+        **kwargs: Further arguments of `GAN`.
+
+    Example:
+
+    >>> model = WGAN(*networks.dcgan((8, 8, 1), latent_dim=16, width=8))
+    >>> model.discriminator.trainable_variables[0].constraint.limit
+    0.01
+
+    Reference: [Arjovsky et al., 2017](https://arxiv.org/abs/1701.07875)
+    """
+
+    def __init__(
+        self, generator, discriminator, clip=0.01, discriminator_steps=5, **kwargs
+    ):
+        super().__init__(
+            generator,
+            discriminator,
+            loss=Wasserstein(),
+            constraint=Clip(clip),
+            discriminator_steps=discriminator_steps,
+            **kwargs,
+        )
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class SNGAN(GAN):
+    """A GAN whose discriminator's kernels have a spectral norm of one.
+
+    The hinge loss, and `layers.SpectralNormalization` around every kernel of D. It
+    bounds D's slope everywhere for the price of two matrix-vector products a layer,
+    and does not depend on where the fakes are.
+
+    A discriminator without such layers is copied with them: the one that is trained is
+    `model.discriminator`. Train with Adam(2e-4, beta_1=0, beta_2=0.9) and a few
+    discriminator steps, or with two time-scales.
+
+    Args:
+        generator: As for `GAN`.
+        discriminator: As for `GAN`; batch normalisation would undo the bound.
+        loss: An object of `losses.adversarial`. Defaults to `Hinge()`.
+        **kwargs: Further arguments of `GAN`.
+
+    Example:
+
+    >>> model = SNGAN(*networks.dcgan((8, 8, 1), 16, width=8, critic=True))
+    >>> networks.is_spectrally_normalized(model.discriminator)
+    True
+
+    Reference: [Miyato et al., 2018](https://arxiv.org/abs/1802.05957)
+    """
+
+    def __init__(self, generator, discriminator, loss=None, **kwargs):
+        if not is_spectrally_normalized(discriminator):
+            discriminator = with_spectral_normalization(discriminator)
+        super().__init__(generator, discriminator, loss=loss or Hinge(), **kwargs)
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class RelativisticGAN(GAN):
+    """A GAN that asks which of two is more real, not whether one is.
+
+    The loss is `RelativisticAverage`: logits are taken relative to the mean logit of
+    the other kind. Both players have gradients from real data and from fakes, and the
+    discriminator cannot be sure of everything at once.
+
+    Args:
+        generator: As for `GAN`.
+        discriminator: As for `GAN`.
+        loss: The loss that is made relativistic, such as `Hinge()`. Defaults to
+            `NonSaturating()`.
+        **kwargs: Further arguments of `GAN`.
+
+    Example:
+
+    >>> pair = networks.dcgan((8, 8, 1), latent_dim=16, width=8)
+    >>> RelativisticGAN(*pair, loss=losses.Hinge()).adversarial_loss
+    RelativisticAverage(loss=Hinge())
+
+    Reference: [Jolicoeur-Martineau, 2019](https://arxiv.org/abs/1807.00734)
+    """
+
+    def __init__(self, generator, discriminator, loss=None, **kwargs):
+        if not getattr(loss, "relativistic", False):
+            loss = RelativisticAverage(loss or NonSaturating())
+        super().__init__(generator, discriminator, loss=loss, **kwargs)
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class PacGAN(GAN):
+    """A GAN whose discriminator judges several examples as one.
+
+    A generator that misses modes is easier to tell from the data when two of its
+    samples are seen together: they are alike too often. Only the discriminator's input
+    grows.
+
+    Args:
+        generator: As for `GAN`.
+        discriminator: From `packing` examples, laid together in their last axis, to
+            logits.
+        packing: How many examples are judged together. Defaults to `2`.
+        **kwargs: Further arguments of `GAN`.
+
+    Example:
+
+    >>> generator = networks.mlp((2,), 2, hidden=(16,))
+    >>> discriminator = networks.mlp((4,), 1, hidden=(16,))
+    >>> PacGAN(generator, discriminator, packing=2).sample(3, seed=0).shape
+    TensorShape([3, 2])
+
+    Reference: [Lin et al., 2018](https://arxiv.org/abs/1712.04086)
+    """
+
+    def __init__(self, generator, discriminator, packing=2, **kwargs):
+        super().__init__(generator, discriminator, packing=packing, **kwargs)

@@ -132,7 +132,7 @@ class TrainingStep:
                 variables += metric.variables
         return list({id(v): v for v in variables}.values())
 
-    def minimise(self, player, terms_of, examples):
+    def minimise(self, player, terms_of, examples, when=None):
         """Updates one player once.
 
         The gradient is that of the mean over the global batch, whatever the number of
@@ -147,6 +147,9 @@ class TrainingStep:
                 means over the batch, with the key `"loss"`, which is logged as
                 `<player>_loss` for any player but the first.
             examples: The data of this update, whose first axis is the batch.
+            when: A boolean tensor, the same on every replica: whether the player
+                moves. Terms are logged all the same, and the step counts. Defaults to
+                `None`: it does.
         """
         networks = self.players()[player]
         variables = _variables(networks)
@@ -165,13 +168,14 @@ class TrainingStep:
         gradients = tape.gradient(scaled, [v.value for v in variables])
         scale = optimizer.scale_loss(1.0)
         finite = self.guard.inspect(player, scale, examples, terms, gradients)
+        moves = finite if when is None else finite & when
         own = {id(v) for v in _variables(networks, "non_trainable_weights")}
         for variable, before in statistics:
             if id(variable) in own:
-                variable.assign(tf.where(finite, variable.value, before))
+                variable.assign(tf.where(moves, variable.value, before))
             else:
                 variable.assign(before)
-        _apply(optimizer, gradients, variables, finite)
+        _apply(optimizer, gradients, variables, moves, when)
         if player == next(iter(self.players())):
             self.step.assign_add(tf.cast(finite, "int64"))
         else:
@@ -237,18 +241,23 @@ def _share(count):
     return count / context.all_reduce(tf.distribute.ReduceOp.SUM, count)
 
 
-def _apply(optimizer, gradients, variables, finite):
-    """Applies the gradients where `finite`, which is the same on every replica.
+def _apply(optimizer, gradients, variables, moves, when):
+    """Applies the gradients where `moves`, which is the same on every replica.
 
     The condition stands in cross-replica context: TensorFlow allows no `merge_call`,
     which every optimizer makes, inside a condition of a replica. An optimizer that
-    scales its loss decides for itself, on replica 0 alone, so it is handed NaN on
-    every replica instead.
+    scales its loss decides for itself what is finite, on replica 0 alone, so it is
+    handed NaN on every replica instead; a player that stands still, `when` being
+    false, must not lower its scale.
     """
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        finite = moves if when is None else moves | ~when
         poison = tf.where(finite, 1.0, float("nan"))
-        optimizer.apply([g if g is None else g * poison for g in gradients], variables)
-        return
+        gradients = [g if g is None else g * poison for g in gradients]
+        if when is None:
+            optimizer.apply(gradients, variables)
+            return
+        moves = when
 
     def update(grads):
         optimizer.apply(grads, variables)
@@ -262,7 +271,7 @@ def _apply(optimizer, gradients, variables, finite):
 
         tf.cond(flag, apply, lambda: tf.constant(0))
 
-    tf.distribute.get_replica_context().merge_call(across, args=(gradients, finite))
+    tf.distribute.get_replica_context().merge_call(across, args=(gradients, moves))
 
 
 def _finalise_own_variables(optimizer, variables):

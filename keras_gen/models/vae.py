@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_gen.losses import KL, Bernoulli, Gaussian, TotalCorrelation
 from keras_gen.losses.strategy import require_argument
-from keras_gen.models.base import Encoding, GenerativeModel
+from keras_gen.models.base import Encoding, GenerativeModel, built_network
 from keras_gen.models.posterior import Posterior
 
 
@@ -22,8 +22,9 @@ class VAE(Encoding, GenerativeModel):
     decoder's likelihood treats pixels as independent, and a decoder that needs no code
     ignores it (posterior collapse): warm the divergence up, or give it free bits.
 
-    Every part is an argument, so that there is a model for every combination. Networks
-    that take a second input, a context, make it conditional: data are then (x, y).
+    Every part is an argument, so that there is a model for every combination. A decoder
+    that takes a second input, a context, or a prior network makes it conditional: data
+    are then (x, y).
 
     Args:
         encoder: A built `keras.Model` from data, or [data, context], to mean and
@@ -76,8 +77,8 @@ class VAE(Encoding, GenerativeModel):
     ):
         super().__init__(**kwargs)
         require_argument(particles > 0, "particles", "positive", particles)
-        self.encoder = _built(encoder, "encoder")
-        self.decoder = _built(decoder, "decoder")
+        self.encoder = built_network(encoder, "encoder")
+        self.decoder = built_network(decoder, "decoder")
         self.observation = likelihood or Bernoulli()
         self.divergence = divergence or KL()
         self.particles = particles
@@ -87,10 +88,12 @@ class VAE(Encoding, GenerativeModel):
         self.autoregressive = autoregressive
         self.data_shape = tuple(encoder.inputs[0].shape[1:])
         self.latent_shape = tuple(decoder.inputs[0].shape[1:])
-        self.uses_labels = len(decoder.inputs) - int(autoregressive) == 2
+        self._decodes_context = len(decoder.inputs) - int(autoregressive) == 2
+        self.uses_labels = self._decodes_context or prior_network is not None
         self.classes = classes
         if self.uses_labels:
-            self.context_shape = tuple(decoder.inputs[-1].shape[1:])
+            sees = decoder if self._decodes_context else prior_network
+            self.context_shape = tuple(sees.inputs[-1].shape[1:])
         self._check_parts()
         self.log_scale = None
         if self.observation.learned:
@@ -130,11 +133,10 @@ class VAE(Encoding, GenerativeModel):
                 "Argument `divergence` must be KL() with `importance_weighted`, whose "
                 f"bound has no other. Received: divergence={self.divergence}"
             )
-        taken = len(self.encoder.inputs) == 2 or self.prior_network is not None
-        if taken and not self.uses_labels:
+        if len(self.encoder.inputs) == 2 and not self.uses_labels:
             raise ValueError(
-                "Argument `decoder` must take [code, context] where the encoder or a "
-                "`prior_network` takes a context. Received: "
+                "Argument `decoder` must take [code, context] where the encoder takes "
+                "a context and there is no `prior_network`. Received: "
                 f"decoder.input_shape={self.decoder.input_shape}"
             )
         if self.autoregressive and len(self.data_shape) != 3:
@@ -194,7 +196,7 @@ class VAE(Encoding, GenerativeModel):
         inputs = [tf.cast(z, "float32")]
         if self.autoregressive:
             inputs.append(self.to_network(tf.cast(x, "float32")))
-        if self.uses_labels:
+        if self._decodes_context:
             inputs.append(self.as_context(context))
         inputs = inputs if len(inputs) > 1 else inputs[0]
         outputs = tf.cast(self.decoder(inputs, training=training), "float32")
@@ -657,12 +659,3 @@ def _tile(x, times):
 def _log_mean_exp(x):
     count = tf.cast(tf.shape(x)[0], x.dtype)
     return tf.reduce_logsumexp(x, axis=0) - tf.math.log(count)
-
-
-def _built(network, argument):
-    if not getattr(network, "built", False) or not getattr(network, "inputs", None):
-        raise ValueError(
-            f"Argument `{argument}` must be a built network whose first layer is a "
-            f"`keras.Input`. Received: {argument}={network}"
-        )
-    return network

@@ -2,6 +2,7 @@
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 from keras_gen.losses import (
     KL,
@@ -12,7 +13,7 @@ from keras_gen.losses import (
 )
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.losses.strategy import require_argument
-from keras_gen.models.base import Encoding, GenerativeModel
+from keras_gen.models.base import Encoding, GenerativeModel, Untracked, built_network
 from keras_gen.models.posterior import Posterior
 from keras_gen.networks import with_features
 
@@ -40,16 +41,16 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.encoder = _built(encoder, "encoder")
-        self.generator = _built(generator, "generator")
-        self.discriminator = _built(discriminator, "discriminator")
+        self.encoder = built_network(encoder, "encoder")
+        self.generator = built_network(generator, "generator")
+        self.discriminator = built_network(discriminator, "discriminator")
         self.adversarial_loss = loss or NonSaturating()
         self.divergence = divergence or KL()
         self.data_shape = tuple(generator.output_shape[1:])
         self.latent_shape = tuple(generator.inputs[0].shape[1:])
         self.uses_labels = len(generator.inputs) == 2
         self._check_parts()
-        self._judge = _Untracked(with_features(discriminator, feature_layer))
+        self._judge = Untracked(with_features(discriminator, feature_layer))
 
     def _check_parts(self):
         inputs = {tuple(self.encoder.inputs[0].shape[1:])}
@@ -192,11 +193,11 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
 
     def encode(self, x, context=None):
         """Returns the posterior's mean."""
-        return self.infer(tf.convert_to_tensor(x, "float32"), context).mean
+        return self.infer(ops.convert_to_tensor(x, "float32"), context).mean
 
     def decode(self, z, context=None):
         """Returns what the generator makes of latent codes."""
-        z, context = tf.convert_to_tensor(z, "float32"), self.as_context(context)
+        z, context = ops.convert_to_tensor(z, "float32"), self.as_context(context)
         inputs = z if context is None else [z, context]
         return self.from_network(self.generator(inputs, training=False))
 
@@ -395,13 +396,13 @@ class CVAEGAN(_AdversarialAutoencoder):
         require_weight("reconstruction_weight", reconstruction_weight)
         require_weight("matching_weight", matching_weight)
         require_weight("class_matching_weight", class_matching_weight)
-        self.classifier = _built(classifier, "classifier")
+        self.classifier = built_network(classifier, "classifier")
         self.classes = classes or classifier.output_shape[-1]
         self.reconstruction_weight = reconstruction_weight
         self.matching_weight = matching_weight
         self.class_matching_weight = class_matching_weight
         self._check_classes()
-        self._classes = _Untracked(with_features(classifier, classifier_layer))
+        self._classes = Untracked(with_features(classifier, classifier_layer))
         self.build_for(self.data_shape)
 
     def _check_classes(self):
@@ -486,7 +487,7 @@ class CVAEGAN(_AdversarialAutoencoder):
 
     def classify(self, x):
         """Returns the log-probability of each class, (batch, classes)."""
-        x = self.to_network(tf.convert_to_tensor(x, "float32"))
+        x = self.to_network(ops.convert_to_tensor(x, "float32"))
         logits = self.classifier(x, training=False)
         return tf.nn.log_softmax(tf.cast(logits, "float32"))
 
@@ -494,20 +495,6 @@ class CVAEGAN(_AdversarialAutoencoder):
         """Adds `classify`."""
         x = tf.TensorSpec((None, *self.data_shape), "float32", "x")
         return {**super().signatures(), "classify": (lambda x: self.classify(x), [x])}
-
-
-class _Untracked:
-    """A network made of layers that the model holds already.
-
-    An object of its own, so that Keras does not save those layers twice.
-    """
-
-    def __init__(self, network):
-        self.network = network
-
-    def __call__(self, x, training):
-        features, outputs = self.network(x, training=training)
-        return tf.cast(features, "float32"), tf.cast(outputs, "float32")
 
 
 def _classifier_terms(logits, context):
@@ -522,10 +509,3 @@ def _classifier_terms(logits, context):
 def _named(player, terms):
     """Returns a player's terms with its loss by the name that is logged."""
     return {(f"{player}_loss" if k == "loss" else k): v for k, v in terms.items()}
-
-
-def _built(network, argument):
-    built = getattr(network, "built", False) and getattr(network, "inputs", None)
-    must = "a built network whose first layer is a `keras.Input`"
-    require_argument(bool(built), argument, must, network)
-    return network

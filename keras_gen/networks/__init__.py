@@ -9,6 +9,7 @@ from keras_gen.networks.conv import (
     masked_decoder,
 )
 from keras_gen.networks.dcgan import (
+    conditional_dcgan,
     dcgan,
     dcgan_discriminator,
     dcgan_encoder,
@@ -16,9 +17,14 @@ from keras_gen.networks.dcgan import (
 )
 from keras_gen.networks.features import with_features
 from keras_gen.networks.mlp import mlp, mlp_autoencoder, mlp_gan
+from keras_gen.networks.spectral import (
+    is_spectrally_normalized,
+    with_spectral_normalization,
+)
 from keras_gen.networks.vaegan import cvaegan, vaegan
 
 __all__ = [
+    "conditional_dcgan",
     "conv_autoencoder",
     "conv_conditioner",
     "conv_decoder",
@@ -29,10 +35,12 @@ __all__ = [
     "dcgan_encoder",
     "dcgan_generator",
     "disentangling_autoencoder",
+    "is_spectrally_normalized",
     "masked_decoder",
     "mlp",
     "mlp_autoencoder",
     "mlp_gan",
     "vaegan",
     "with_features",
+    "with_spectral_normalization",
 ]

@@ -135,27 +135,41 @@ def disentangling_autoencoder(shape, latent_dim=10):
 
 
 def masked_decoder(
-    shape, latent_dim, width=32, kernel_size=7, depth=2, base_width=16, numbers=1
+    shape,
+    latent_dim,
+    width=32,
+    kernel_size=11,
+    depth=2,
+    hidden=(128, 128),
+    numbers=1,
 ):
     """Returns a decoder of [code, image] that sees the pixels before each one.
 
-    A masked convolution over the pixels already seen, to which `conv_decoder` adds
-    what the code says of every place; then layers of 1x1. It models so much by itself,
-    and learns it so much sooner, that it may ignore the code: see `losses.FreeBits`.
+    A masked convolution over the pixels already seen, to which dense layers of the code
+    add coarse planes, of a quarter of the sides where these divide; then layers of
+    1x1. The pixels say so much, and so much sooner than the code does, that the code
+    may never be used: see `losses.FreeBits`.
 
     Args:
         shape: (height, width, channels).
         latent_dim: Integer.
         width: Channels of the hidden layers. Defaults to `32`.
-        kernel_size: Side of the masked convolution. Defaults to `7`.
-        depth: Hidden layers. Defaults to `2`.
-        base_width: Channels of the code's own last layer. Defaults to `16`.
+        kernel_size: Side of the masked convolution. Defaults to `11`.
+        depth: Hidden layers after the code has joined. Defaults to `2`.
+        hidden: Units of the dense layers of the code. Defaults to `(128, 128)`.
         numbers: Numbers for each value, as for `conv_autoencoder`. Defaults to `1`.
 
     Reference: [Gulrajani et al., 2017](https://arxiv.org/abs/1611.05013)
     """
     code, image = keras.Input((latent_dim,)), keras.Input(shape, name="image")
-    planes = conv_decoder((*shape[:2], width), latent_dim, base_width)(code)
+    planes = code
+    for units in hidden:
+        planes = layers.Dense(units, activation="relu")(planes)
+    coarse = [4 if side % 4 == 0 else 1 for side in shape[:2]]
+    base = [side // c for side, c in zip(shape, coarse, strict=False)]
+    planes = layers.Dense(base[0] * base[1] * 8)(planes)
+    planes = layers.Conv2D(width, 1)(layers.Reshape((*base, 8))(planes))
+    planes = layers.UpSampling2D(coarse)(planes)
     x = layers.Add()([MaskedConv2D(width, kernel_size, mask="A")(image), planes])
     x = layers.ReLU()(x)
     for _ in range(depth - 1):

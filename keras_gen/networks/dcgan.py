@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from keras_gen.layers import ConditionalBatchNormalization, Projection
+
 
 def _initializer():
     # One for each layer: an initializer draws the same numbers whenever it is called,
@@ -49,8 +51,21 @@ def _norm(x, kind):
     )
 
 
+def _require_conditioning(conditioning, *known):
+    if conditioning not in known:
+        raise ValueError(
+            f"Argument `conditioning` must be one of {known}. "
+            f"Received: conditioning={conditioning!r}"
+        )
+
+
 def dcgan_generator(
-    shape, latent_dim=100, width=64, normalization="batch", context_shape=None
+    shape,
+    latent_dim=100,
+    width=64,
+    normalization="batch",
+    context_shape=None,
+    conditioning="concatenation",
 ):
     """Returns DCGAN's generator: fractionally-strided convolutions and nothing else.
 
@@ -64,17 +79,28 @@ def dcgan_generator(
         latent_dim: Integer. Defaults to `100`.
         width: Channels before the last layer. Defaults to `64`.
         normalization: `"batch"`, `"layer"` or `None`. Defaults to `"batch"`.
-        context_shape: Tuple, the shape of a vector that is appended to the code, a
-            second input. Defaults to `None`: one input.
+        context_shape: Tuple, the shape of a vector that is a second input. Defaults to
+            `None`: one input.
+        conditioning: How the context is used: `"concatenation"` appends it to the code,
+            `"embedding"` multiplies the code by an embedding of it, `"normalization"`
+            makes every batch normalisation depend on it. Defaults to
+            `"concatenation"`.
 
     Reference: [Radford et al., 2016](https://arxiv.org/abs/1511.06434)
     """
+    _require_conditioning(conditioning, "concatenation", "embedding", "normalization")
     count, base = halvings(shape)
     inputs = x = keras.Input((latent_dim,))
+    context = None
     if context_shape is not None:
         context = keras.Input(context_shape, name="context")
         inputs = [inputs, context]
+    if context is not None and conditioning == "concatenation":
         x = layers.Concatenate()([x, context])
+    elif context is not None and conditioning == "embedding":
+        embedding = layers.Dense(latent_dim, use_bias=False, name="embedding")
+        x = layers.Multiply()([x, embedding(context)])
+    conditional = context is not None and conditioning == "normalization"
     x = layers.Reshape((1, 1, x.shape[-1]))(x)
     for step in range(count):
         filters = width * 2 ** (count - 1 - step)
@@ -84,10 +110,14 @@ def dcgan_generator(
             kernel,
             strides,
             padding,
-            use_bias=normalization is None,
+            use_bias=normalization is None and not conditional,
             kernel_initializer=_initializer(),
         )(x)
-        x = layers.ReLU()(_norm(x, normalization))
+        if conditional:
+            x = ConditionalBatchNormalization()([x, context])
+        else:
+            x = _norm(x, normalization)
+        x = layers.ReLU()(x)
     x = layers.Conv2DTranspose(
         shape[2],
         4,
@@ -123,6 +153,7 @@ def dcgan_encoder(
     width=64,
     normalization="batch",
     context_shape=None,
+    conditioning="concatenation",
     name="encoder",
 ):
     """Returns the layers of DCGAN's discriminator with any number of outputs.
@@ -134,8 +165,12 @@ def dcgan_encoder(
         outputs: How many numbers it gives.
         width: Channels after the first layer. Defaults to `64`.
         normalization: `"batch"`, `"layer"` or `None`. Defaults to `"batch"`.
-        context_shape: Tuple, the shape of a vector that is a second input, seen as
-            planes beside the image. Defaults to `None`: one input.
+        context_shape: Tuple, the shape of a vector that is a second input. Defaults to
+            `None`: one input.
+        conditioning: How the context is used: `"concatenation"` shows it as planes
+            beside the image, `"embedding"` shows one plane that is a linear map of it,
+            `"projection"` adds to the one output how well the last features match it
+            (`layers.Projection`). Defaults to `"concatenation"`.
         name: String. Defaults to `"encoder"`.
 
     Example:
@@ -143,13 +178,20 @@ def dcgan_encoder(
     >>> dcgan_encoder((28, 28, 1), 10, width=8, name="classifier").output_shape
     (None, 10)
     """
+    _require_conditioning(conditioning, "concatenation", "embedding", "projection")
     count, base = halvings(shape)
     inputs = x = keras.Input(shape)
+    context = None
     if context_shape is not None:
         context = keras.Input(context_shape, name="context")
         inputs = [inputs, context]
+    if context is not None and conditioning == "concatenation":
         planes = layers.Reshape((1, 1, *context_shape))(context)
         x = layers.Concatenate()([x, layers.UpSampling2D(shape[:2])(planes)])
+    elif context is not None and conditioning == "embedding":
+        pixels = shape[0] * shape[1]
+        plane = layers.Dense(pixels, use_bias=False, name="embedding")(context)
+        x = layers.Concatenate()([x, layers.Reshape((*shape[:2], 1))(plane)])
     for step in range(count):
         kind = normalization if step else None
         x = layers.Conv2D(
@@ -161,10 +203,13 @@ def dcgan_encoder(
             kernel_initializer=_initializer(),
         )(x)
         x = layers.LeakyReLU(negative_slope=0.2)(_norm(x, kind))
+    features = x
     x = layers.Conv2D(
         outputs, base, kernel_initializer=_initializer(), dtype="float32"
     )(x)
     x = layers.Reshape((outputs,), dtype="float32")(x)
+    if context is not None and conditioning == "projection":
+        x = Projection(dtype="float32")([x, features, context])
     return keras.Model(inputs, x, name=name)
 
 
@@ -189,4 +234,54 @@ def dcgan(shape, latent_dim=100, width=64, critic=False):
     return (
         dcgan_generator(shape, latent_dim, width),
         dcgan_discriminator(shape, width, normalization),
+    )
+
+
+def conditional_dcgan(
+    shape,
+    classes,
+    latent_dim=100,
+    width=64,
+    conditioning=("normalization", "projection"),
+    critic=False,
+):
+    """Returns (generator, discriminator) that are both told the class.
+
+    Args:
+        shape: As for `dcgan`.
+        classes: How many classes there are.
+        latent_dim: Integer. Defaults to `100`.
+        width: Integer. Defaults to `64`.
+        conditioning: How each of the two uses the class, as `dcgan_generator` and
+            `dcgan_encoder` say, or one word for both. Defaults to
+            `("normalization", "projection")`.
+        critic: As for `dcgan`. Defaults to `False`.
+
+    Example:
+
+    >>> generator, discriminator = conditional_dcgan((28, 28, 1), 10, 32, width=8)
+    >>> [part.shape for part in discriminator.inputs]
+    [(None, 28, 28, 1), (None, 10)]
+    """
+    if isinstance(conditioning, str):
+        conditioning = (conditioning, conditioning)
+    context = (classes,)
+    normalization = None if critic else "batch"
+    return (
+        dcgan_generator(
+            shape,
+            latent_dim,
+            width,
+            context_shape=context,
+            conditioning=conditioning[0],
+        ),
+        dcgan_encoder(
+            shape,
+            1,
+            width,
+            normalization,
+            context_shape=context,
+            conditioning=conditioning[1],
+            name="discriminator",
+        ),
     )

@@ -29,4 +29,4 @@ def with_features(network, layer=None):
     else:
         features = network.layers[layer].output
     features = layers.Flatten(name="features")(features)
-    return keras.Model(network.inputs, [features, network.output])
+    return keras.Model(network.input, [features, network.output])

@@ -198,6 +198,11 @@ class TestDatasets:
         assert (y.shape, y.dtype) == ((32,), tf.int32)
         assert source.batches(32).element_spec == x
 
+    def test_no_tuning_thread_holds_up_the_end(self):
+        source = data.load("digits")
+        for dataset in (source.batches(32), source.once(32)):
+            assert dataset.options().autotune.enabled is False
+
     def test_training_is_endless(self):
         for name in ("digits", "rings"):
             batches = data.load(name).batches(32)

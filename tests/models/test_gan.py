@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen import losses, models, networks
+from keras_gen import layers, losses, models, networks
 
 SHAPE = (8, 8, 1)
 
@@ -96,7 +96,7 @@ class TestDiscriminatorSteps:
 
     def test_static_batch_that_does_not_divide(self):
         model, _ = recorded(discriminator_steps=2)
-        match = "divisible by `discriminator_steps`, 2, .* Received: a batch of 5"
+        match = r"divisible by .*\* `packing`, 2, .* Received: a batch of 5"
         with pytest.raises(ValueError, match=match):
             model.train_step(tf.constant(numbered(5)))
 
@@ -114,7 +114,7 @@ class TestDiscriminatorSteps:
     def test_last_batch_that_does_not_divide(self, n, way):
         model = models.GAN(*networks.mlp_gan((2,), 3, (4,)), discriminator_steps=2)
         model.compile("sgd", **way)
-        with pytest.raises(ValueError, match="divisible by `discriminator_steps`, 2"):
+        with pytest.raises(ValueError, match="divisible by `discriminator_steps`"):
             model.fit(numbered(n), batch_size=4, shuffle=False, verbose=0)
 
     def test_errors(self):
@@ -129,9 +129,9 @@ class TestPlayers:
         model.compile(keras.optimizers.SGD(0.1))
         minimise, changes = model.minimise, []
 
-        def spy(player, terms_of, examples):
+        def spy(player, *arguments):
             before = weights_of(model)
-            minimise(player, terms_of, examples)
+            minimise(player, *arguments)
             after = weights_of(model)
             changed = {p for p in after if not np.array_equal(before[p], after[p])}
             changes.append((player, changed))
@@ -325,3 +325,293 @@ def test_no_density():
         NotImplementedError, match="`DCGAN` has no .*Use a flow or a VAE"
     ):
         dcgan().log_prob(numbered(2, SHAPE))
+
+
+def plane(packing=1, loss=None, **kwargs):
+    """Returns a compiled GAN of the plane."""
+    generator = networks.mlp((3,), 2, hidden=(4,))
+    discriminator = networks.mlp((2 * packing,), 1, hidden=(4,))
+    model = models.GAN(
+        generator, discriminator, loss, packing=packing, seed=0, **kwargs
+    )
+    model.compile(keras.optimizers.SGD(0.1))
+    return model
+
+
+def step_changes(model, x):
+    """Returns which networks one step changes."""
+    names = "generator", "discriminator"
+    before = {n: [w.numpy() for w in getattr(model, n).weights] for n in names}
+    model.train_step(tf.constant(x))
+
+    def same(name):
+        new = getattr(model, name).weights
+        pairs = zip(before[name], new, strict=True)
+        return all(np.array_equal(b, w.numpy()) for b, w in pairs)
+
+    return {name for name in names if not same(name)}
+
+
+class TestPacking:
+    def test_neighbours_lie_together(self):
+        x = numbered(6, (4, 4, 3))
+        packed = dcgan_packed(2)._pack(tf.constant(x)).numpy()
+        assert packed.shape == (3, 4, 4, 6)
+        for i in range(3):
+            np.testing.assert_array_equal(packed[i, :, :, :3], x[2 * i])
+            np.testing.assert_array_equal(packed[i, :, :, 3:], x[2 * i + 1])
+
+    def test_the_discriminator_judges_packs(self):
+        model, x = plane(2), numbered(8)
+        terms = model.objective(tf.constant(x))
+        real = model.discriminator(x.reshape(4, 4))
+        # The mean of four logits in float32.
+        assert float(terms["real_score"]) == pytest.approx(
+            float(tf.reduce_mean(real)), rel=1e-6
+        )
+
+    def test_evaluation_fills_the_last_pack(self):
+        model, x = plane(3), numbered(7)
+        got = model.evaluate(x, batch_size=7, verbose=0, return_dict=True)
+        rows = [0, 1, 2, 3, 4, 5, 6, 0, 1]
+        real = model.discriminator(x[rows].reshape(3, 6))
+        # The mean of three logits in float32.
+        assert got["real_score"] == pytest.approx(np.mean(real), rel=1e-5)
+
+    def test_penalties_and_steps_go_with_it(self):
+        model = plane(
+            2, penalty=losses.GradientPenalty(at="real"), discriminator_steps=2
+        )
+        assert step_changes(model, numbered(8)) == {"generator", "discriminator"}
+        with pytest.raises(ValueError, match=r"`packing`, 4, .* a batch of 6"):
+            model.train_step(tf.constant(numbered(6)))
+
+    def test_errors(self):
+        pair = networks.mlp((3,), 2), networks.mlp((2,), 1)
+        with pytest.raises(ValueError, match="agree on the data.*packing=2"):
+            models.GAN(*pair, packing=2)
+        with pytest.raises(ValueError, match="`packing` must be positive"):
+            models.GAN(*pair, packing=0)
+
+
+def dcgan_packed(packing):
+    generator = networks.mlp((3,), (4, 4, 3), hidden=(4,))
+    inputs = keras.Input((4, 4, 3 * packing))
+    logits = keras.layers.Dense(1)(keras.layers.Flatten()(inputs))
+    return models.GAN(generator, keras.Model(inputs, logits), packing=packing)
+
+
+class TestInstanceNoise:
+    def test_training_sees_it_and_evaluation_does_not(self):
+        model, recorder = recorded(
+            (64, 64), instance_noise=losses.LinearSchedule(0.5, 0.0, steps=4)
+        )
+        seen, x = recorder.start(), numbered(8, (64, 64))
+        model.step.assign(2)
+        model.train_step(tf.constant(x))
+        noise = (seen[0] - x) / 0.25
+        # 32768 normal draws: the deviation of their deviation is .0039.
+        assert abs(noise.std() - 1) < 0.02
+        assert abs(noise.mean()) < 0.03
+        seen.clear()
+        model.objective(tf.constant(x))
+        np.testing.assert_array_equal(seen[0], x)
+
+    def test_errors(self):
+        with pytest.raises(ValueError, match="`instance_noise` must be non-negative"):
+            plane(instance_noise=-1.0)
+
+
+class TestBalance:
+    @pytest.mark.parametrize(
+        ("accuracy", "moving"),
+        [
+            (0.99, {"generator"}),
+            (0.7, {"generator", "discriminator"}),
+            (0.1, {"discriminator"}),
+        ],
+    )
+    @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+    def test_the_winner_stands_still(self, accuracy, moving, precision):
+        keras.config.set_dtype_policy(precision)
+        # A memory so long that one step does not change who is winning.
+        model = plane(balance=losses.HoldBack(0.55, 0.85, decay=0.999))
+        model.accuracy.assign(accuracy)
+        assert step_changes(model, numbered(8)) == moving
+        assert int(model.step) == 1
+
+    def test_the_accuracy_by_hand(self):
+        model, x = plane(balance=losses.HoldBack(decay=0.5)), numbered(64)
+        logits = model.discriminator(x).numpy()
+        terms = model._discriminator_terms(tf.constant(x), None, False)
+        right = 2 * float(terms["accuracy"]) - np.mean(logits > 0)
+        assert 0 <= right * 64 == round(right * 64)  # the fakes': a share of 64
+        model.train_step(tf.constant(x))
+        assert float(model.accuracy) != losses.HoldBack().start
+
+    def test_compiled_with_the_log(self):
+        model = plane(balance=losses.HoldBack())
+        history = model.fit(numbered(64), batch_size=16, verbose=0, shuffle=False)
+        assert 0 <= history.history["accuracy"][0] <= 1
+
+    def test_the_rule(self):
+        rule = losses.HoldBack(0.4, 0.8)
+        assert rule.start == pytest.approx(0.6)
+        assert bool(rule.moves("generator", 0.4))
+        assert not bool(rule.moves("generator", 0.39))
+        assert bool(rule.moves("discriminator", 0.8))
+        assert not bool(rule.moves("discriminator", 0.81))
+
+    def test_errors(self):
+        with pytest.raises(ValueError, match="needs a loss whose discriminator"):
+            plane(loss=losses.Wasserstein(), balance=losses.HoldBack())
+        with pytest.raises(ValueError, match="`below` must be less than `above`"):
+            losses.HoldBack(0.9, 0.8)
+
+
+def test_pretraining_moves_the_discriminator_alone():
+    model = plane(pretraining=2)
+    changes = [step_changes(model, numbered(8)) for _ in range(3)]
+    both = {"generator", "discriminator"}
+    assert changes == [{"discriminator"}, {"discriminator"}, both]
+
+
+def test_wgan_keeps_all_weights_in_the_box():
+    pair = networks.dcgan(SHAPE, 4, width=4)
+    model = models.WGAN(*pair, clip=0.02, discriminator_steps=2, seed=0)
+    model.compile(keras.optimizers.RMSprop(0.01))
+    for _ in range(3):
+        model.train_step(tf.constant(numbered(8, SHAPE)))
+        sizes = [np.abs(w).max() for w in model.discriminator.trainable_weights]
+        assert max(sizes) == np.float32(0.02)
+
+
+class TestFeatureMatching:
+    def test_by_hand(self):
+        model, x = plane(feature_matching=3.0, adversarial_weight=0.0), numbered(8)
+        with_features = networks.with_features(model.discriminator)
+        model.test_noise.rewind()
+        terms = model.objective(tf.constant(x))
+        model.test_noise.rewind()
+        model.test_noise.next_seed()  # the discriminator's fakes
+        fakes = model._fakes(tf.constant(x), None, False)
+        gap = with_features(x)[0].numpy().mean(0) - with_features(fakes)[
+            0
+        ].numpy().mean(0)
+        want = 0.5 * np.sum(gap**2)
+        # Differences of means in float32.
+        assert float(terms["feature_matching"]) == pytest.approx(want, rel=1e-4)
+        assert float(terms["loss"]) == pytest.approx(3.0 * want, rel=1e-4)
+
+    def test_the_weights_move(self):
+        model = plane(feature_matching=1.0)
+        assert step_changes(model, numbered(8)) == {"generator", "discriminator"}
+
+
+class TestFeatures:
+    def test_they_are_the_discriminators(self):
+        model, x = dcgan(), numbered(5, SHAPE)
+        want, _ = networks.with_features(model.discriminator)(2 * x - 1)
+        # Rescaled with one rounding more.
+        got = model.features()(x)
+        np.testing.assert_allclose(got, want, atol=1e-5 * np.abs(want).max())
+
+    def test_by_layer_and_packed(self):
+        model, x = plane(2), numbered(5)
+        name = model.discriminator.layers[1].name
+        want = networks.with_features(model.discriminator, name)(np.hstack([x, x]))[0]
+        np.testing.assert_array_equal(model.features(name)(x), want)
+
+
+def test_relativistic_generator_sees_real_data():
+    model, recorder = recorded(loss=losses.RelativisticAverage())
+    seen, x = recorder.start(), numbered(8)
+    model.train_step(tf.constant(x))
+    np.testing.assert_array_equal(seen[0], x)
+    np.testing.assert_array_equal(seen[-1], x)
+    assert len(seen) == 4
+
+
+class TestContext:
+    def conditional(self, discriminator_sees=True):
+        z, label = keras.Input((3,)), keras.Input((4,))
+        x = keras.layers.Dense(2)(keras.layers.Concatenate()([z, label]))
+        generator = keras.Model([z, label], x)
+        inputs = [keras.Input((2,))]
+        if discriminator_sees:
+            inputs.append(keras.Input((4,)))
+            both = keras.layers.Concatenate()(inputs)
+            discriminator = keras.Model(inputs, keras.layers.Dense(1)(both))
+        else:
+            discriminator = networks.mlp((2,), 1)
+        return models.GAN(generator, discriminator, discriminator_steps=2, seed=0)
+
+    @pytest.mark.parametrize("sees", [True, False])
+    def test_it_trains_and_samples(self, sees):
+        model = self.conditional(sees)
+        assert model.classes == 4
+        model.compile("sgd")
+        model.fit(numbered(16), np.arange(16) % 4, batch_size=8, verbose=0)
+        z = tf.zeros((3, 3))
+        got = model.decode(z, context=[0, 1, 1]).numpy()
+        np.testing.assert_array_equal(got[1], got[2])
+        assert not np.array_equal(got[0], got[1])
+
+    def test_labels_stay_with_their_examples(self):
+        model, seen = self.conditional(), []
+        look = model._look
+        model._look = lambda d, c, t: (
+            seen.append((d.numpy(), c.numpy())),
+            look(d, c, t),
+        )[1]
+        model.compile("sgd")
+        x, y = numbered(8), np.arange(8) % 4
+        model.train_step((tf.constant(x), tf.constant(y)))
+        for part in range(2):
+            data, context = seen[2 * part]
+            np.testing.assert_array_equal(data, x[part::2])
+            np.testing.assert_array_equal(context.argmax(1), y[part::2])
+
+    def test_errors(self):
+        model = self.conditional()
+        with pytest.raises(ValueError, match="must agree: the generator takes"):
+            models.GAN(model.generator, model.discriminator, classes=3)
+        with pytest.raises(ValueError, match="its data must be pairs"):
+            model.compile("sgd")
+            model.fit(numbered(4), verbose=0)
+
+
+class TestSNGAN:
+    def test_a_plain_discriminator_is_copied(self):
+        generator, discriminator = networks.dcgan(SHAPE, 4, width=4, critic=True)
+        model = models.SNGAN(generator, discriminator, seed=0)
+        assert model.discriminator is not discriminator
+        assert not networks.is_spectrally_normalized(discriminator)
+        wrappers = [
+            layer
+            for layer in model.discriminator.layers
+            if isinstance(layer, layers.SpectralNormalization)
+        ]
+        assert len(wrappers) == 3
+        old = [w.numpy() for w in discriminator.trainable_weights]
+        new = model.discriminator.trainable_weights
+        for a, b in zip(old, new, strict=True):
+            np.testing.assert_array_equal(a, b)
+        for wrapper in wrappers:
+            kernel = wrapper.kernel.numpy()
+            norm = np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), 2)
+            # Twenty iterations from a random start.
+            assert float(wrapper.sigma()) == pytest.approx(norm, rel=0.05)
+
+    def test_a_normalised_one_is_taken_as_it_is(self):
+        generator, discriminator = networks.dcgan(SHAPE, 4, width=4, critic=True)
+        discriminator = networks.with_spectral_normalization(discriminator)
+        model = models.SNGAN(generator, discriminator, seed=0)
+        assert model.discriminator is discriminator
+
+    def test_networks_that_cannot_be_copied(self):
+        class Own(keras.Model):
+            pass
+
+        with pytest.raises(TypeError, match="must be a functional or sequential"):
+            networks.with_spectral_normalization(Own())

@@ -92,7 +92,11 @@ def test_two_replicas_equal_one(name, steps_per_execution, strategy, fixed_noise
         np.testing.assert_allclose(values, logs[1][key], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Which examples an incomplete pack is filled with depends on how a batch is split.
+WHOLE_PACKS = "PacGAN"
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != WHOLE_PACKS])
 def test_an_uneven_last_batch_counts_by_its_examples(name, strategy, fixed_noise):
     with strategy.scope():
         keras.utils.set_random_seed(0)

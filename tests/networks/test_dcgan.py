@@ -212,3 +212,38 @@ def test_outputs_are_float32_under_mixed_precision():
     assert images.dtype == "float32"
     assert discriminator(images).dtype == "float32"
     assert generator.layers[2].compute_dtype == "float16"
+
+
+class TestConditional:
+    @pytest.mark.parametrize("how", ["concatenation", "embedding", "normalization"])
+    def test_generators_differ_by_class(self, how):
+        generator = perturbed(
+            networks.dcgan_generator((8, 8, 1), 4, 4, "batch", (3,), how)
+        )
+        z = tf.random.stateless_normal((1, 4), (0, 1))
+        first, second = (generator([z, tf.eye(3)[c : c + 1]]) for c in (0, 1))
+        assert not np.allclose(first, second, atol=1e-4)
+
+    @pytest.mark.parametrize("how", ["concatenation", "embedding", "projection"])
+    def test_discriminators_differ_by_class(self, how):
+        network = perturbed(networks.dcgan_encoder((8, 8, 1), 1, 4, "batch", (3,), how))
+        x = tf.random.stateless_normal((1, 8, 8, 1), (0, 1))
+        first, second = (network([x, tf.eye(3)[c : c + 1]]) for c in (0, 1))
+        assert first.shape == (1, 1)
+        assert not np.allclose(first, second, atol=1e-4)
+
+    def test_one_word_for_both(self):
+        pair = networks.conditional_dcgan((8, 8, 1), 3, 4, 4, "embedding")
+        for network in pair:
+            assert network.get_layer("embedding").use_bias is False
+
+    def test_projection_can_be_spectrally_normalised(self):
+        _, network = networks.conditional_dcgan((8, 8, 1), 3, 4, 4, critic=True)
+        copy = networks.with_spectral_normalization(network)
+        x, c = tf.ones((2, 8, 8, 1)), tf.eye(3)[:2]
+        assert copy([x, c]).shape == (2, 1)
+
+    @pytest.mark.parametrize("make", [networks.dcgan_generator, networks.dcgan_encoder])
+    def test_errors(self, make):
+        with pytest.raises(ValueError, match="`conditioning` must be one of"):
+            make((8, 8, 1), 4, 4, "batch", (3,), "telepathy")
