@@ -33,22 +33,12 @@ def build(args, source, run):
 def report(args, model, source, run):
     """Returns the terms on unseen data, and what a judge says of samples."""
     x, y = run.test_data(labels=True)
-    draw_classes(args, model, source, run)
+    latent.draw_classes(args, model, source, run)
     draw_reconstructions(model, x[:16], y[:16], run)
     draw_walks(model, x, y, run)
     numbers = model.evaluate(x, y, verbose=0, return_dict=True)
     numbers = {f"{run.split}_{name}": value for name, value in numbers.items()}
     return {**numbers, **judge.judge(model, source, (x, y), args.seed)}
-
-
-def draw_classes(args, model, source, run, columns=10):
-    """Writes a row of samples for each class, the same codes in each row."""
-    from keras_gen import callbacks
-
-    z = model.draw_latents(columns, model.seed_for_sampling(args.seed))
-    rows = min(source.classes, 20)
-    images = [model.decode(z, np.full(columns, row)) for row in range(rows)]
-    callbacks.write_grid(run.out / "classes.png", np.concatenate(images), columns)
 
 
 def draw_reconstructions(model, x, y, run):

@@ -64,7 +64,10 @@ def predictor(args, source, run):
 
 
 def build(args, source, run):
-    """Returns a compiled CVAE whose three networks see the frozen prediction."""
+    """Returns a compiled CVAE whose prior sees the frozen prediction.
+
+    The decoder sees the code alone: given the prediction too, it does without a code.
+    """
     import keras
 
     from keras_gen import models, networks
@@ -74,24 +77,18 @@ def build(args, source, run):
     image = frozen.input_shape[1:]
     widths, codes = (args.hidden,) * 2, 2 * args.latent_dim
 
-    def with_prediction(shape, outputs, add=False):
-        """Returns a network of [x, context] or, without shape, of the context."""
-        context = keras.Input(image, name="context")
-        prediction = frozen(context)
-        parts = [keras.layers.Flatten()(context), keras.ops.sigmoid(prediction)]
-        inputs = context
-        if shape is not None:
-            first = keras.Input(shape)
-            inputs, parts = [first, context], [first, *parts]
+    def completed(missing, context):
+        """Returns mean and log-variance of the code of a completed image."""
+        parts = [keras.layers.Flatten()(context), missing]
         joined = keras.layers.Concatenate()(parts)
-        result = networks.mlp((joined.shape[-1],), outputs, widths)(joined)
-        result = result + prediction if add else result
-        return keras.Model(inputs, result)
+        return networks.mlp((joined.shape[-1],), codes, widths)(joined)
 
+    x, context = keras.Input(source.shape), keras.Input(image, name="context")
+    guess = keras.ops.sigmoid(frozen(context))
     model = models.CVAE(
-        with_prediction(source.shape, codes),
-        with_prediction((args.latent_dim,), source.shape[0], add=True),
-        prior_network=with_prediction(None, codes),
+        keras.Model([x, context], completed(x, context)),
+        networks.mlp((args.latent_dim,), source.shape[0], widths),
+        prior_network=keras.Model(context, completed(guess, context)),
     )
     model.compile(run.adam(args.learning_rate), **run.ways)
     return model

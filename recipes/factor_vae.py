@@ -29,11 +29,7 @@ def build(args, source, run):
 
 def report(args, model, source, run):
     """Returns the bound and the scores of the code; draws every dimension."""
-    latent.draw(args, model, source, run)
-    return {
-        **latent.report_bounds(args, model, run),
-        **latent.report_factors(args, model, source),
-    }
+    return latent.report_disentanglement(args, model, source, run)
 
 
 if __name__ == "__main__":

@@ -144,6 +144,15 @@ def report_factors(args, model, source):
     }
 
 
+def report_disentanglement(args, model, source, run):
+    """Returns the bound and the scores of the code; draws every dimension."""
+    draw(args, model, source, run)
+    return {
+        **report_bounds(args, model, run),
+        **report_factors(args, model, source),
+    }
+
+
 def report_bounds(args, model, run):
     """Returns the bounds on unseen data, in nats, with two standard errors."""
     from keras_gen import metrics
@@ -210,3 +219,13 @@ def draw_attribute(model, source, run, x):
     several = [model.complete(x[:8], known, seed=seed) for seed in range(4)]
     rows = [x[:8], np.where(known, x[:8], 0.5), *several]
     callbacks.write_grid(run.out / "completions.png", np.concatenate(rows), len(x[:8]))
+
+
+def draw_classes(args, model, source, run, columns=10):
+    """Writes a row of samples for each class, the same codes in each row."""
+    from keras_gen import callbacks
+
+    z = model.draw_latents(columns, model.seed_for_sampling(args.seed))
+    rows = min(source.classes, 20)
+    images = [model.decode(z, np.full(columns, row)) for row in range(rows)]
+    callbacks.write_grid(run.out / "classes.png", np.concatenate(images), columns)

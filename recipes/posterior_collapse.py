@@ -72,7 +72,7 @@ def compare(args, numbers, kl, run):
     panel = figure.add_subplot()
     for name in CURES:
         panel.plot(curves[name], marker=".", label=name.replace("_", " "))
-    panel.set(xlabel="dimension, sorted", ylabel="KL in nats", yscale="symlog")
+    panel.set(xlabel="dimension, sorted", ylabel="KL in nats", ylim=(0, None))
     panel.legend()
     figure.savefig(run.out / "collapse.png")
     names = list(numbers)
@@ -91,11 +91,11 @@ if __name__ == "__main__":
         run.flag("--latent-dim", 32, "size of the code")
         run.flag("--width", 16, "channels of the encoder's first convolution")
         run.flag("--decoder-width", 32, "channels of the decoder")
-        run.flag("--kernel", 7, "side of the decoder's first masked convolution")
+        run.flag("--kernel", 11, "side of the decoder's first masked convolution")
         run.flag("--depth", 2, "hidden layers of the decoder")
         run.flag("--warm-up", 0.5, "share of the steps in which beta rises to one")
         run.flag("--nats", 0.05, "free nats of each dimension")
-        run.flag("--learning-rate", 1e-3, "of Adam")
+        run.flag("--learning-rate", 2e-3, "of Adam")
         run.flag("--binarize", True, "draw binary pixels for every batch")
         run.in_subfolder = cure != CURES[-1]
         run.callbacks = monitor

@@ -175,6 +175,10 @@ class Run:
 
     def adam(self, learning_rate, **arguments):
         """Returns Adam with the run's moving average and schedule."""
+        return self.optimizer("Adam", learning_rate, **arguments)
+
+    def optimizer(self, kind, learning_rate, **arguments):
+        """Returns one of Keras's optimizers with the run's average and schedule."""
         import keras
 
         if self.args.decay_steps:
@@ -183,7 +187,7 @@ class Run:
             )
         if self.args.ema:
             arguments |= {"use_ema": True, "ema_momentum": self.args.ema}
-        return keras.optimizers.Adam(learning_rate, **arguments)
+        return getattr(keras.optimizers, kind)(learning_rate, **arguments)
 
     @property
     def ways(self):
@@ -198,7 +202,10 @@ class Run:
         return self._source(self.split, limit=n).arrays(labels=labels)
 
     def draw_walks(self, model, source, x=None, spherical=False):
-        """Writes a picture of lines between codes, of samples or of data x."""
+        """Writes a picture of lines between codes, of samples or of data x.
+
+        A model of classes shows one of them in each row.
+        """
         from keras_gen import callbacks
 
         if x is None:
@@ -207,7 +214,10 @@ class Run:
         if len(source.shape) != 3 or not half:
             return
         ends = x[:half], x[half : 2 * half]
-        walks = model.interpolate(*ends, 10, spherical=spherical).numpy()
+        classes = (
+            [row % model.classes for row in range(half)] if model.classes else None
+        )
+        walks = model.interpolate(*ends, 10, classes, spherical).numpy()
         walks = walks.reshape(-1, *source.shape)
         callbacks.write_grid(self.out / "interpolations.png", walks, columns=10)
 

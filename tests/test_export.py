@@ -33,6 +33,23 @@ def close(ours, theirs):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
 
 
+@pytest.mark.parametrize(
+    "policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
+def test_mixed_precision_trains_and_serves(name, policy, tmp_path):
+    keras.config.set_dtype_policy(policy)
+    model = trained(name)
+    if policy == "mixed_bfloat16":  # the other looks for its loss scale first
+        assert model.guard.skipped == 0
+    assert {w.dtype for w in model.trainable_weights} == {"float32"}
+    export.save(model, tmp_path / "served")
+    served = tf.saved_model.load(tmp_path / "served")
+    given = () if labels(name, 4) is None else (labels(name, 4),)
+    samples = served.sample(4, 3, *given)
+    assert samples.dtype == "float32"
+    assert np.isfinite(samples).all()
+
+
 def test_every_signature_equals_python(name, tmp_path):
     model = trained(name)
     export.save(model, tmp_path / "served")
@@ -78,7 +95,8 @@ def test_the_default_signature(name, tmp_path):
         found = next(iter(default(**given).values()))
         close(found, getattr(model, expected)(*given.values()))
     else:
-        assert arguments == {"n", "seed"}
+        context = {"label"} if model.uses_labels else set()
+        assert arguments == {"n", "seed"} | context
 
 
 def test_another_process_needs_tensorflow_alone(tmp_path):

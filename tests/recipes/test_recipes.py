@@ -27,7 +27,11 @@ SMALL = {
     "posterior_collapse": ["--width", "2", "--decoder-width", "4", "--kernel", "3"],
     "vaegan": ["--width", "4"],
     "cvae_gan": ["--width", "4"],
+    "cgan": ["--width", "4"],
     "dcgan": ["--width", "4"],
+    "lsgan": ["--width", "4"],
+    "sngan": ["--width", "4"],
+    "wgan": ["--width", "4", "--discriminator-steps", "2"],
     "wgan_gp": ["--width", "4", "--discriminator-steps", "2"],
     "realnvp": ["--depth", "2", "--width", "8", "--steps-per-execution", "1"],
 }

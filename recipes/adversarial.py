@@ -1,0 +1,67 @@
+"""What the recipes of adversarial models share: networks from flags, and the report."""
+
+
+def add_flags(run, learning_rate=2e-4, discriminator_rate=None):
+    """Adds the flags of two networks and their optimizers.
+
+    Args:
+        run: The `Run`.
+        learning_rate: Default of `--learning-rate`. Defaults to `2e-4`.
+        discriminator_rate: Default of `--discriminator-rate`. Defaults to `None`: the
+            same.
+    """
+    rate = discriminator_rate or learning_rate
+    run.flag("--latent-dim", 64, "size of the latent code")
+    run.flag("--width", 32, "channels of the networks' outermost layers")
+    run.flag("--learning-rate", learning_rate, "of the generator's optimizer")
+    run.flag("--discriminator-rate", rate, "of the discriminator's optimizer")
+
+
+def pair(args, source, critic=False):
+    """Returns networks for images, or for points of the plane.
+
+    Args:
+        args: The flags.
+        source: The data.
+        critic: Whether the discriminator goes without batch normalisation. Defaults to
+            `False`.
+    """
+    from keras_gen import networks
+
+    if len(source.shape) == 3:
+        return networks.dcgan(source.shape, args.latent_dim, args.width, critic)
+    return networks.mlp_gan(source.shape, args.latent_dim)
+
+
+def compiled(args, model, run, kind="Adam", **arguments):
+    """Returns the model, compiled with an optimizer for each network.
+
+    Args:
+        args: The flags.
+        model: A model of a generator and a discriminator.
+        run: The `Run`.
+        kind: The optimizers' kind. Defaults to `"Adam"`.
+        **arguments: Theirs, but for the learning rate.
+    """
+    model.compile(
+        run.optimizer(kind, args.learning_rate, **arguments),
+        discriminator_optimizer=run.optimizer(
+            kind, args.discriminator_rate, **arguments
+        ),
+        **run.ways,
+    )
+    return model
+
+
+def report(args, model, source, run):
+    """Returns both players' losses on unseen data; draws walks between codes."""
+    run.draw_walks(model, source)
+    numbers = model.evaluate(run.test_data(), verbose=0, return_dict=True)
+    return {f"{run.split}_{name}": value for name, value in numbers.items()}
+
+
+def report_distance(args, model, source, run):
+    """Returns a critic's estimate of the distance to unseen data; draws walks."""
+    numbers = report(args, model, source, run)
+    distance = numbers[f"{run.split}_real_score"] - numbers[f"{run.split}_fake_score"]
+    return {f"{run.split}_wasserstein_estimate": distance, **numbers}
