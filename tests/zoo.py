@@ -20,6 +20,9 @@ def _pair(**kwargs):
 
 
 ZOO = {
+    "ACGAN": lambda: models.ACGAN(
+        *networks.conditional_dcgan(IMAGE, 3, 4, 4, ("embedding", "output")), seed=0
+    ),
     "Autoencoder": lambda: models.Autoencoder(*_pair(variational=False), seed=0),
     "BetaTCVAE": lambda: models.BetaTCVAE(
         *_pair(), examples=48, likelihood=losses.Gaussian("learned"), seed=0
@@ -63,6 +66,12 @@ ZOO = {
         posterior_flow=[bijectors.AffineCoupling(networks.mlp((2,), 4, (4,)))],
         seed=0,
     ),
+    "InfoGAN": lambda: models.InfoGAN(
+        *networks.dcgan(IMAGE, latent_dim=8, width=4, outputs=(1, 5)),
+        categorical=(3,),
+        continuous=2,
+        seed=0,
+    ),
     "LSGAN": lambda: models.LSGAN(
         *networks.dcgan(IMAGE, latent_dim=4, width=4),
         instance_noise=losses.LinearSchedule(0.1, 0.0, steps=7),
@@ -79,6 +88,9 @@ ZOO = {
         *networks.mlp_gan((2,), latent_dim=2, hidden=(8,)),
         feature_matching=0.5,
         seed=0,
+    ),
+    "SGAN": lambda: models.SGAN(
+        *networks.dcgan(IMAGE, latent_dim=4, width=4, outputs=3), seed=0
     ),
     "SNGAN": lambda: models.SNGAN(
         *networks.dcgan(IMAGE, latent_dim=4, width=4, critic=True),
@@ -107,13 +119,16 @@ ZOO = {
 
 # One name for each mechanism: what is expensive runs on these alone by default.
 MECHANISMS = (
+    "ACGAN",
     "Autoencoder",
     "CGAN",
     "CVAE",
     "DCGAN",
     "FactorVAE",
+    "InfoGAN",
     "PacGAN",
     "RealNVP",
+    "SGAN",
     "SNGAN",
     "VAE",
     "WGANGP",
@@ -130,8 +145,13 @@ def data_shape(name):
 
 
 def is_conditional(name):
+    """Returns whether a name's samples are conditioned on labels."""
+    return name in ("ACGAN", "CGAN", "CVAE", "CVAEGAN")
+
+
+def is_labelled(name):
     """Returns whether a name's data are pairs (x, y)."""
-    return name in ("CGAN", "CVAE", "CVAEGAN")
+    return is_conditional(name) or name == "SGAN"
 
 
 def examples(name, n=16, seed=0):
@@ -143,20 +163,20 @@ def examples(name, n=16, seed=0):
 
 
 def labels(name, n=16, seed=0):
-    """Returns what n examples are conditioned on, `None` for unconditional names."""
-    if not is_conditional(name):
-        return None
-    return np.random.default_rng(seed + 1).integers(0, CLASSES, n).astype("int32")
-
-
-def batch(name, n=16, seed=0):
-    """Returns n examples on which the model of a name can be fitted: x or (x, y)."""
-    x, y = examples(name, n, seed), labels(name, n, seed)
-    return x if y is None else (x, y)
+    """Returns what n samples are conditioned on, `None` for unconditional names."""
+    return pair(name, n, seed)[1] if is_conditional(name) else None
 
 
 def pair(name, n=16, seed=0):
     """Returns (x,) or (x, y), the arguments of `fit` and `evaluate`."""
-    return tuple(
-        v for v in (examples(name, n, seed), labels(name, n, seed)) if v is not None
-    )
+    x = examples(name, n, seed)
+    if not is_labelled(name):
+        return (x,)
+    y = np.random.default_rng(seed + 1).integers(0, CLASSES, n).astype("int32")
+    return x, y if is_conditional(name) else np.where(np.arange(n) % 3, y, -1)
+
+
+def batch(name, n=16, seed=0):
+    """Returns n examples on which the model of a name can be fitted: x or (x, y)."""
+    data = pair(name, n, seed)
+    return data if len(data) > 1 else data[0]

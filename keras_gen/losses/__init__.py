@@ -9,6 +9,7 @@ from keras_gen.losses.adversarial import (
     RelativisticAverage,
     Wasserstein,
 )
+from keras_gen.losses.auxiliary import Auxiliary, ClassLoss, CodeLoss, LabelLoss
 from keras_gen.losses.balance import HoldBack
 from keras_gen.losses.divergence import (
     KL,
@@ -37,8 +38,11 @@ from keras_gen.losses.strategy import Strategy
 __all__ = [
     "KL",
     "AdversarialLoss",
+    "Auxiliary",
     "Bernoulli",
     "CapacityKL",
+    "ClassLoss",
+    "CodeLoss",
     "CyclicalSchedule",
     "DiscretisedLogistic",
     "Divergence",
@@ -47,6 +51,7 @@ __all__ = [
     "GradientPenalty",
     "Hinge",
     "HoldBack",
+    "LabelLoss",
     "LeastSquares",
     "Likelihood",
     "LinearSchedule",

@@ -153,12 +153,17 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
     def unpack(self, data):
         """Splits what a dataset yields into data and context."""
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        if self.uses_labels and y is None:
+        if self.needs_labels and y is None:
             raise ValueError(
-                f"`{type(self).__name__}` is conditional: its data must be pairs "
+                f"`{type(self).__name__}` learns from labels: its data must be pairs "
                 "(x, y). Received: x alone"
             )
-        return tf.cast(x, "float32"), y if self.uses_labels else None
+        return tf.cast(x, "float32"), y if self.needs_labels else None
+
+    @property
+    def needs_labels(self):
+        """Whether the data are pairs (x, y): where samples have a context, they are."""
+        return self.uses_labels
 
     def as_context(self, context, n=None):
         """Returns a context as the networks take it, labels as one-hot vectors.
@@ -417,7 +422,12 @@ class Untracked:
     def __call__(self, x, training):
         """Returns features and outputs in float32."""
         features, outputs = self.network(x, training=training)
-        return tf.cast(features, "float32"), tf.cast(outputs, "float32")
+        return tf.cast(features, "float32"), in_float32(outputs)
+
+
+def in_float32(outputs):
+    """Returns a network's output, or each one of several, in float32."""
+    return tf.nest.map_structure(lambda x: tf.cast(x, "float32"), outputs)
 
 
 def built_network(network, argument):

@@ -1,5 +1,7 @@
 """Generative adversarial networks: two players, alternating updates."""
 
+import typing
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -17,13 +19,33 @@ from keras_gen.losses.matching import mean_matching
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.losses.strategy import require_argument
-from keras_gen.models.base import GenerativeModel, Latent, Untracked, built_network
+from keras_gen.models.base import (
+    GenerativeModel,
+    Latent,
+    Untracked,
+    built_network,
+    in_float32,
+)
 from keras_gen.models.loop import require
 from keras_gen.networks import (
     is_spectrally_normalized,
     with_features,
     with_spectral_normalization,
 )
+
+
+class Verdict(typing.NamedTuple):
+    """What the discriminator makes of a batch.
+
+    Args:
+        features: Vectors, where they are used, or `None`.
+        logits: Of real or fake.
+        said: What else it says: the second output of one with two, or `None`.
+    """
+
+    features: object
+    logits: object
+    said: object
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -71,6 +93,8 @@ class GAN(Latent, GenerativeModel):
         balance: A rule that holds back who is winning, such as `HoldBack()`. Defaults
             to `None`.
         pretraining: How many steps the discriminator trains alone. Defaults to `0`.
+        auxiliary: A second task of the discriminator, such as `losses.ClassLoss()`.
+            Defaults to `None`.
         classes: How many classes labels have; contexts that are no labels need `0`.
             Defaults to `None`: the length of the generator's context.
         **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
@@ -104,6 +128,7 @@ class GAN(Latent, GenerativeModel):
         constraint=None,
         balance=None,
         pretraining=0,
+        auxiliary=None,
         classes=None,
         **kwargs,
     ):
@@ -129,6 +154,7 @@ class GAN(Latent, GenerativeModel):
         self.adversarial_weight = adversarial_weight
         self.balance = balance
         self.pretraining = pretraining
+        self.auxiliary = auxiliary
         self.latent_shape = tuple(generator.inputs[0].shape[1:])
         self.data_shape = tuple(generator.output_shape[1:])
         self._set_context(classes)
@@ -181,6 +207,18 @@ class GAN(Latent, GenerativeModel):
                 f"{self.adversarial_loss} has no boundary between real and fake."
             )
 
+        if self.auxiliary is not None:
+            shapes = [tuple(part.shape[1:]) for part in self.discriminator.outputs]
+            self.auxiliary.require(shapes, self.latent_shape[-1], self.classes)
+            require_argument(
+                self.packing == 1, "packing", "1 beside `auxiliary`", self.packing
+            )
+
+    @property
+    def needs_labels(self):
+        """Whether the data are pairs (x, y)."""
+        return self.uses_labels or bool(self.auxiliary and self.auxiliary.needs_labels)
+
     def players(self):
         """Returns the two networks, the generator leading."""
         return {
@@ -193,12 +231,13 @@ class GAN(Latent, GenerativeModel):
         names = ["discriminator_loss", "real_score", "fake_score"]
         names += ["penalty"] if self.penalty else []
         names += ["accuracy"] if self.balance else []
+        names += self.auxiliary.term_names() if self.auxiliary else []
         return (*names, "feature_matching") if self.feature_matching else tuple(names)
 
     def train_step(self, data):
         """Updates the discriminator on each part of the data, then the generator."""
         x, context = self.unpack(data)
-        parts = self._parts(x, self.as_context(context))
+        parts = self._parts(x, self._condition(context))
         for part in parts:
             self._move_discriminator(*part)
         last = parts[-1]
@@ -235,7 +274,7 @@ class GAN(Latent, GenerativeModel):
 
         What is missing in the last pack is taken from the start of the batch.
         """
-        context = self.as_context(context)
+        context = self._condition(context)
         if self.packing > 1:
             n = tf.shape(x)[0]
             rows = tf.range(-(-n // self.packing) * self.packing) % n
@@ -249,68 +288,121 @@ class GAN(Latent, GenerativeModel):
             **terms,
         }
 
+    def _condition(self, y):
+        """Returns one-hot labels, or other contexts; an unknown label is all zeros."""
+        if self.uses_labels or not self.needs_labels:
+            return self.as_context(y)
+        return tf.one_hot(tf.cast(y, "int32"), self.auxiliary.classes)
+
     def _discriminator_terms(self, x, context, training):
         real = self._pack(self.to_network(x))
-        fake = self._pack(self._fakes(x, context, training))
-        _, real_logits = self._judge(real, context, training)
-        _, fake_logits = self._judge(fake, context, training)
+        fakes, z = self._fakes(x, context, training)
+        fakes = self._pack(fakes)
+        of_real = self._judge(real, context, training)
+        of_fake = self._judge(fakes, context, training)
         terms = {
-            "loss": self.adversarial_loss.discriminator(real_logits, fake_logits),
-            "real_score": tf.reduce_mean(real_logits),
-            "fake_score": tf.reduce_mean(fake_logits),
+            "loss": self.adversarial_loss.discriminator(of_real.logits, of_fake.logits),
+            "real_score": tf.reduce_mean(of_real.logits),
+            "fake_score": tf.reduce_mean(of_fake.logits),
         }
         if self.penalty:
             terms["penalty"] = self.penalty(
-                lambda images: self._look(images, context, training)[1],
+                lambda images: self._look(images, context, training).logits,
                 real,
-                fake,
+                fakes,
                 self.next_seed(training),
             )
             terms["loss"] += terms["penalty"]
         if self.balance:
-            terms["accuracy"] = self._accuracy(real_logits, fake_logits)
+            terms["accuracy"] = self._accuracy(of_real.logits, of_fake.logits)
+        if self.auxiliary:
+            said = of_real.said, of_fake.said, context, self._codes(z)
+            _add(terms, self.auxiliary.discriminator(*said, self.step.value))
         return terms
 
     def _generator_terms(self, x, context, training):
-        fake = self._pack(self._fakes(x, context, training))
-        features, logits = self._judge(fake, context, training)
-        real_features = real_logits = None
+        fakes, z = self._fakes(x, context, training)
+        of_fake = self._judge(self._pack(fakes), context, training)
+        of_real = Verdict(None, None, None)
         if self.feature_matching or self.adversarial_loss.relativistic:
             real = self._pack(self.to_network(x))
-            real_features, real_logits = self._judge(real, context, training)
+            of_real = self._judge(real, context, training)
         step = self.step.value
-        loss = self.adversarial_loss.generator(logits, real_logits)
+        loss = self.adversarial_loss.generator(of_fake.logits, of_real.logits)
         terms = {"loss": value_at(self.adversarial_weight, step) * loss}
         if self.feature_matching:
-            distance = mean_matching(real_features, features)
-            terms["feature_matching"] = distance
-            terms["loss"] += value_at(self.feature_matching, step) * distance
+            distance = mean_matching(of_real.features, of_fake.features)
+            weight = value_at(self.feature_matching, step)
+            _add(terms, {"feature_matching": (weight, distance)})
+        if self.auxiliary:
+            said = of_fake.said, context, self._codes(z)
+            _add(terms, self.auxiliary.generator(*said, step))
         return terms
 
     def _fakes(self, x, context, training):
+        """Returns as many fakes as there are data, and their codes."""
         z = self.draw_latents(tf.shape(x)[0], self.next_seed(training))
-        return self._generate(z, context, training)
+        return self._generate(z, context, training), z
+
+    @property
+    def prior(self):
+        """The distribution of the codes, from TensorFlow Probability."""
+        if not self.auxiliary or not self.auxiliary.code_size:
+            return super().prior
+        return self.auxiliary.prior(self.latent_shape[-1] - self.auxiliary.code_size)
+
+    def draw_latents(self, n, seed, temperature=1.0, context=None):
+        """Draws n codes with a stateless seed of shape (2,)."""
+        z = super().draw_latents(n, seed, temperature)
+        if not self.auxiliary or not self.auxiliary.code_size:
+            return z
+        other = tf.random.experimental.stateless_fold_in(seed, 1)
+        codes = self.auxiliary.draw_codes(n, other)
+        z = tf.concat([z[:, : -self.auxiliary.code_size], codes], axis=1)
+        return tf.ensure_shape(z, (None, *self.latent_shape))
+
+    def _codes(self, z):
+        return z[:, self.latent_shape[-1] - self.auxiliary.code_size :]
 
     def _generate(self, z, context, training):
         inputs = [z, context] if self.uses_labels else z
         return tf.cast(self.generator(inputs, training=training), "float32")
 
     def _judge(self, data, context, training):
-        """Returns the features and logits of packed data, noise added in training."""
+        """Returns the verdict on packed data, noise added in training."""
         if training and self.instance_noise:
             noise = tf.random.stateless_normal(tf.shape(data), self.next_seed(True))
             data += value_at(self.instance_noise, self.step.value) * noise
         return self._look(data, context, training)
 
     def _look(self, data, context, training):
-        """Returns the features, where they are used, and the logits of packed data."""
-        inputs = data
+        """Returns the verdict on packed data."""
+        inputs, features = data, None
         if len(self.discriminator.inputs) == 2:
             inputs = [data, self._pack(context)]
         if self._features is not None:
-            return self._features(inputs, training)
-        logits = self.discriminator(inputs, training=training)
-        return None, tf.cast(logits, "float32")
+            features, outputs = self._features(inputs, training)
+        else:
+            outputs = in_float32(self.discriminator(inputs, training=training))
+        read = self.auxiliary.split(outputs) if self.auxiliary else (outputs, None)
+        return Verdict(features, *read)
+
+    def judge(self, x, context=None):
+        """Returns the discriminator's `Verdict` on data: logits, and what else it says.
+
+        With `packing`, an example is laid beside itself.
+
+        Args:
+            x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+        """
+        if len(self.discriminator.inputs) == 2:
+            context = self.as_context(context, tf.shape(x)[0])
+            context = tf.repeat(context, self.packing, axis=0)
+        x = self.to_network(ops.convert_to_tensor(x, "float32"))
+        return self._look(
+            self._pack(tf.repeat(x, self.packing, axis=0)), context, False
+        )
 
     def _pack(self, x):
         """Lays neighbours of a batch together in their last axis."""
@@ -381,6 +473,13 @@ class GAN(Latent, GenerativeModel):
     def call(self, z, training=False):
         """Returns what the generator makes of codes, or of [codes, context]."""
         return self.decode(*(z if isinstance(z, list | tuple) else [z]))
+
+
+def _add(terms, more):
+    """Adds {name: (weight, term)} to a player's terms and to its loss."""
+    for name, (weight, term) in more.items():
+        terms[name] = term
+        terms["loss"] += weight * term
 
 
 @keras.saving.register_keras_serializable("keras_gen")

@@ -130,7 +130,7 @@ def dcgan_generator(
     return keras.Model(inputs, x, name="generator")
 
 
-def dcgan_discriminator(shape, width=64, normalization="batch"):
+def dcgan_discriminator(shape, width=64, normalization="batch", outputs=1):
     """Returns DCGAN's discriminator: strided convolutions down to one logit.
 
     LeakyReLU of slope 0.2 everywhere, batch normalisation everywhere but after the
@@ -141,10 +141,11 @@ def dcgan_discriminator(shape, width=64, normalization="batch"):
         shape: As for `dcgan_generator`.
         width: Channels after the first layer. Defaults to `64`.
         normalization: `"batch"`, `"layer"` or `None`. Defaults to `"batch"`.
+        outputs: As for `dcgan_encoder`. Defaults to `1`: the logit of real.
 
     Reference: [Radford et al., 2016](https://arxiv.org/abs/1511.06434)
     """
-    return dcgan_encoder(shape, 1, width, normalization, name="discriminator")
+    return dcgan_encoder(shape, outputs, width, normalization, name="discriminator")
 
 
 def dcgan_encoder(
@@ -162,7 +163,7 @@ def dcgan_encoder(
 
     Args:
         shape: As for `dcgan_generator`.
-        outputs: How many numbers it gives.
+        outputs: How many numbers it gives; a tuple asks for as many outputs.
         width: Channels after the first layer. Defaults to `64`.
         normalization: `"batch"`, `"layer"` or `None`. Defaults to `"batch"`.
         context_shape: Tuple, the shape of a vector that is a second input. Defaults to
@@ -203,17 +204,18 @@ def dcgan_encoder(
             kernel_initializer=_initializer(),
         )(x)
         x = layers.LeakyReLU(negative_slope=0.2)(_norm(x, kind))
-    features = x
-    x = layers.Conv2D(
-        outputs, base, kernel_initializer=_initializer(), dtype="float32"
-    )(x)
-    x = layers.Reshape((outputs,), dtype="float32")(x)
+    heads = []
+    for size in outputs if isinstance(outputs, tuple) else (outputs,):
+        head = layers.Conv2D(
+            size, base, kernel_initializer=_initializer(), dtype="float32"
+        )(x)
+        heads.append(layers.Reshape((size,), dtype="float32")(head))
     if context is not None and conditioning == "projection":
-        x = Projection(dtype="float32")([x, features, context])
-    return keras.Model(inputs, x, name=name)
+        heads[0] = Projection(dtype="float32")([heads[0], x, context])
+    return keras.Model(inputs, heads if len(heads) > 1 else heads[0], name=name)
 
 
-def dcgan(shape, latent_dim=100, width=64, critic=False):
+def dcgan(shape, latent_dim=100, width=64, critic=False, outputs=1):
     """Returns (generator, discriminator) for images of one shape.
 
     Args:
@@ -223,6 +225,8 @@ def dcgan(shape, latent_dim=100, width=64, critic=False):
         width: Integer. Defaults to `64`.
         critic: Boolean. Whether the discriminator goes without batch normalisation, as
             a gradient penalty needs it. Defaults to `False`.
+        outputs: How many numbers the discriminator gives, or a tuple of them: (1, 10)
+            is a logit of real and, as a second output, ten more. Defaults to `1`.
 
     Example:
 
@@ -233,7 +237,7 @@ def dcgan(shape, latent_dim=100, width=64, critic=False):
     normalization = None if critic else "batch"
     return (
         dcgan_generator(shape, latent_dim, width),
-        dcgan_discriminator(shape, width, normalization),
+        dcgan_discriminator(shape, width, normalization, outputs),
     )
 
 
@@ -253,8 +257,9 @@ def conditional_dcgan(
         latent_dim: Integer. Defaults to `100`.
         width: Integer. Defaults to `64`.
         conditioning: How each of the two uses the class, as `dcgan_generator` and
-            `dcgan_encoder` say, or one word for both. Defaults to
-            `("normalization", "projection")`.
+            `dcgan_encoder` say, or one word for both. `"output"` as the second makes a
+            discriminator that names the class instead of being told: it has a second
+            output of one logit a class. Defaults to `("normalization", "projection")`.
         critic: As for `dcgan`. Defaults to `False`.
 
     Example:
@@ -267,21 +272,17 @@ def conditional_dcgan(
         conditioning = (conditioning, conditioning)
     context = (classes,)
     normalization = None if critic else "batch"
-    return (
-        dcgan_generator(
-            shape,
-            latent_dim,
-            width,
-            context_shape=context,
-            conditioning=conditioning[0],
-        ),
-        dcgan_encoder(
-            shape,
-            1,
-            width,
-            normalization,
-            context_shape=context,
-            conditioning=conditioning[1],
-            name="discriminator",
-        ),
+    generator = dcgan_generator(
+        shape, latent_dim, width, context_shape=context, conditioning=conditioning[0]
+    )
+    if conditioning[1] == "output":
+        return generator, dcgan_discriminator(shape, width, normalization, (1, classes))
+    return generator, dcgan_encoder(
+        shape,
+        1,
+        width,
+        normalization,
+        context_shape=context,
+        conditioning=conditioning[1],
+        name="discriminator",
     )

@@ -13,6 +13,11 @@ OBJECTS = [
     losses.LeastSquares(),
     losses.RelativisticAverage(losses.LeastSquares(1.0, -1.0)),
     losses.HoldBack(0.4, 0.9),
+    losses.ClassLoss(),
+    losses.ClassLoss(losses.LinearSchedule(0.0, 1.0, steps=10)),
+    losses.CodeLoss(),
+    losses.CodeLoss((3, 2), continuous=2, weight=0.5),
+    losses.LabelLoss(10),
     losses.Wasserstein(),
     losses.Hinge(),
     losses.Bernoulli(),
@@ -40,7 +45,14 @@ OBJECTS = [
 
 def test_all_are_here():
     found = {type(x).__name__ for x in OBJECTS}
-    bases = {"AdversarialLoss", "Divergence", "Likelihood", "Schedule", "Strategy"}
+    bases = {
+        "AdversarialLoss",
+        "Auxiliary",
+        "Divergence",
+        "Likelihood",
+        "Schedule",
+        "Strategy",
+    }
     functions = {name for name in losses.__all__ if name.islower()}
     assert found | bases | functions == set(losses.__all__)
 

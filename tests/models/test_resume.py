@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_gen import callbacks, data
-from tests.zoo import MECHANISMS, ZOO, batch, is_conditional, pair
+from tests.zoo import MECHANISMS, ZOO, batch, is_labelled, pair
 
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
 
@@ -50,7 +50,7 @@ def run(name, folder, stop_at=None, epochs=3, ema=False, spe=1, every_steps=2):
     if stop_at is not None:
         chosen.append(StopAt(stop_at))
     history = model.fit(
-        source.batches(8, seed=4, start=start.total, labels=is_conditional(name)),
+        source.batches(8, seed=4, start=start.total, labels=is_labelled(name)),
         epochs=epochs,
         initial_epoch=start.epoch,
         steps_per_epoch=6,

@@ -1,0 +1,311 @@
+"""What a discriminator says beside real or fake, and what that costs both players."""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+from keras_gen.losses.replicas import global_mean
+from keras_gen.losses.schedule import require_weight, value_at
+from keras_gen.losses.strategy import Strategy, require_argument
+
+
+@dataclasses.dataclass(frozen=True)
+class Auxiliary(Strategy):
+    """A second task of the discriminator, whose loss is added to both players'.
+
+    A subclass says how the discriminator's outputs are read, and gives the terms.
+    """
+
+    needs_labels = False
+
+    @property
+    def code_size(self):
+        """How many values at the end of the latent code the task is about."""
+        return 0
+
+    def require(self, outputs, latent_dim, classes):
+        """Raises ValueError unless the networks are made for the task.
+
+        Args:
+            outputs: The shapes of the discriminator's outputs, without the batch.
+            latent_dim: The length of the generator's code.
+            classes: How many classes the generator is told, or `None`.
+        """
+        size = self.said_size(classes)
+        if size is None or outputs != [(1,), (size,)]:
+            raise ValueError(
+                "Argument `discriminator` must have two outputs: a logit, and "
+                f"{size or 'one for each class that the generator is told'}. "
+                f"Received: outputs of shapes {outputs}, classes={classes}"
+            )
+        require_argument(
+            self.code_size < latent_dim,
+            "generator",
+            f"given {self.code_size} values of code and noise before them",
+            latent_dim,
+        )
+
+    def said_size(self, classes):
+        """Returns how many values the discriminator's second output has."""
+        raise NotImplementedError
+
+    def split(self, outputs):
+        """Returns the logits of real or fake, and what else is said."""
+        logits, said = outputs
+        return logits, said
+
+    def draw_codes(self, n, seed):
+        """Returns n codes, (n, code_size), from their prior."""
+        raise NotImplementedError
+
+    def prior(self, noise):
+        """Returns the distribution of z: `noise` normal values, then the code."""
+        raise NotImplementedError
+
+    def term_names(self):
+        """Names the terms of both players."""
+        raise NotImplementedError
+
+    def discriminator(self, real, fake, labels, codes, step):
+        """Returns {name: (weight, term)} of the discriminator's loss.
+
+        Args:
+            real: What is said of real data.
+            fake: What is said of fakes.
+            labels: One-hot vectors, of both.
+            codes: The codes that the fakes were made from.
+            step: The step, for schedules.
+        """
+        raise NotImplementedError
+
+    def generator(self, fake, labels, codes, step):
+        """Returns {name: (weight, term)} of the generator's loss."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassLoss(Auxiliary):
+    """The discriminator names the class, of real data and of fakes.
+
+    Discriminator: weight (CE(C(x), y) + CE(C(G(z, y)), y)); generator: weight
+    CE(C(G(z, y)), y), with CE the cross-entropy.
+
+    It makes classes recognisable; a large weight makes them uniform, because a typical
+    example is the surest one.
+
+    Args:
+        weight: Float or schedule. Defaults to `1.0`.
+
+    Reference: [Odena et al., 2017](https://arxiv.org/abs/1610.09585)
+    """
+
+    weight: object = 1.0
+
+    needs_labels = True
+
+    def __post_init__(self):
+        """Checks the arguments."""
+        require_weight("weight", self.weight)
+
+    def said_size(self, classes):
+        """Returns one for each class."""
+        return classes
+
+    def term_names(self):
+        """Names the cross-entropies on both kinds, and the generator's."""
+        return "class_loss", "fake_class_loss"
+
+    def discriminator(self, real, fake, labels, codes, step):
+        """Returns the cross-entropy on real data plus that on fakes."""
+        loss = _cross_entropy(real, labels) + _cross_entropy(fake, labels)
+        return {"class_loss": (value_at(self.weight, step), tf.reduce_mean(loss))}
+
+    def generator(self, fake, labels, codes, step):
+        """Returns the cross-entropy on fakes."""
+        loss = tf.reduce_mean(_cross_entropy(fake, labels))
+        return {"fake_class_loss": (value_at(self.weight, step), loss)}
+
+
+@dataclasses.dataclass(frozen=True)
+class CodeLoss(Auxiliary):
+    """The discriminator finds the code again, which makes the code mean something.
+
+    The last values of z are the code c: one-hot vectors of the sizes `categorical`,
+    each class as likely, then `continuous` values uniform in [-1, 1]. With Q(c | x),
+    read from the second output as logits and means of unit variance, both players
+    minimise -E log Q(c | G(z)), which bounds the mutual information of code and image:
+    I(c; G(z)) >= H(c) + E log Q(c | G(z)).
+
+    Args:
+        categorical: Tuple of integers. Defaults to `(10,)`.
+        continuous: Integer. Defaults to `0`.
+        weight: Float or schedule, of the categorical codes. Defaults to `1.0`.
+        continuous_weight: Float or schedule, of the others. Defaults to `0.1`.
+
+    Reference: [Chen et al., 2016](https://arxiv.org/abs/1606.03657)
+    """
+
+    categorical: tuple = (10,)
+    continuous: int = 0
+    weight: object = 1.0
+    continuous_weight: object = 0.1
+
+    def __post_init__(self):
+        """Checks the arguments."""
+        object.__setattr__(self, "categorical", tuple(self.categorical))
+        good = all(size > 1 for size in self.categorical)
+        require_argument(good, "categorical", "larger than one", self.categorical)
+        good = self.continuous >= 0
+        require_argument(good, "continuous", "non-negative", self.continuous)
+        good = self.categorical or self.continuous
+        require_argument(bool(good), "categorical", "given, or `continuous`", ())
+        require_weight("weight", self.weight)
+        require_weight("continuous_weight", self.continuous_weight)
+
+    @property
+    def code_size(self):
+        """How many values a code has."""
+        return sum(self.categorical) + self.continuous
+
+    def said_size(self, classes):
+        """Returns one logit or mean for each value of the code."""
+        return self.code_size
+
+    def draw_codes(self, n, seed):
+        """Returns n codes from their prior."""
+        uniform = tf.random.stateless_uniform(
+            [n, len(self.categorical) + self.continuous], seed
+        )
+        parts = [
+            tf.one_hot(tf.cast(uniform[:, i] * size, "int32"), size)
+            for i, size in enumerate(self.categorical)
+        ]
+        parts.append(2.0 * uniform[:, len(self.categorical) :] - 1.0)
+        return tf.concat(parts, axis=1)
+
+    def prior(self, noise):
+        """Returns the distribution of z: `noise` normal values, then the code."""
+        import tensorflow_probability as tfp
+
+        tfd = tfp.distributions
+        parts = [tfd.MultivariateNormalDiag(tf.zeros([noise]))]
+        for size in self.categorical:
+            logits = tf.zeros([size])
+            parts.append(tfd.OneHotCategorical(logits, dtype="float32"))
+        if self.continuous:
+            ones = tf.ones([self.continuous])
+            parts.append(tfd.Independent(tfd.Uniform(-ones, ones), 1))
+        return tfd.Blockwise(parts, dtype_override="float32")
+
+    def parts(self, values):
+        """Splits codes, or what Q says of them: (list of categorical, continuous)."""
+        *categorical, continuous = tf.split(
+            values, [*self.categorical, self.continuous], axis=-1
+        )
+        return categorical, continuous
+
+    def entropy(self):
+        """Returns H(c) in nats, the largest information that a sample can hold."""
+        sizes = [math.log(size) for size in self.categorical]
+        return sum(sizes) + self.continuous * math.log(2.0)
+
+    def log_posterior(self, said, codes):
+        """Returns log Q(c | x), (batch,), of categorical and of continuous codes."""
+        logits, means = self.parts(said)
+        given, values = self.parts(codes)
+        pairs = zip(logits, given, strict=True)
+        squares = tf.square(values - means) + math.log(2.0 * math.pi)
+        return (
+            sum(-_cross_entropy(a, b) for a, b in pairs),
+            -0.5 * tf.reduce_sum(squares, axis=-1),
+        )
+
+    def term_names(self):
+        """Names both players' losses on the kinds of codes that there are."""
+        names = ["code_loss"] if self.categorical else []
+        names += ["continuous_code_loss"] if self.continuous else []
+        return (*names, *(f"fake_{name}" for name in names))
+
+    def discriminator(self, real, fake, labels, codes, step):
+        """Returns -E log Q(c | G(z)) for both kinds of codes."""
+        known, values = self.log_posterior(fake, codes)
+        terms = {}
+        if self.categorical:
+            weight = value_at(self.weight, step)
+            terms["code_loss"] = weight, -tf.reduce_mean(known)
+        if self.continuous:
+            weight = value_at(self.continuous_weight, step)
+            terms["continuous_code_loss"] = weight, -tf.reduce_mean(values)
+        return terms
+
+    def generator(self, fake, labels, codes, step):
+        """Returns what the discriminator's loss is."""
+        terms = self.discriminator(None, fake, labels, codes, step)
+        return {f"fake_{name}": term for name, term in terms.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelLoss(Auxiliary):
+    """A classifier of K classes that knows fakes, too: learning from few labels.
+
+    The discriminator's K outputs l_k are the logits of the classes, a fake's logit
+    being zero: P(real | x) = Z / (Z + 1) with Z = sum_k exp l_k. Labels are integers,
+    and -1 where a class is unknown; every example counts as real, and those of known
+    class add weight CE(l, y), the mean over them, to the discriminator's loss.
+
+    Args:
+        classes: Integer, K.
+        weight: Float or schedule. Defaults to `1.0`.
+
+    Reference: [Salimans et al., 2016](https://arxiv.org/abs/1606.03498)
+    """
+
+    classes: int
+    weight: object = 1.0
+
+    needs_labels = True
+
+    def __post_init__(self):
+        """Checks the arguments."""
+        require_argument(self.classes > 1, "classes", "larger than one", self.classes)
+        require_weight("weight", self.weight)
+
+    def require(self, outputs, latent_dim, classes):
+        """Raises ValueError unless the discriminator has one output, K logits."""
+        if outputs != [(self.classes,)]:
+            raise ValueError(
+                f"Argument `discriminator` must give {self.classes} logits, one for "
+                f"each class. Received: outputs of shapes {outputs}"
+            )
+
+    def split(self, outputs):
+        """Returns log Z, the logit of real against fake, and the classes' logits."""
+        return tf.reduce_logsumexp(outputs, axis=-1, keepdims=True), outputs
+
+    def term_names(self):
+        """Names the cross-entropy of the labelled, and their accuracy."""
+        return "class_loss", "class_accuracy"
+
+    def discriminator(self, real, fake, labels, codes, step):
+        """Returns the mean cross-entropy of the examples with a label."""
+        known = tf.reduce_sum(labels, axis=-1)
+        share = tf.stop_gradient(global_mean(known))
+
+        def mean(values):
+            return tf.math.divide_no_nan(tf.reduce_mean(known * values), share)
+
+        right = tf.equal(tf.argmax(real, axis=-1), tf.argmax(labels, axis=-1))
+        loss = mean(_cross_entropy(real, labels))
+        return {
+            "class_loss": (value_at(self.weight, step), loss),
+            "class_accuracy": (0.0, mean(tf.cast(right, "float32"))),
+        }
+
+    def generator(self, fake, labels, codes, step):
+        """Returns nothing: the generator learns from real or fake alone."""
+        return {}
+
+
+def _cross_entropy(logits, one_hot):
+    return -tf.reduce_sum(one_hot * tf.nn.log_softmax(logits), axis=-1)
