@@ -17,6 +17,23 @@ def add_flags(run, learning_rate=2e-4, discriminator_rate=None):
     run.flag("--discriminator-rate", rate, "of the discriminator's optimizer")
 
 
+def add_class_flags(run):
+    """Adds the flags of models whose generator is told the class."""
+    run.flag("--neighbours", 0, "samples whose nearest neighbours classify unseen data")
+    run.flag(
+        "--generator-conditioning",
+        "normalization",
+        "how the generator is told the class",
+        choices=("concatenation", "embedding", "normalization"),
+    )
+
+
+def require_images(source):
+    """Raises ValueError for data that are no images."""
+    if len(source.shape) != 3:
+        raise ValueError(f"{source.name!r} has no images; choose a set of images")
+
+
 def pair(args, source, critic=False):
     """Returns networks for images, or for points of the plane.
 
@@ -65,3 +82,23 @@ def report_distance(args, model, source, run):
     numbers = report(args, model, source, run)
     distance = numbers[f"{run.split}_real_score"] - numbers[f"{run.split}_fake_score"]
     return {f"{run.split}_wasserstein_estimate": distance, **numbers}
+
+
+def report_classes(args, model, source, run):
+    """Returns both losses on unseen data and what judges say of samples by class.
+
+    With `--neighbours n`, nearest neighbours among n samples classify unseen data.
+    """
+    import judge
+    import latent
+
+    x, y = run.test_data(labels=True)
+    latent.draw_classes(args, model, source, run)
+    run.draw_walks(model, source)
+    numbers = model.evaluate(x, y, verbose=0, return_dict=True)
+    numbers = {f"{run.split}_{name}": value for name, value in numbers.items()}
+    numbers |= judge.judge(model, source, (x, y), args.seed)
+    if args.neighbours:
+        error = judge.neighbour_error(model, (x, y), args.neighbours, args.seed)
+        numbers[f"{run.split}_error_of_{args.neighbours}_samples"] = error
+    return numbers

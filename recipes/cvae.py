@@ -1,5 +1,6 @@
 """Trains a VAE given the class: samples by class, one style in all, Bayes' rule."""
 
+import judge
 import latent
 import numpy as np
 
@@ -40,8 +41,10 @@ def report(args, model, source, run):
     classifier.calibrate(x[:half], y[:half])
     log_probs = classifier.predict_log_proba(x)
     error = metrics.calibration_error(log_probs[half:], y[half:])
+    images = len(source.shape) == 3
     return {
         **latent.report_bounds(args, model, run),
+        **(judge.judge(model, source, (x, y), args.seed) if images else {}),
         f"{run.split}_bayes_accuracy": np.mean(log_probs.argmax(1) == y),
         f"{run.split}_calibration_error": error,
         "temperature": classifier.temperature,

@@ -1,5 +1,6 @@
 """Trains a CVAE-GAN: sharp samples of the class that is asked for."""
 
+import adversarial
 import judge
 import latent
 import numpy as np
@@ -12,8 +13,7 @@ def build(args, source, run):
     from keras_gen import losses, models, networks
 
     latent.require_classes(source)
-    if len(source.shape) != 3:
-        raise ValueError(f"{source.name!r} has no images; choose a set of images")
+    adversarial.require_images(source)
     model = models.CVAEGAN(
         *networks.cvaegan(source.shape, source.classes, args.latent_dim, args.width),
         divergence=losses.KL(args.divergence_weight),

@@ -27,17 +27,43 @@ def judge(model, source, test, seed=0, least=2000):
     x, y = test
     classify = classifier(source, seed)
     asked = np.resize(y, max(least, len(y)))
-    samples = [
-        np.asarray(model.sample(len(labels), context=labels, seed=seed + i))
-        for i, labels in enumerate(np.split(asked, range(500, len(asked), 500)))
-    ]
-    samples = np.concatenate(samples)
+    samples = draw(model, asked, seed).reshape(-1, *source.shape)
     return {
         "judge_accuracy": np.mean(classify(x) == y),
         "samples_of_their_class": np.mean(classify(samples) == asked),
         "relative_sharpness": sharpness(samples) / sharpness(x),
         "relative_spread": spread(samples, asked) / spread(x, y),
     }
+
+
+def neighbour_error(model, test, n, seed=0):
+    """Returns how often the nearest of n samples has another class than the data.
+
+    Distances are Euclidean, between pixels. Samples that are right but all alike do
+    badly: it measures quality and variety at once.
+
+    Args:
+        model: A conditional model of images.
+        test: (x, y), unseen data.
+        n: How many samples, of all classes in turn.
+        seed: Integer from which the samples come. Defaults to `0`.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+
+    x, y = test
+    asked = np.arange(n) % model.classes
+    samples = draw(model, asked, seed)
+    nearest = KNeighborsClassifier(1, algorithm="brute").fit(samples, asked)
+    return 1.0 - nearest.score(x.reshape(len(x), -1), y)
+
+
+def draw(model, asked, seed=0, size=500):
+    """Returns one sample for each class that is asked for, as vectors."""
+    parts = [
+        np.asarray(model.sample(len(labels), context=labels, seed=seed + i))
+        for i, labels in enumerate(np.split(asked, range(size, len(asked), size)))
+    ]
+    return np.concatenate(parts).reshape(len(asked), -1)
 
 
 def classifier(source, seed=0):

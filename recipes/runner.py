@@ -362,7 +362,7 @@ class Run:
             self.examples_per_step,
             seed=args.seed,
             start=start.total,
-            labels=model.uses_labels,
+            labels=model.needs_labels,
         )
         try:
             model.fit(

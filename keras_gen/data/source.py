@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -118,6 +119,46 @@ class Source:
         other._read = lambda i: read(tf.gather(rows, i))
         if label is not None:
             other._label = lambda i: label(tf.gather(rows, i))
+        return other
+
+    def partly_labelled(self, known, share=0.2):
+        """Returns the same data with labels for some examples and -1 for the others.
+
+        Those with a label are repeated until they make up a share of the data, so that
+        every batch has some, and follow the others.
+
+        Args:
+            known: Integers, or booleans for every example: which keep their label.
+            share: Float in (0, 1), the least share of labelled examples. Defaults to
+                `0.2`.
+        """
+        self._check(True)
+        known = np.asarray(known)
+        known = (
+            known if known.dtype == bool else np.isin(np.arange(self.examples), known)
+        )
+        if known.shape != (self.examples,) or known.all() or not known.any():
+            raise ValueError(
+                "Argument `known` must choose some of the examples, not all. "
+                f"Received: {known.sum()} of {self.examples}"
+            )
+        if not 0 < share < 1:
+            raise ValueError(
+                f"Argument `share` must be in (0, 1). Received: share={share}"
+            )
+        chosen, others = np.flatnonzero(known), np.flatnonzero(~known)
+        repeats = len(others) * share / ((1.0 - share) * len(chosen))
+        repeats = max(1, math.ceil(round(repeats, 6)))
+        rows = np.concatenate([others, np.tile(chosen, repeats)])
+        other, label = self.select(rows), self._label
+        kept, rows = on_cpu(known), on_cpu(rows)
+
+        def some(i):
+            i = tf.gather(rows, i)
+            y = label(i)
+            return tf.where(tf.gather(kept, i), y, -tf.ones_like(y))
+
+        other._label = some
         return other
 
     def parted(self, known, missing=-1.0):

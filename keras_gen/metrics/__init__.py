@@ -2,6 +2,7 @@
 
 from keras_gen.metrics.bayes import GenerativeClassifier, calibration_error
 from keras_gen.metrics.bits import BitsPerDim
+from keras_gen.metrics.cluster import clustering_error
 from keras_gen.metrics.latent import (
     DCIScore,
     FactorVAEScore,
@@ -22,6 +23,7 @@ __all__ = [
     "GapScore",
     "GenerativeClassifier",
     "active_units",
+    "clustering_error",
     "calibration_error",
     "disentanglement_completeness_informativeness",
     "factor_vae_score",

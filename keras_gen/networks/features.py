@@ -11,7 +11,7 @@ def with_features(network, layer=None):
     flat vectors.
 
     Args:
-        network: A built `keras.Model` with one output.
+        network: A built `keras.Model`.
         layer: The name or the index of the layer whose output the features are.
             Defaults to `None`: what the last layer with weights is given.
 
@@ -29,4 +29,7 @@ def with_features(network, layer=None):
     else:
         features = network.layers[layer].output
     features = layers.Flatten(name="features")(features)
-    return keras.Model(network.input, [features, network.output])
+    # A Sequential has the lists alone; what is nested elsewhere is kept as it is.
+    inputs = network.inputs[0] if len(network.inputs) == 1 else network.input
+    outputs = network.outputs[0] if len(network.outputs) == 1 else network.output
+    return keras.Model(inputs, [features, outputs])

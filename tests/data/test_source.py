@@ -348,6 +348,32 @@ class TestParts:
         whole[:, ~known] = first
         np.testing.assert_array_equal(whole, next(iter(source.batches(4, seed=3))))
 
+    def test_partly_labelled(self):
+        x = np.arange(20, dtype="float32")[:, None]
+        source = data.from_array(x, y=np.arange(20) % 5)
+        partly = source.partly_labelled([3, 4], share=0.4)
+        values, y = partly.arrays(labels=True)
+        known = y >= 0
+        # 18 without a label and 12 with: two labelled examples, six times each.
+        assert (len(y), known.sum()) == (30, 12)
+        np.testing.assert_array_equal(y[known], values[known, 0].astype(int) % 5)
+        assert set(values[known, 0]) == {3.0, 4.0}
+        np.testing.assert_array_equal(values[~known, 0], [0, 1, 2, *range(5, 20)])
+        labels = np.isin(np.arange(20), [3, 4])
+        again = source.partly_labelled(labels, share=0.4)
+        np.testing.assert_array_equal(again.labels(), y)
+        assert source.partly_labelled(labels, share=0.01).examples == 20
+
+    def test_partly_labelled_errors(self):
+        source = data.from_array(np.zeros((4, 2), "float32"), y=[0, 1, 0, 1])
+        for known in ([], [0, 1, 2, 3], np.ones(3, bool)):
+            with pytest.raises(ValueError, match="choose some of the examples"):
+                source.partly_labelled(known)
+        with pytest.raises(ValueError, match=r"`share` must be in \(0, 1\)"):
+            source.partly_labelled([0], share=1.0)
+        with pytest.raises(ValueError, match="has no labels"):
+            data.from_array(np.zeros((4, 2), "float32")).partly_labelled([0])
+
     @pytest.mark.parametrize("known", [np.ones((2, 3, 1)), np.zeros((2, 3))])
     def test_parted_errors(self, known):
         with pytest.raises(ValueError, match="Argument `known` must be booleans"):
