@@ -11,10 +11,23 @@ def add_flags(run, learning_rate=2e-4, discriminator_rate=None):
             same.
     """
     rate = discriminator_rate or learning_rate
+    run.callbacks = watch
     run.flag("--latent-dim", 64, "size of the latent code")
     run.flag("--width", 32, "channels of the networks' outermost layers")
     run.flag("--learning-rate", learning_rate, "of the generator's optimizer")
     run.flag("--discriminator-rate", rate, "of the discriminator's optimizer")
+
+
+def watch(args, model, source, run):
+    """Returns the callback that says when the game is lost, in `health.png`, too."""
+    from keras_gen import callbacks, data
+
+    given = source.arrays(256, labels=model.needs_labels)
+    x, y = given if model.needs_labels else (given, None)
+    density = None
+    if args.dataset in ("grid25", "ring8"):
+        density = data.Density2D.named(args.dataset)
+    return [callbacks.GANHealth(x, y, folder=run.out / "logs", density=density)]
 
 
 def add_class_flags(run):

@@ -64,7 +64,7 @@ class Run:
         self.callbacks = lambda args, model, source, run: []
         self.prepare = self.prepare_training = lambda source: source
         self.recipe = pathlib.Path(sys.argv[0]).stem
-        self.parser = _Parser(
+        self.parser = Parser(
             description=description.strip().splitlines()[0],
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
             allow_abbrev=False,
@@ -252,7 +252,7 @@ class Run:
         """Imports TensorFlow quietly and returns the strategy."""
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
-        tf = _import_tensorflow()
+        tf = import_tensorflow()
         import keras
 
         strategy = _strategy(tf, self.args.devices)
@@ -403,7 +403,7 @@ class Run:
             "seed": args.seed,
             "command": " ".join(["python", *sys.argv]),
             "settings": self._settings(),
-            "versions": _versions(),
+            "versions": versions(),
         }
         (out / "metrics.json").write_text(json.dumps(about, indent=2) + "\n")
         if not self.chief:
@@ -418,7 +418,7 @@ class Run:
         sys.exit(2)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the whole usage."""
 
     def error(self, message):
@@ -448,7 +448,7 @@ def _boolean(text):
     return text.lower() == "true"
 
 
-def _import_tensorflow():
+def import_tensorflow():
     """Imports TensorFlow without the lines that its C++ side prints meanwhile."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -512,7 +512,8 @@ def _cut_history(path, epochs):
     os.replace(temporary, path)
 
 
-def _versions():
+def versions():
+    """Returns what a result may depend on."""
     import importlib.metadata as metadata
 
     import keras_gen

@@ -18,10 +18,12 @@ class AdversarialLoss(Strategy):
         relativistic: Whether the generator's loss takes logits of real data too.
         boundary: The logit above which data are taken for real; `None` where logits
             mean something only beside others.
+        probability: Whether the logits' sigmoid is the probability of real data.
     """
 
     relativistic = False
     boundary = None
+    probability = False
 
     def discriminator(self, real, fake):
         """Returns the discriminator's loss from its logits on real and fake data."""
@@ -57,6 +59,7 @@ class Minimax(AdversarialLoss):
     smoothing: float = 0.0
 
     boundary = 0.0
+    probability = True
 
     def __post_init__(self):
         """Checks the arguments."""

@@ -15,6 +15,7 @@ from keras_gen.metrics.latent import (
     mutual_information_gap,
     separated_attribute_predictability,
 )
+from keras_gen.metrics.modes import ModeScore, class_divergence, mode_score
 
 __all__ = [
     "BitsPerDim",
@@ -22,12 +23,15 @@ __all__ = [
     "FactorVAEScore",
     "GapScore",
     "GenerativeClassifier",
+    "ModeScore",
     "active_units",
     "clustering_error",
     "calibration_error",
+    "class_divergence",
     "disentanglement_completeness_informativeness",
     "factor_vae_score",
     "kl_per_dimension",
+    "mode_score",
     "mutual_information",
     "mutual_information_gap",
     "separated_attribute_predictability",

@@ -387,7 +387,7 @@ class GAN(Latent, GenerativeModel):
         read = self.auxiliary.split(outputs) if self.auxiliary else (outputs, None)
         return Verdict(features, *read)
 
-    def judge(self, x, context=None):
+    def judge(self, x, context=None, training=False):
         """Returns the discriminator's `Verdict` on data: logits, and what else it says.
 
         With `packing`, an example is laid beside itself.
@@ -395,13 +395,15 @@ class GAN(Latent, GenerativeModel):
         Args:
             x: A batch of data.
             context: What it is conditioned on. Defaults to `None`.
+            training: Boolean. Whether it looks as it does while it trains. Defaults to
+                `False`.
         """
         if len(self.discriminator.inputs) == 2:
             context = self.as_context(context, tf.shape(x)[0])
             context = tf.repeat(context, self.packing, axis=0)
         x = self.to_network(ops.convert_to_tensor(x, "float32"))
         return self._look(
-            self._pack(tf.repeat(x, self.packing, axis=0)), context, False
+            self._pack(tf.repeat(x, self.packing, axis=0)), context, training
         )
 
     def _pack(self, x):
@@ -437,10 +439,17 @@ class GAN(Latent, GenerativeModel):
         contexts = [None if context is None else context[i::k] for i in range(k)]
         return list(zip([x[i::k] for i in range(k)], contexts, strict=True))
 
-    def decode(self, z, context=None):
-        """Returns what the generator makes of latent codes."""
+    def decode(self, z, context=None, training=False):
+        """Returns what the generator makes of latent codes.
+
+        Args:
+            z: A batch of codes.
+            context: What they are conditioned on. Defaults to `None`.
+            training: Boolean. Whether it works as it does while it trains, with the
+                statistics of the batch. Defaults to `False`.
+        """
         z, context = ops.convert_to_tensor(z, "float32"), self.as_context(context)
-        return self.from_network(self._generate(z, context, False))
+        return self.from_network(self._generate(z, context, training))
 
     def features(self, layer=None):
         """Returns a network from data to features of the discriminator.

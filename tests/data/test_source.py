@@ -348,6 +348,21 @@ class TestParts:
         whole[:, ~known] = first
         np.testing.assert_array_equal(whole, next(iter(source.batches(4, seed=3))))
 
+    def test_stacked(self):
+        source, x, y = self.source()
+        stacks = source.stacked(2, examples=50, seed=3)
+        images, labels = stacks.arrays(labels=True)
+        assert stacks.classes == source.classes**2
+        assert images.shape == (50, *x.shape[1:3], 2)
+        rows = np.random.default_rng(3).integers(0, len(x), (50, 2))
+        for channel in range(2):
+            np.testing.assert_array_equal(
+                images[..., channel], x[rows[:, channel], ..., 0]
+            )
+        np.testing.assert_array_equal(labels, y[rows] @ [source.classes, 1])
+        with pytest.raises(ValueError, match="one channel can be stacked"):
+            stacks.stacked()
+
     def test_partly_labelled(self):
         x = np.arange(20, dtype="float32")[:, None]
         source = data.from_array(x, y=np.arange(20) % 5)

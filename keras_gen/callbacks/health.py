@@ -1,0 +1,294 @@
+"""What goes wrong in a game of two networks, seen while it goes wrong."""
+
+import csv
+import math
+import pathlib
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen import metrics
+
+CURVES = {
+    "losses": ("generator_loss", "discriminator_loss"),
+    "D's accuracy": ("real_accuracy", "fake_accuracy"),
+    "D(x) and D(G(z))": ("real_probability", "fake_probability"),
+    "Wasserstein estimate": ("wasserstein_estimate",),
+    "gradient norms": ("generator_gradient", "discriminator_gradient"),
+    "diversity of samples": ("diversity",),
+    "modes": ("modes",),
+}
+
+
+class GANHealth(keras.callbacks.Callback):
+    """Measures the balance of a GAN, and says in a sentence when it is lost.
+
+    After each epoch, on data x and as many samples, these join the logs:
+
+    - `real_accuracy`, `fake_accuracy`: the shares of data and of samples that D takes
+      for what they are, half at equilibrium (of losses that classify);
+    - `real_probability`, `fake_probability`: the mean of sigmoid(D(x)) and of
+      sigmoid(D(G(z))), half at equilibrium (of losses with a cross-entropy);
+    - `wasserstein_estimate`: the mean logit of data less that of samples;
+    - `generator_gradient`, `discriminator_gradient`: norms of the losses' gradients;
+    - `diversity`: the mean distance between two samples over that of two data;
+    - `modes`: how many modes are found, where they are known;
+    - `skipped_updates`: those that were not finite, in the whole run.
+
+    A warning says, once until it is over, that the discriminator wins, that the
+    generator has collapsed, that losses run away, or that updates are skipped, and what
+    to try. Both networks work as they do in training, with the statistics of the batch.
+    Place it before callbacks that write the logs, such as `CSVLogger`.
+
+    Args:
+        x: Data, some hundred examples: a part of the training set.
+        y: Their labels or contexts, where the model learns from them. Defaults to
+            `None`.
+        every: Epochs between two measurements. Defaults to `1`.
+        folder: Where `health.csv`, `health.png` and TensorBoard's logs go. Defaults to
+            `None`: nowhere.
+        density: A `data.Density2D` whose modes are counted. Defaults to `None`.
+        patience: Steps before samples that vary little count as a collapse, since an
+            untrained generator's vary little, too; samples that are all the same always
+            do. Defaults to `500`.
+        seed: Integer from which the samples come. Defaults to `0`.
+
+    Example:
+
+    >>> x = data.load("digits").arrays(64)
+    >>> gan = models.DCGAN(*networks.dcgan((8, 8, 1), 16, width=8))
+    >>> gan.compile(keras.optimizers.Adam(2e-4, beta_1=0.5))
+    >>> watch = GANHealth(x)
+    >>> "diversity" in gan.fit(x, verbose=0, callbacks=[watch]).history
+    True
+    """
+
+    def __init__(
+        self, x, y=None, every=1, folder=None, density=None, patience=500, seed=0
+    ):
+        super().__init__()
+        if every < 1:
+            raise ValueError(
+                f"Argument `every` must be positive. Received: every={every}"
+            )
+        self.x, self.y = np.asarray(x, "float32"), y
+        self.every = every
+        self.folder = None if folder is None else pathlib.Path(folder)
+        self.density = density
+        self.patience = patience
+        self.seed = seed
+        self.widest = 0.0
+        self._skipped = 0
+        self._said = set()
+        self._writer = None
+        self._between_data = _mean_distance(self.x)
+
+    def set_model(self, model):
+        """Refuses a model without a discriminator that judges data."""
+        if not hasattr(model, "judge"):
+            raise TypeError(
+                "`GANHealth` watches models with `judge`, the discriminator's verdict. "
+                f"Received: {type(model).__name__}"
+            )
+        super().set_model(model)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Measures, logs, draws, and warns of what is out of balance."""
+        if (epoch + 1) % self.every:
+            return
+        found = self.measure()
+        if logs is not None:
+            logs.update(found)
+        if self.folder is not None:
+            self._write(epoch, found)
+        for name, sentence in self._findings(found):
+            if sentence is None:
+                self._said.discard(name)
+            elif name not in self._said:
+                self._said.add(name)
+                warnings.warn(sentence, stacklevel=2)
+
+    def measure(self):
+        """Returns {name: number}; the model is left as it was."""
+        model, n = self.model, len(self.x)
+        # Batch normalisation over replicas works in their own steps alone.
+        training = model.distribute_strategy.num_replicas_in_sync == 1
+        kept = [(v, v.numpy()) for v in model.non_trainable_variables]
+        context = self.y if model.uses_labels else None
+        z = model.draw_latents(n, (self.seed, 0))
+        samples = model.decode(z, context, training)
+        real = model.judge(self.x, context, training).logits.numpy()
+        fake = model.judge(samples, context, training).logits.numpy()
+        found = self._of_logits(real, fake)
+        found.update(self._of_gradients(training))
+        for variable, value in kept:
+            variable.assign(value)
+        samples = np.asarray(samples)
+        found["diversity"] = _mean_distance(samples) / max(self._between_data, 1e-12)
+        self._apart = _mean_distance(samples, self.x)
+        if self.density is not None:
+            score = metrics.mode_score(
+                samples, self.density.centres, self.density.sigma
+            )
+            found["modes"] = score.modes
+        found["skipped_updates"] = int(model.guard.skipped)
+        return found
+
+    def _of_logits(self, real, fake):
+        loss = self.model.adversarial_loss
+        found = {"wasserstein_estimate": float(real.mean() - fake.mean())}
+        if loss.boundary is not None:
+            found["real_accuracy"] = float((real > loss.boundary).mean())
+            found["fake_accuracy"] = float((fake < loss.boundary).mean())
+        if loss.probability:
+            found["real_probability"] = float(keras.ops.sigmoid(real).numpy().mean())
+            found["fake_probability"] = float(keras.ops.sigmoid(fake).numpy().mean())
+        return found
+
+    def _of_gradients(self, training):
+        model = self.model
+        players = model.players()
+        y = None if self.y is None else np.asarray(self.y)
+        with tf.GradientTape(persistent=True) as tape:
+            terms = model.objective(tf.constant(self.x), y, training=training)
+        found = {}
+        for player, name in _LOSSES.items():
+            weights = [v for net in players[player] for v in net.trainable_variables]
+            slopes = tape.gradient(terms[name], [v.value for v in weights])
+            found[f"{player}_loss"] = float(terms[name])
+            norm = tf.linalg.global_norm([s for s in slopes if s is not None])
+            found[f"{player}_gradient"] = float(norm)
+        return found
+
+    def _findings(self, found):
+        """Yields (name, sentence) of all that can go wrong, `None` where it did not."""
+        yield "discriminator", self._discriminator_wins(found)
+        yield "collapse", self._collapse(found)
+        yield "runaway", self._runaway(found)
+        skipped = found["skipped_updates"] - self._skipped
+        self._skipped = found["skipped_updates"]
+        yield (
+            "skipped",
+            f"Updates that were not finite were skipped, {skipped} of them: lower the "
+            "learning rates, or look for a division or logarithm in the networks."
+            if skipped > 0
+            else None,
+        )
+
+    def _discriminator_wins(self, found):
+        loss = self.model.adversarial_loss
+        if loss.boundary is None:
+            return None
+        level = np.full((1, 1), loss.boundary, "float32")
+        # What a discriminator that cannot tell anything apart would lose.
+        blind = float(loss.discriminator(level, level))
+        least = min(found["real_accuracy"], found["fake_accuracy"])
+        if least < 0.99 or found["discriminator_loss"] > 0.05 * blind:
+            return None
+        return (
+            f"The discriminator wins: it knows {least:.0%} of data and of samples for "
+            f"what they are, and its loss is {found['discriminator_loss']:.2g}: the "
+            "generator learns little. Lower its learning rate or raise the "
+            "generator's, shrink it, add `instance_noise` or a `GradientPenalty`, or "
+            "hold it back with `balance=HoldBack()`."
+        )
+
+    def _collapse(self, found):
+        diversity = found["diversity"]
+        self.widest = max(self.widest, diversity)
+        steps = int(self.model.step.numpy())
+        fallen = diversity < 0.5 * self.widest and self.widest > 0.5
+        poor = steps >= self.patience and diversity < 0.4
+        if not (diversity < 0.01 or fallen or poor):
+            return None
+        return (
+            f"The generator has collapsed: two samples differ by {diversity:.0%} of "
+            "what two data differ by. Try `PacGAN`, `MinibatchStandardDeviation` in "
+            "the discriminator, `WGANGP` or a zero-centred `GradientPenalty`, "
+            "`feature_matching`, or a lower learning rate of the generator."
+        )
+
+    def _runaway(self, found):
+        losses = found["generator_loss"], found["discriminator_loss"]
+        estimate = found["wasserstein_estimate"]
+        # No Lipschitz critic tells more apart than the distance of the two sets.
+        free = self.model.adversarial_loss.boundary is None
+        size = abs(estimate) if free else max(map(abs, losses))
+        bound = _STEEP * max(1.0, self._apart) if free else _LARGE
+        if all(map(math.isfinite, losses)) and size <= bound:
+            return None
+        return (
+            f"The losses run away: the generator's is {losses[0]:.3g}, the "
+            f"discriminator's {losses[1]:.3g}. Lower the learning rates, or keep the "
+            "discriminator's slope in bounds by a `GradientPenalty` or by "
+            "`SpectralNormalization`."
+        )
+
+    def _write(self, epoch, found):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "health.csv"
+        rows = []
+        if path.exists():
+            with path.open(newline="") as file:
+                # A resumed run comes to the last epochs again.
+                rows = [r for r in csv.DictReader(file) if int(r["epoch"]) < epoch]
+        rows.append({"epoch": epoch, **{k: f"{v:.6g}" for k, v in found.items()}})
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[-1].keys(), extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+        draw_health(self.folder / "health.png", rows)
+        self._writer = self._writer or tf.summary.create_file_writer(str(self.folder))
+        with self._writer.as_default():
+            for name, value in found.items():
+                tf.summary.scalar(f"health/{name}", value, step=epoch)
+
+    def on_train_end(self, logs=None):
+        """Closes the TensorBoard file."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+_LOSSES = {"generator": "loss", "discriminator": "discriminator_loss"}
+
+# How much larger than the sets' distance a critic's estimate, and than one any other
+# loss, is when it runs away.
+_STEEP, _LARGE = 10.0, 50.0
+
+
+def draw_health(path, rows):
+    """Writes a PNG of all that was measured, a panel for each question.
+
+    Args:
+        path: The file.
+        rows: Dictionaries of one epoch each, as `health.csv` has them.
+    """
+    from matplotlib.figure import Figure
+
+    shown = {
+        title: [name for name in names if name in rows[-1]]
+        for title, names in CURVES.items()
+    }
+    shown = {title: names for title, names in shown.items() if names}
+    figure = Figure(figsize=(12, 6), dpi=80, layout="constrained")
+    panels = figure.subplots(2, -(-len(shown) // 2), squeeze=False).flat
+    epochs = [int(row["epoch"]) + 1 for row in rows]
+    for panel, (title, names) in zip(panels, shown.items(), strict=False):
+        for name in names:
+            values = [float(row.get(name, "nan")) for row in rows]
+            panel.plot(epochs, values, label=name.split("_")[0])
+        panel.set(title=title, xlabel="epoch")
+        if len(names) > 1:
+            panel.legend()
+    figure.savefig(pathlib.Path(path), format="png")
+
+
+def _mean_distance(x, other=None):
+    """Returns the mean distance of two different rows, or of rows of two arrays."""
+    a = np.asarray(x, "float64").reshape(len(x), -1)
+    b = a if other is None else np.asarray(other, "float64").reshape(len(other), -1)
+    squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2.0 * a @ b.T
+    total = np.sqrt(np.maximum(squares, 0.0)).sum()
+    return total / (len(a) * (len(b) - (other is None)))

@@ -1,0 +1,172 @@
+import csv
+import math
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_gen import callbacks, data, losses, models, networks
+from tests.zoo import ZOO, examples, pair
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits").arrays(512)
+
+
+def dcgan(rate=2e-4, discriminator_rate=2e-4, **kwargs):
+    keras.utils.set_random_seed(0)
+    model = models.DCGAN(*networks.dcgan((8, 8, 1), 16, width=16), **kwargs)
+    optimizers = [
+        keras.optimizers.Adam(r, beta_1=0.5) for r in (rate, discriminator_rate)
+    ]
+    model.compile(optimizers[0], discriminator_optimizer=optimizers[1])
+    return model
+
+
+def sentences(model, x, epochs=1, **kwargs):
+    watch = callbacks.GANHealth(x[:128], **kwargs)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = model.fit(
+            x, batch_size=32, epochs=epochs, verbose=0, callbacks=[watch]
+        ).history
+    return [str(w.message) for w in caught], history
+
+
+def test_a_discriminator_that_is_far_too_strong(digits):
+    model = dcgan(rate=1e-6, discriminator_rate=2e-3, discriminator_steps=4)
+    said, history = sentences(model, np.tile(digits, (8, 1, 1, 1)))
+    (sentence,) = said
+    assert sentence.startswith("The discriminator wins: it knows")
+    assert "balance=HoldBack()" in sentence
+    assert min(history["real_accuracy"] + history["fake_accuracy"]) >= 0.99
+
+
+def test_a_generator_that_ignores_its_code(digits):
+    model = dcgan()
+    for layer in model.generator.layers:
+        if isinstance(layer, keras.layers.Conv2DTranspose):
+            layer.kernel.assign(0.0 * layer.kernel)
+            layer.trainable = False
+            break
+    said, history = sentences(model, digits)
+    assert [s.split(":")[0] for s in said] == ["The generator has collapsed"]
+    assert history["diversity"][0] < 0.01
+
+
+def test_a_generator_that_collapses_later(digits):
+    model = dcgan()
+    watch = callbacks.GANHealth(digits[:128])
+    watch.set_model(model)
+    found = {"diversity": 0.9}
+    assert watch._collapse(found) is None
+    assert watch._collapse({"diversity": 0.5}) is None
+    assert "by 44%" in watch._collapse({"diversity": 0.44})
+
+
+def test_a_healthy_run_raises_no_alarm(digits):
+    said, history = sentences(dcgan(), digits, epochs=15)
+    assert said == []
+    assert history["diversity"][-1] > 0.4
+    assert {"real_accuracy", "fake_probability", "wasserstein_estimate"} <= set(history)
+
+
+def test_losses_that_run_away(digits):
+    model = models.GAN(
+        *networks.dcgan((8, 8, 1), 16, width=8, critic=True), losses.Wasserstein()
+    )
+    model.compile(keras.optimizers.Adam(0.05))
+    said, _ = sentences(model, digits, epochs=3)
+    assert any(s.startswith("The losses run away") for s in said)
+    assert any("GradientPenalty" in s for s in said)
+
+
+def test_updates_that_are_skipped(digits):
+    x = digits[:64].copy()
+    x[:32] = math.nan
+    model = dcgan()
+    watch = callbacks.GANHealth(digits[:64])
+    with pytest.warns(UserWarning, match="not finite were skipped, 1 of them"):
+        model.fit(x, batch_size=32, verbose=0, shuffle=False, callbacks=[watch])
+
+
+@pytest.mark.parametrize("name", ["DCGAN", "SNGAN", "PacGAN", "CGAN", "SGAN", "WGANGP"])
+def test_measuring_leaves_the_model_as_it_was(name):
+    model = ZOO[name]()
+    model.compile("adam")
+    given = pair(name, 16)
+    watch = callbacks.GANHealth(*given)
+    watch.set_model(model)
+    before = [v.numpy() for v in model.state_variables()]
+    found = watch.measure()
+    assert all(math.isfinite(value) for value in found.values())
+    for old, variable in zip(before, model.state_variables(), strict=True):
+        np.testing.assert_array_equal(old, variable, variable.path)
+
+
+def test_numbers_by_hand():
+    # G(z) = z and D(x) = 2 x_0 - 1 are known.
+    generator = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    discriminator = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    generator.set_weights([np.eye(2), np.zeros(2)])
+    discriminator.set_weights([np.array([[2.0], [0.0]]), -np.ones(1)])
+    model = models.GAN(generator, discriminator)
+    model.compile("sgd")
+    x = np.array([[1.0, 0.0], [0.0, 0.0], [4.0, 4.0]], "float32")
+    watch = callbacks.GANHealth(x, density=data.Density2D.named("ring8"), seed=3)
+    watch.set_model(model)
+    found = watch.measure()
+    fake = model.decode(model.draw_latents(3, (3, 0))).numpy()
+    real_logits, fake_logits = 2 * x[:, 0] - 1, 2 * fake[:, 0] - 1
+    assert found["real_accuracy"] == pytest.approx(2 / 3)
+    assert found["fake_accuracy"] == pytest.approx(np.mean(fake_logits < 0))
+    assert found["real_probability"] == pytest.approx(
+        np.mean(1 / (1 + np.exp(-real_logits)))
+    )
+    assert found["wasserstein_estimate"] == pytest.approx(
+        real_logits.mean() - fake_logits.mean(), rel=1e-5
+    )
+
+    pairs = [0, 1], [0, 2], [1, 2]
+
+    def apart(points):
+        return np.mean([np.linalg.norm(points[i] - points[j]) for i, j in pairs])
+
+    assert found["diversity"] == pytest.approx(apart(fake) / apart(x), rel=1e-5)
+    assert found["modes"] == 0
+    expected = np.logaddexp(0, -real_logits).mean()
+    expected += np.logaddexp(0, found_fake(model)).mean()
+    assert found["discriminator_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def found_fake(model):
+    """Returns D's logits of the fakes that come next, which were measured."""
+    z = model.draw_latents(3, model.next_seed(True))
+    return model.judge(model.decode(z)).logits.numpy()
+
+
+def test_files_and_going_on(digits, tmp_path):
+    model = dcgan()
+    watch = callbacks.GANHealth(digits[:64], folder=tmp_path)
+    model.fit(digits[:64], epochs=3, verbose=0, callbacks=[watch])
+    again = callbacks.GANHealth(digits[:64], folder=tmp_path)
+    model.fit(digits[:64], initial_epoch=2, epochs=4, verbose=0, callbacks=[again])
+    with (tmp_path / "health.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [0, 1, 2, 3]
+    assert (tmp_path / "health.png").read_bytes().startswith(b"\x89PNG")
+    tags = set()
+    for path in tmp_path.glob("events*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            tags |= {value.tag for value in event.summary.value}
+    assert "health/diversity" in tags
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="`every` must be positive"):
+        callbacks.GANHealth(examples("VAE"), every=0)
+    with pytest.raises(TypeError, match="`GANHealth` watches models with `judge`"):
+        callbacks.GANHealth(examples("VAE")).set_model(ZOO["VAE"]())
