@@ -124,14 +124,14 @@ def count_stacked(samples, source, run):
 if __name__ == "__main__":
     run = Run(
         __doc__,
-        epochs=10,
+        epochs=20,
         batch_size=256,
         dataset="grid25",
         steps_per_execution=50,
         ema=0.999,
         steps_per_epoch=1000,
     )
-    run.parser.set_defaults(decay_steps=10_000)
+    run.parser.set_defaults(decay_steps=20_000)
     run.flag("--name", "r1", "which of our models", choices=NAMES)
     run.flag("--latent-dim", 2, "size of the latent code")
     run.flag("--width", 32, "channels of convolutional networks' outermost layers")
@@ -143,7 +143,7 @@ if __name__ == "__main__":
     run.flag("--packing", 4, "points that pacgan judges together")
     run.flag("--discriminator-steps", 5, "of wgan_gp")
     run.flag("--draws", 2500, "samples whose modes are counted")
-    run.prepare = stack(run)
+    run.prepare_training = stack(run)
     run.callbacks = adversarial.watch
     run(
         build,

@@ -33,6 +33,7 @@ SMALL = {
     "sgan": ["--limit", "300", "--latent-dim", "8"],
     "dcgan": ["--width", "4"],
     "lsgan": ["--width", "4"],
+    "modes": ["--hidden", "8", "--steps-per-epoch", "2", "--draws", "100"],
     "sngan": ["--width", "4"],
     "wgan": ["--width", "4", "--discriminator-steps", "2"],
     "wgan_gp": ["--width", "4", "--discriminator-steps", "2"],
@@ -245,6 +246,31 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_stacked_images_have_modes(tmp_path):
+    flags = ["--dataset", "digits", "--width", "4", "--draws", "300"]
+    done = run("modes", tmp_path, "--steps-per-epoch", "2", "--epochs", "1", *flags)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "metrics.json").read_text())["results"]
+    # 300 stacks of a thousand kinds meet 259 of them on average; six errors is 34.
+    assert 225 <= results["data_modes"] <= 293
+    assert 1 <= results["modes"] <= 300
+
+
+def test_divergences(tmp_path):
+    flags = ["--steps", "20", "--draws", "100", "--batch-size", "16"]
+    done = run("divergences", tmp_path, *flags, "--distances", "1", "4")
+    assert done.returncode == 0, done.stderr
+    pictures = {"divergences.png", "discriminator.png", "gradients.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {*pictures, "metrics.json"}
+    results = json.loads((tmp_path / "metrics.json").read_text())["results"]
+    assert all(np.isfinite(value) for value in results.values())
+    assert 0.1 < results["js_exact_at_1"] < 0.12
+    done = run("divergences", tmp_path, "--distances", "0")
+    assert done.returncode == 2
+    assert "--distances must be positive" in done.stderr
+
+
 @pytest.mark.parametrize(
     "flags", [["--devices", "cpu:2"], ["--precision", "mixed_bfloat16"]]
 )
