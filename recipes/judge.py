@@ -48,13 +48,22 @@ def neighbour_error(model, test, n, seed=0):
         n: How many samples, of all classes in turn.
         seed: Integer from which the samples come. Defaults to `0`.
     """
+    asked = np.arange(n) % model.classes
+    return nearest_error((draw(model, asked, seed), asked), test)
+
+
+def nearest_error(known, asked):
+    """Returns how often the nearest of known examples has another class.
+
+    Args:
+        known: (x, y), labelled data of any shape.
+        asked: (x, y), what is classified.
+    """
     from sklearn.neighbors import KNeighborsClassifier
 
-    x, y = test
-    asked = np.arange(n) % model.classes
-    samples = draw(model, asked, seed)
-    nearest = KNeighborsClassifier(1, algorithm="brute").fit(samples, asked)
-    return 1.0 - nearest.score(x.reshape(len(x), -1), y)
+    (x, y), (others, labels) = known, asked
+    nearest = KNeighborsClassifier(1, algorithm="brute").fit(x.reshape(len(x), -1), y)
+    return 1.0 - nearest.score(others.reshape(len(others), -1), labels)
 
 
 def draw(model, asked, seed=0, size=500):

@@ -30,6 +30,9 @@ ZOO = {
     "BetaVAE": lambda: models.BetaVAE(
         *networks.conv_autoencoder(IMAGE, latent_dim=2, width=4), beta=2.0, seed=0
     ),
+    "BiGAN": lambda: models.BiGAN(
+        *networks.bigan(IMAGE, latent_dim=4, hidden=(8,)), seed=0
+    ),
     "CGAN": lambda: models.CGAN(
         *networks.conditional_dcgan(IMAGE, classes=3, latent_dim=4, width=4), seed=0
     ),
@@ -121,6 +124,7 @@ ZOO = {
 MECHANISMS = (
     "ACGAN",
     "Autoencoder",
+    "BiGAN",
     "CGAN",
     "CVAE",
     "DCGAN",

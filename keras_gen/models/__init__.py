@@ -1,6 +1,7 @@
 """Models: what is optimised, and who is updated when."""
 
 from keras_gen.models.autoencoder import Autoencoder, DenoisingAutoencoder
+from keras_gen.models.bigan import BiGAN
 from keras_gen.models.conditional_gan import ACGAN, CGAN, SGAN, InfoGAN
 from keras_gen.models.factor_vae import FactorVAE
 from keras_gen.models.flow import Flow, RealNVP
@@ -35,6 +36,7 @@ __all__ = [
     "Autoencoder",
     "BetaTCVAE",
     "BetaVAE",
+    "BiGAN",
     "DCGAN",
     "DenoisingAutoencoder",
     "FactorVAE",

@@ -16,7 +16,7 @@ from keras_gen.networks.dcgan import (
     dcgan_generator,
 )
 from keras_gen.networks.features import with_features
-from keras_gen.networks.mlp import mlp, mlp_autoencoder, mlp_gan
+from keras_gen.networks.mlp import bigan, mlp, mlp_autoencoder, mlp_gan
 from keras_gen.networks.spectral import (
     is_spectrally_normalized,
     with_spectral_normalization,
@@ -24,6 +24,7 @@ from keras_gen.networks.spectral import (
 from keras_gen.networks.vaegan import cvaegan, vaegan
 
 __all__ = [
+    "bigan",
     "conditional_dcgan",
     "conv_autoencoder",
     "conv_conditioner",

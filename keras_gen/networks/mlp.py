@@ -16,6 +16,7 @@ def mlp(
     bias_initializer="zeros",
     output_initializer="glorot_uniform",
     context_shape=None,
+    normalization=None,
     name=None,
 ):
     """Returns a network of dense layers between tensors of any two shapes.
@@ -32,6 +33,7 @@ def mlp(
         output_initializer: Of the last layer. Defaults to `"glorot_uniform"`.
         context_shape: Tuple, the shape of a second input that is appended to the
             first. Defaults to `None`: one input.
+        normalization: `"batch"` before each activation, or `None`. Defaults to `None`.
         name: String. Defaults to `None`.
 
     Example:
@@ -51,10 +53,14 @@ def mlp(
     for width in hidden:
         x = layers.Dense(
             width,
-            activation,
+            None if normalization else activation,
+            use_bias=not normalization,
             kernel_initializer=kernel_initializer,
             bias_initializer=bias_initializer,
         )(x)
+        if normalization:
+            x = layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
+            x = layers.Activation(activation)(x)
     x = layers.Dense(
         math.prod(output_shape),
         output_activation,
@@ -117,3 +123,30 @@ def mlp_gan(shape, latent_dim=64, hidden=(256, 256), output_activation=None):
         name="generator",
     )
     return generator, mlp(shape, 1, hidden, "leaky_relu", name="discriminator")
+
+
+def bigan(shape, latent_dim=50, hidden=(1024, 1024)):
+    """Returns (generator, encoder, discriminator) of dense layers for images.
+
+    The discriminator takes [image, code]; the other two are normalised.
+
+    Args:
+        shape: Tuple, the images' shape.
+        latent_dim: Integer. Defaults to `50`.
+        hidden: Widths of all three. Defaults to `(1024, 1024)`.
+
+    Example:
+
+    >>> generator, encoder, discriminator = bigan((28, 28, 1), 50, hidden=(64, 64))
+    >>> [part.shape for part in discriminator.inputs]
+    [(None, 28, 28, 1), (None, 50)]
+
+    Reference: [Donahue et al., 2017](https://arxiv.org/abs/1605.09782)
+    """
+    code = (latent_dim,)
+    common = {"hidden": hidden, "normalization": "batch"}
+    return (
+        mlp(code, shape, output_activation="tanh", name="generator", **common),
+        mlp(shape, code, activation="leaky_relu", name="encoder", **common),
+        mlp(shape, 1, hidden, "leaky_relu", context_shape=code, name="discriminator"),
+    )

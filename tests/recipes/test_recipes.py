@@ -29,6 +29,7 @@ SMALL = {
     "cvae_gan": ["--width", "4"],
     "cgan": ["--width", "4"],
     "acgan": ["--width", "4", "--neighbours", "50"],
+    "bigan": ["--hidden", "8"],
     "infogan": ["--width", "4"],
     "sgan": ["--limit", "300", "--latent-dim", "8"],
     "dcgan": ["--width", "4"],

@@ -1,0 +1,134 @@
+"""A GAN with an encoder that is learned in the same game."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_gen.models.base import Encoding, built_network
+from keras_gen.models.gan import GAN
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class BiGAN(Encoding, GAN):
+    """A GAN that judges pairs: data with their codes, and codes with their data.
+
+    D(x, E(x)) is real, D(G(z), z) fake: loss.discriminator(D(x, E(x)), D(G(z), z))
+    trains D, and the same loss with the two kinds exchanged trains G and E, the one
+    player against it. Where D cannot tell them apart, E inverts G.
+
+    The code of data is that of the generator, learned without a likelihood or an error
+    of pixels: `reconstruct` keeps what an image is about, not its pixels.
+
+    Train with Adam(2e-4, beta_1=0.5).
+
+    Args:
+        generator: As for `GAN`.
+        encoder: A built `keras.Model` from data to codes (latent_dim,).
+        discriminator: A built `keras.Model` from [data, (latent_dim,)] to logits.
+        loss: An object of `losses.adversarial`. Defaults to `NonSaturating()`.
+        discriminator_steps: As for `GAN`. Defaults to `1`.
+        instance_noise: As for `GAN`. Defaults to `0.0`.
+        **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
+
+    Example:
+
+    >>> model = BiGAN(*networks.bigan((8, 8, 1), latent_dim=16, hidden=(32, 32)))
+    >>> model.compile(keras.optimizers.Adam(2e-4, beta_1=0.5))
+    >>> x = data.load("digits").arrays(64)
+    >>> _ = model.fit(x, batch_size=32, verbose=0)
+    >>> model.encode(x).shape, model.reconstruct(x).shape
+    (TensorShape([64, 16]), TensorShape([64, 8, 8, 1]))
+
+    Reference: [Donahue et al., 2017](https://arxiv.org/abs/1605.09782),
+    [Dumoulin et al., 2017](https://arxiv.org/abs/1606.00704) (ALI)
+    """
+
+    def __init__(
+        self,
+        generator,
+        encoder,
+        discriminator,
+        loss=None,
+        discriminator_steps=1,
+        *,
+        instance_noise=0.0,
+        **kwargs,
+    ):
+        super().__init__(
+            generator,
+            discriminator,
+            loss,
+            None,
+            discriminator_steps,
+            instance_noise=instance_noise,
+            **kwargs,
+        )
+        self.encoder = built_network(encoder, "encoder")
+        seen = [tuple(part.shape[1:]) for part in discriminator.inputs]
+        fits = (
+            tuple(encoder.output_shape[1:]) == self.latent_shape
+            and tuple(encoder.inputs[0].shape[1:]) == self.data_shape
+            and seen == [self.data_shape, self.latent_shape]
+        )
+        if not fits or self.uses_labels:
+            raise ValueError(
+                "Arguments `generator`, `encoder` and `discriminator` must agree: from "
+                "codes to data, from data to codes, from [data, codes] to logits. "
+                f"Received: generator.input_shape={generator.input_shape}, "
+                f"generator.output_shape={generator.output_shape}, "
+                f"encoder.input_shape={encoder.input_shape}, "
+                f"encoder.output_shape={encoder.output_shape}, "
+                f"discriminator.input_shape={discriminator.input_shape}"
+            )
+        self.build_for(self.data_shape)
+
+    def build_for(self, shape):
+        """Ends a constructor: this one's own, which knows the encoder."""
+        if hasattr(self, "encoder"):
+            super().build_for(shape)
+
+    def players(self):
+        """Returns {player: networks}; generator and encoder are one."""
+        return {
+            "generator": [self.generator, self.encoder],
+            "discriminator": [self.discriminator],
+        }
+
+    def _discriminator_terms(self, x, context, training):
+        of_real, of_fake = self._verdicts(x, training)
+        loss = self.adversarial_loss.discriminator(of_real.logits, of_fake.logits)
+        return {
+            "loss": loss,
+            "real_score": tf.reduce_mean(of_real.logits),
+            "fake_score": tf.reduce_mean(of_fake.logits),
+        }
+
+    def _generator_terms(self, x, context, training):
+        of_real, of_fake = self._verdicts(x, training)
+        return {
+            "loss": self.adversarial_loss.discriminator(of_fake.logits, of_real.logits)
+        }
+
+    def _verdicts(self, x, training):
+        """Returns the verdicts on data with their codes, and on codes with fakes."""
+        real = self.to_network(x)
+        codes = self._encode(real, training)
+        fakes, z = self._fakes(x, None, training)
+        return self._judge(real, codes, training), self._judge(fakes, z, training)
+
+    def _encode(self, x, training):
+        return tf.cast(self.encoder(x, training=training), "float32")
+
+    def encode(self, x, context=None):
+        """Returns one code for each example."""
+        self.as_context(context)
+        return self._encode(self.to_network(ops.convert_to_tensor(x, "float32")), False)
+
+    def judge(self, x, context=None, training=False):
+        """Returns the discriminator's `Verdict` on data with their codes."""
+        x = self.to_network(ops.convert_to_tensor(x, "float32"))
+        return self._look(x, self._encode(x, training), training)
+
+    def call(self, x, training=False):
+        """Returns the data again, by way of their codes."""
+        return self.reconstruct(x)

@@ -1,0 +1,78 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_gen import losses, models, networks
+
+SHAPE = (8, 8, 1)
+
+
+def bigan(**kwargs):
+    parts = networks.bigan(SHAPE, latent_dim=4, hidden=(8,))
+    return models.BiGAN(*parts, seed=0, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "loss", [losses.NonSaturating(), losses.Wasserstein(), losses.LeastSquares()]
+)
+def test_both_losses_by_hand(loss):
+    model = bigan(loss=loss)
+    x = np.random.default_rng(0).random((6, *SHAPE)).astype("float32")
+    terms = model.objective(x)
+    # The evaluation's noise comes from the start again: D's fakes, then G's.
+    model.test_noise.rewind()
+    ink = 2.0 * x - 1.0
+    real = model.discriminator([ink, model.encoder(ink)])
+    values = []
+    for _ in range(2):
+        z = model.draw_latents(6, model.next_seed(False))
+        fake = model.discriminator([model.generator(z), z])
+        values.append(fake)
+    np.testing.assert_allclose(
+        terms["discriminator_loss"], loss.discriminator(real, values[0]), rtol=1e-5
+    )
+    # The generator and the encoder want the two kinds exchanged.
+    np.testing.assert_allclose(
+        terms["loss"], loss.discriminator(values[1], real), rtol=1e-5
+    )
+    np.testing.assert_allclose(terms["real_score"], np.mean(real), rtol=1e-5)
+
+
+def test_codes_of_data():
+    model = bigan()
+    x = np.random.default_rng(1).random((3, *SHAPE)).astype("float32")
+    codes = model.encoder(2.0 * x - 1.0)
+    np.testing.assert_allclose(model.encode(x), codes, rtol=1e-6)
+    np.testing.assert_allclose(model.reconstruct(x), model.decode(codes), rtol=1e-6)
+    logits = model.discriminator([2.0 * x - 1.0, codes])
+    np.testing.assert_allclose(model.judge(x).logits, logits, rtol=1e-6)
+
+
+def test_one_optimizer_trains_generator_and_encoder():
+    model = bigan()
+    model.compile(
+        keras.optimizers.SGD(0.1), discriminator_optimizer=keras.optimizers.SGD(0.0)
+    )
+    before = {v.path: v.numpy() for v in model.trainable_variables}
+    x = np.random.default_rng(2).random((8, *SHAPE)).astype("float32")
+    model.fit(x, batch_size=8, verbose=0)
+    moved = {
+        path
+        for path, old in before.items()
+        for v in model.trainable_variables
+        if v.path == path and not np.array_equal(old, v)
+    }
+    own = [*model.generator.trainable_variables, *model.encoder.trainable_variables]
+    assert moved == {v.path for v in own}
+
+
+def test_networks_that_do_not_fit():
+    generator, encoder, discriminator = networks.bigan(SHAPE, 4, hidden=(8,))
+    *_, other = networks.bigan(SHAPE, 5, hidden=(8,))
+    for parts in (
+        (generator, encoder, other),
+        (generator, networks.mlp(SHAPE, 5), discriminator),
+        (generator, encoder, networks.mlp(SHAPE, 1)),
+    ):
+        with pytest.raises(ValueError, match="must agree: from codes to data"):
+            models.BiGAN(*parts)
