@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_gen import losses, models, networks
 
@@ -21,7 +22,7 @@ def test_both_losses_by_hand(loss):
     terms = model.objective(x)
     # The evaluation's noise comes from the start again: D's fakes, then G's.
     model.test_noise.rewind()
-    ink = 2.0 * x - 1.0
+    ink = tf.constant(2.0 * x - 1.0)
     real = model.discriminator([ink, model.encoder(ink)])
     values = []
     for _ in range(2):
@@ -41,10 +42,10 @@ def test_both_losses_by_hand(loss):
 def test_codes_of_data():
     model = bigan()
     x = np.random.default_rng(1).random((3, *SHAPE)).astype("float32")
-    codes = model.encoder(2.0 * x - 1.0)
+    codes = model.encoder(tf.constant(2.0 * x - 1.0))
     np.testing.assert_allclose(model.encode(x), codes, rtol=1e-6)
     np.testing.assert_allclose(model.reconstruct(x), model.decode(codes), rtol=1e-6)
-    logits = model.discriminator([2.0 * x - 1.0, codes])
+    logits = model.discriminator([tf.constant(2.0 * x - 1.0), codes])
     np.testing.assert_allclose(model.judge(x).logits, logits, rtol=1e-6)
 
 
