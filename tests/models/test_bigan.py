@@ -19,7 +19,7 @@ def bigan(**kwargs):
 def test_both_losses_by_hand(loss):
     model = bigan(loss=loss)
     x = np.random.default_rng(0).random((6, *SHAPE)).astype("float32")
-    terms = model.objective(x)
+    terms = model.objective(tf.constant(x))
     # The evaluation's noise comes from the start again: D's fakes, then G's.
     model.test_noise.rewind()
     ink = tf.constant(2.0 * x - 1.0)
