@@ -14,7 +14,8 @@ def from_array(x, y=None, *, levels=256, name="array"):
         x: Examples, first axis first. Integers from 0 to levels - 1 are divided by
             levels - 1; floats are taken as they are, and images (four axes) must lie
             in [0, 1] already.
-        y: Labels, integers from zero up. Defaults to `None`.
+        y: Labels, integers from zero up, or -1 where the label is not known. Defaults
+            to `None`.
         levels: How many values a pixel can take; `None` for continuous floats.
             Defaults to 256.
         name: What to call the data set. Defaults to `"array"`.
@@ -77,9 +78,10 @@ def _labels(y, examples):
             f"Argument `y` must have one label for each of the {examples} examples. "
             f"Received: y of shape {y.shape}"
         )
-    if y.dtype.kind not in "bui" or y.min() < 0:
+    if y.dtype.kind not in "bui" or y.min() < -1 or y.max() < 0:
         raise ValueError(
-            "Argument `y` must hold integers from zero up. "
-            f"Received: y of dtype {y.dtype}, least value {y.min()}"
+            "Argument `y` must hold integers from zero up, or -1 where the label is "
+            "not known. "
+            f"Received: y of dtype {y.dtype}, values from {y.min()} to {y.max()}"
         )
     return y

@@ -30,7 +30,8 @@ class Source:
         name: What the data set is called. Defaults to `"array"`.
         levels: How many values a pixel can take, or `None` for continuous data.
             Defaults to `None`.
-        y: Labels, integers from zero up. Defaults to `None`, no labels.
+        y: Labels, integers from zero up, or -1 where the label is not known.
+            Defaults to `None`, no labels.
         class_names: One name for each label. Defaults to their numbers.
         skipped: How many unreadable files were left out. Defaults to 0.
 

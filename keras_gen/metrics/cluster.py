@@ -28,4 +28,4 @@ def clustering_error(found, labels):
     counts = np.zeros((found.max() + 1, labels.max() + 1), int)
     np.add.at(counts, (found, labels), 1)
     agreed = counts[linear_sum_assignment(counts, maximize=True)].sum()
-    return float(1.0 - agreed / len(labels))
+    return float((len(labels) - agreed) / len(labels))

@@ -287,8 +287,15 @@ class TestErrors:
             data.from_array(x, np.zeros(5, int))
         with pytest.raises(ValueError, match="integers from zero up"):
             data.from_array(x, np.zeros(4))
-        with pytest.raises(ValueError, match="least value -1"):
-            data.from_array(x, np.array([0, 1, -1, 0]))
+        with pytest.raises(ValueError, match="values from -2 to 1"):
+            data.from_array(x, np.array([0, 1, -2, 0]))
+        with pytest.raises(ValueError, match="values from -1 to -1"):
+            data.from_array(x, np.full(4, -1))
+
+    def test_labels_may_be_unknown(self):
+        source = data.from_array(np.zeros((3, 2)), np.array([1, -1, 0]))
+        assert source.classes == 2
+        assert source.arrays(labels=True)[1].tolist() == [1, -1, 0]
 
     def test_bad_arrays(self):
         with pytest.raises(ValueError, match=r"x of shape \(0, 3\)"):

@@ -494,10 +494,9 @@ class TestFeatureMatching:
         terms = model.objective(tf.constant(x))
         model.test_noise.rewind()
         model.test_noise.next_seed()  # the discriminator's fakes
-        fakes = model._fakes(tf.constant(x), None, False)
-        gap = with_features(x)[0].numpy().mean(0) - with_features(fakes)[
-            0
-        ].numpy().mean(0)
+        fakes, _ = model._fakes(tf.constant(x), None, False)
+        means = [with_features(part)[0].numpy().mean(0) for part in (x, fakes)]
+        gap = means[0] - means[1]
         want = 0.5 * np.sum(gap**2)
         # Differences of means in float32.
         assert float(terms["feature_matching"]) == pytest.approx(want, rel=1e-4)
