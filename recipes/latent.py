@@ -55,7 +55,9 @@ def parts(args, source, context_shape=None):
     }[args.likelihood]
     common = {"activation": args.activation, "context_shape": context_shape}
     if args.network == "disentangling":
-        pair = networks.disentangling_autoencoder(source.shape, args.latent_dim)
+        pair = networks.disentangling_autoencoder(
+            source.shape, args.latent_dim, args.width
+        )
     elif args.network == "conv":
         pair = networks.conv_autoencoder(
             source.shape, args.latent_dim, args.width, **common

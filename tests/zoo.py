@@ -86,6 +86,12 @@ ZOO = {
         balance=losses.HoldBack(0.45, 0.55),
         seed=0,
     ),
+    "ProgressiveGAN": lambda: models.ProgressiveGAN(
+        *networks.progressive(IMAGE, latent_dim=4, width=4, most=8, group_size=2),
+        stable_steps=1,
+        fade_steps=2,
+        seed=0,
+    ),
     "RealNVP": lambda: models.RealNVP(IMAGE, depth=2, width=4, levels=17, seed=0),
     "RelativisticGAN": lambda: models.RelativisticGAN(
         *networks.mlp_gan((2,), latent_dim=2, hidden=(8,)),
@@ -131,6 +137,7 @@ MECHANISMS = (
     "FactorVAE",
     "InfoGAN",
     "PacGAN",
+    "ProgressiveGAN",
     "RealNVP",
     "SGAN",
     "SNGAN",

@@ -162,6 +162,26 @@ class Source:
         other._label = some
         return other
 
+    def padded(self, size):
+        """Returns square images with the same ones in the middle of a black ground.
+
+        Args:
+            size: The side, at least that of the images.
+        """
+        whole("size", size, least=1)
+        if len(self.shape) != 3 or max(self.shape[:2]) > size:
+            raise ValueError(
+                f"{self.name!r} has examples of shape {self.shape}, which cannot be "
+                f"laid on a ground of {size} pixels."
+            )
+        around = [
+            ((size - side) // 2, -((side - size) // 2)) for side in self.shape[:2]
+        ]
+        other, read = copy.copy(self), self._read
+        other.shape = (size, size, self.shape[2])
+        other._read = lambda i: tf.pad(read(i), [(0, 0), *around, (0, 0)])
+        return other
+
     def stacked(self, channels=3, examples=128_000, seed=0):
         """Returns images whose channels are images of this set, drawn at random.
 

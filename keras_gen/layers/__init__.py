@@ -8,6 +8,11 @@ from keras_gen.layers.minibatch import (
     MinibatchDiscrimination,
     MinibatchStandardDeviation,
 )
+from keras_gen.layers.progressive import (
+    EqualizedLearningRate,
+    Fade,
+    PixelNormalization,
+)
 from keras_gen.layers.random import Dropout, GaussianNoise, RandomLayer, Sampling
 from keras_gen.layers.spectral import SpectralNormalization
 
@@ -16,10 +21,13 @@ __all__ = [
     "ConditionalBatchNormalization",
     "Configured",
     "Dropout",
+    "EqualizedLearningRate",
+    "Fade",
     "GaussianNoise",
     "MaskedConv2D",
     "MinibatchDiscrimination",
     "MinibatchStandardDeviation",
+    "PixelNormalization",
     "Projection",
     "RandomLayer",
     "Sampling",

@@ -20,11 +20,11 @@ class _Grouped(keras.layers.Layer):
         self.group_size = group_size
 
     def _groups(self, x):
-        """Returns (groups, group size, ...); a small batch is one group."""
+        """Returns (groups, group size, ...); a batch that has no such groups is one."""
         n = ops.shape(x)[0]
         if self.group_size is None:
             return ops.expand_dims(x, 0)
-        size = ops.minimum(self.group_size, n)
+        size = ops.where(n % self.group_size == 0, self.group_size, n)
         return ops.reshape(x, (-1, size, *x.shape[1:]))
 
     def get_config(self):
@@ -46,8 +46,8 @@ class MinibatchStandardDeviation(_Grouped):
     replica's batch, the result does not depend on how many replicas there are.
 
     Args:
-        group_size: How many neighbouring examples are compared, a divisor of the
-            batch; `None` compares all. Defaults to `4`.
+        group_size: How many neighbouring examples are compared; `None` compares all. A
+            batch that it does not divide is one group. Defaults to `4`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -92,8 +92,8 @@ class MinibatchDiscrimination(_Grouped):
     Args:
         features: How many numbers are appended. Defaults to `50`.
         dimensions: Numbers in each comparison. Defaults to `5`.
-        group_size: How many neighbouring examples are compared, a divisor of the
-            batch; `None` compares all. Defaults to `None`.
+        group_size: How many neighbouring examples are compared; `None` compares all. A
+            batch that it does not divide is one group. Defaults to `None`.
         kernel_initializer: Defaults to `"glorot_uniform"`.
         **kwargs: Arguments of `keras.layers.Layer`.
 

@@ -145,6 +145,10 @@ class Wasserstein(AdversarialLoss):
     distance, provided that something keeps the discriminator Lipschitz: a
     `GradientPenalty`, clipping or spectral normalisation.
 
+    Args:
+        drift: Non-negative float, the weight in D of E[real^2], which keeps the scores,
+            of which only differences matter, near zero. Defaults to `0.0`.
+
     Example:
 
     >>> float(Wasserstein().discriminator(ops.ones(4), ops.zeros(4)))
@@ -153,9 +157,18 @@ class Wasserstein(AdversarialLoss):
     Reference: [Arjovsky et al., 2017](https://arxiv.org/abs/1701.07875)
     """
 
+    drift: float = 0.0
+
+    def __post_init__(self):
+        """Checks the argument."""
+        require_argument(self.drift >= 0, "drift", "non-negative", self.drift)
+
     def discriminator(self, real, fake):
         """Returns minus the estimated distance."""
-        return ops.mean(fake) - ops.mean(real)
+        distance = ops.mean(fake) - ops.mean(real)
+        if not self.drift:
+            return distance
+        return distance + self.drift * ops.mean(ops.square(real))
 
     def generator(self, fake, real=None):
         """Returns minus the mean score of fakes."""

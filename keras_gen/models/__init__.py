@@ -15,6 +15,7 @@ from keras_gen.models.gan import (
     PacGAN,
     RelativisticGAN,
 )
+from keras_gen.models.progressive import ProgressiveGAN
 from keras_gen.models.vae import CVAE, IWAE, VAE, BetaTCVAE, BetaVAE
 from keras_gen.models.vaegan import CVAEGAN, VAEGAN
 
@@ -42,6 +43,7 @@ __all__ = [
     "FactorVAE",
     "Flow",
     "PacGAN",
+    "ProgressiveGAN",
     "RealNVP",
     "RelativisticGAN",
 ]

@@ -156,7 +156,7 @@ class GAN(Latent, GenerativeModel):
         self.pretraining = pretraining
         self.auxiliary = auxiliary
         self.latent_shape = tuple(generator.inputs[0].shape[1:])
-        self.data_shape = tuple(generator.output_shape[1:])
+        self.data_shape = tuple(generator.outputs[-1].shape[1:])
         self._set_context(classes)
         self._check_parts()
         self._features = None

@@ -123,7 +123,7 @@ class TrainFunction:
 
     def __init__(self, model):
         self.model = model
-        self.function = make_function(model, model.train_step, model.check_batch)
+        self.function = model.make_loop(model.train_step, model.check_batch)
         self.calls = 0
         self.to_skip = 0
 

@@ -25,6 +25,10 @@ class TrainingStep:
         """
         return {"model": [self]}
 
+    def trained(self, player):
+        """Returns the networks of a player that its next update moves: all of them."""
+        return self.players()[player]
+
     def term_names(self):
         """Returns the names that `objective` reports beside `loss`."""
         return ()
@@ -151,7 +155,7 @@ class TrainingStep:
                 moves. Terms are logged all the same, and the step counts. Defaults to
                 `None`: it does.
         """
-        networks = self.players()[player]
+        networks = self.trained(player)
         variables = _variables(networks)
         optimizer = self.optimizer_of(player)
         statistics = [
@@ -167,7 +171,9 @@ class TrainingStep:
             scaled = optimizer.scale_loss(loss * _share(count))
         gradients = tape.gradient(scaled, [v.value for v in variables])
         scale = optimizer.scale_loss(1.0)
-        finite = self.guard.inspect(player, scale, examples, terms, gradients)
+        slopes = {id(v): g for v, g in zip(variables, gradients, strict=True)}
+        of_all = [slopes.get(id(v)) for v in _variables(self.players()[player])]
+        finite = self.guard.inspect(player, scale, examples, terms, of_all)
         moves = finite if when is None else finite & when
         own = {id(v) for v in _variables(networks, "non_trainable_weights")}
         for variable, before in statistics:
@@ -204,6 +210,15 @@ class TrainingStep:
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Does nothing: every model here is built by its constructor."""
 
+    def make_loop(self, step, check=lambda x: None):
+        """Returns a function of an iterator that runs a step for each execution.
+
+        Args:
+            step: A function of one batch, run in replica context.
+            check: As for `loop.make_function`. Defaults to one that takes all.
+        """
+        return loop.make_function(self, step, check)
+
     def make_train_function(self, force=False):
         """Makes the function that `fit` calls for each execution."""
         if self.train_function is None or force:
@@ -213,7 +228,7 @@ class TrainingStep:
     def make_test_function(self, force=False):
         """Makes the function that `evaluate` calls for each execution."""
         if self.test_function is None or force:
-            self.test_function = loop.make_function(self, self.test_step)
+            self.test_function = self.make_loop(self.test_step)
         return self.test_function
 
 

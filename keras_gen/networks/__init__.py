@@ -17,6 +17,7 @@ from keras_gen.networks.dcgan import (
 )
 from keras_gen.networks.features import with_features
 from keras_gen.networks.mlp import bigan, mlp, mlp_autoencoder, mlp_gan
+from keras_gen.networks.progressive import progressive
 from keras_gen.networks.spectral import (
     is_spectrally_normalized,
     with_spectral_normalization,
@@ -41,6 +42,7 @@ __all__ = [
     "mlp",
     "mlp_autoencoder",
     "mlp_gan",
+    "progressive",
     "vaegan",
     "with_features",
     "with_spectral_normalization",

@@ -101,7 +101,7 @@ def conv_decoder(shape, latent_dim, width=32, activation="relu", context_shape=N
     return keras.Model(inputs, x, name="decoder")
 
 
-def disentangling_autoencoder(shape, latent_dim=10):
+def disentangling_autoencoder(shape, latent_dim=10, width=32):
     """Returns (encoder, decoder) with which disentanglement is usually compared.
 
     Four strided convolutions of 32, 32, 64 and 64 channels, three for images of 32
@@ -110,6 +110,8 @@ def disentangling_autoencoder(shape, latent_dim=10):
     Args:
         shape: (height, width, channels), sides 32 or 64.
         latent_dim: Integer. Defaults to `10`.
+        width: Channels of the first convolutions. Defaults to `32`; other widths
+            scale all convolutions.
 
     Reference: [Locatello et al., 2019](https://arxiv.org/abs/1811.12359)
     """
@@ -117,10 +119,10 @@ def disentangling_autoencoder(shape, latent_dim=10):
         raise ValueError(
             f"Argument `shape` must have sides of 32 or 64. Received: shape={shape}"
         )
-    widths = (32, 32, 64, 64)[: 3 if shape[0] == 32 else 4]
+    widths = (width, width, 2 * width, 2 * width)[: 3 if shape[0] == 32 else 4]
     inputs = x = keras.Input(shape)
-    for width in widths:
-        x = layers.Conv2D(width, 4, 2, "same", activation="relu")(x)
+    for channels in widths:
+        x = layers.Conv2D(channels, 4, 2, "same", activation="relu")(x)
     x = layers.Dense(256, "relu")(layers.Flatten()(x))
     x = layers.Dense(2 * latent_dim, dtype="float32")(x)
     encoder = keras.Model(inputs, x, name="encoder")
@@ -128,8 +130,8 @@ def disentangling_autoencoder(shape, latent_dim=10):
     x = layers.Dense(256, "relu")(inputs)
     x = layers.Dense(4 * 4 * widths[-1], "relu")(x)
     x = layers.Reshape((4, 4, widths[-1]))(x)
-    for width in reversed(widths[:-1]):
-        x = layers.Conv2DTranspose(width, 4, 2, "same", activation="relu")(x)
+    for channels in reversed(widths[:-1]):
+        x = layers.Conv2DTranspose(channels, 4, 2, "same", activation="relu")(x)
     x = layers.Conv2DTranspose(shape[2], 4, 2, "same", dtype="float32")(x)
     return encoder, keras.Model(inputs, x, name="decoder")
 

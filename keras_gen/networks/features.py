@@ -23,13 +23,22 @@ def with_features(network, layer=None):
     (TensorShape([2, 6]), TensorShape([2, 1]))
     """
     if layer is None:
-        features = [part for part in network.layers if part.weights][-1].input
+        last = [part for part in network.layers if part.weights][-1]
+        features = _call(network, last).input_tensors[0]
     elif isinstance(layer, str):
-        features = network.get_layer(layer).output
+        features = _call(network, network.get_layer(layer)).outputs[0]
     else:
-        features = network.layers[layer].output
+        features = _call(network, network.layers[layer]).outputs[0]
     features = layers.Flatten(name="features")(features)
     # A Sequential has the lists alone; what is nested elsewhere is kept as it is.
     inputs = network.inputs[0] if len(network.inputs) == 1 else network.input
     outputs = network.outputs[0] if len(network.outputs) == 1 else network.output
     return keras.Model(inputs, [features, outputs])
+
+
+def _call(network, layer):
+    """Returns the last call of a layer in a network; other networks may share it."""
+    network = getattr(network, "_functional", None) or network  # of a Sequential
+    depths = sorted(network._nodes_by_depth)
+    nodes = (node for depth in depths for node in network._nodes_by_depth[depth])
+    return next(node for node in nodes if node.operation is layer)

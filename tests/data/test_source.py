@@ -370,6 +370,19 @@ class TestParts:
         with pytest.raises(ValueError, match="one channel can be stacked"):
             stacks.stacked()
 
+    def test_padded(self):
+        source, x, _ = self.source()
+        small = data.from_array(x[:, :, :-1])  # a width of its own
+        side = max(x.shape[1:3]) + 3
+        images = small.padded(side).arrays()
+        assert images.shape == (len(x), side, side, x.shape[3])
+        top, left = (side - x.shape[1]) // 2, (side - x.shape[2] + 1) // 2
+        inside = images[:, top:, left:][:, : x.shape[1], : x.shape[2] - 1]
+        np.testing.assert_array_equal(inside, x[:, :, :-1])
+        assert images.sum() == pytest.approx(inside.sum())
+        with pytest.raises(ValueError, match="cannot be laid on a ground of 2 pixels"):
+            source.padded(2)
+
     def test_partly_labelled(self):
         x = np.arange(20, dtype="float32")[:, None]
         source = data.from_array(x, y=np.arange(20) % 5)

@@ -39,7 +39,11 @@ def test_discrimination_by_hand():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: MinibatchDiscrimination(3, 2, 4), MinibatchStandardDeviation]
+    "make",
+    [
+        lambda group_size=4: MinibatchDiscrimination(3, 2, group_size),
+        MinibatchStandardDeviation,
+    ],
 )
 def test_groups_do_not_see_each_other(make):
     layer, x = make(), images().reshape(8, -1)
@@ -47,6 +51,10 @@ def test_groups_do_not_see_each_other(make):
     apart = np.concatenate([layer(x[:4]), layer(x[4:])])
     np.testing.assert_allclose(together, apart, atol=1e-6)
     assert layer(x[:2]).shape[0] == 2  # a batch smaller than a group
+    whole = make(group_size=None)
+    whole.build(x.shape)
+    whole.set_weights(layer.get_weights())
+    np.testing.assert_allclose(layer(x[:7]), whole(x[:7]), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,12 @@ BY_HAND = {
         lambda real, fake: mean(float, fake) - mean(float, real),
         lambda fake: -mean(float, fake),
     ),
+    losses.Wasserstein(drift=0.5): (
+        lambda real, fake: (
+            mean(float, fake) - mean(float, real) + 0.5 * mean(lambda x: x**2, real)
+        ),
+        lambda fake: -mean(float, fake),
+    ),
     losses.Hinge(): (
         lambda real, fake: (
             mean(lambda x: max(0, 1 - x), real) + mean(lambda x: max(0, 1 + x), fake)

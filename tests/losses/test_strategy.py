@@ -19,6 +19,7 @@ OBJECTS = [
     losses.CodeLoss((3, 2), continuous=2, weight=0.5),
     losses.LabelLoss(10),
     losses.Wasserstein(),
+    losses.Wasserstein(drift=1e-3),
     losses.Hinge(),
     losses.Bernoulli(),
     losses.Gaussian(),

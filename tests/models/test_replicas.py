@@ -16,13 +16,14 @@ NAMES = [*MECHANISMS, *SLOW]
 
 @pytest.fixture
 def fixed_noise(monkeypatch):
-    """Replaces every draw by one that is the same for every example."""
+    """Replaces every draw by one that the examples share, or that has a period."""
 
-    def normal(shape, seed, **_):
-        row = tf.sin(tf.range(1.0, 1.0 + tf.cast(tf.reduce_prod(shape[1:]), "float32")))
-        return tf.reshape(tf.tile(row[None], [shape[0], 1]), shape)
+    def hold(period=1):
+        def normal(shape, seed, **_):
+            size = tf.cast(tf.reduce_prod(shape[1:]), "float32")
+            rows = tf.cast(tf.range(shape[0]) % period, "float32")
+            return tf.reshape(tf.sin(rows[:, None] + tf.range(1.0, 1.0 + size)), shape)
 
-    def hold():
         monkeypatch.setattr(tf.random, "stateless_normal", normal)
         monkeypatch.setattr(
             tf.random, "stateless_uniform", lambda shape, seed, **_: tf.fill(shape, 0.5)
@@ -82,7 +83,8 @@ def test_two_replicas_equal_one(name, steps_per_execution, strategy, fixed_noise
                 steps_per_execution=steps_per_execution,
             )
         models.append(model)
-    fixed_noise()
+    # Codes that are all alike are, normalised over a batch, nothing but rounding.
+    fixed_noise(period=4)
     for model in models:
         history = model.fit(dataset(name, 10), shuffle=False, verbose=0).history
         found.append(state(model))
@@ -92,11 +94,11 @@ def test_two_replicas_equal_one(name, steps_per_execution, strategy, fixed_noise
         np.testing.assert_allclose(values, logs[1][key], rtol=1e-4, atol=1e-5)
 
 
-# Which examples an incomplete pack is filled with depends on how a batch is split.
-WHOLE_PACKS = "PacGAN"
+# Whom an example is compared with depends on how an uneven batch is split.
+COMPARED = "PacGAN", "ProgressiveGAN"
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != WHOLE_PACKS])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in COMPARED])
 def test_an_uneven_last_batch_counts_by_its_examples(name, strategy, fixed_noise):
     with strategy.scope():
         keras.utils.set_random_seed(0)

@@ -35,12 +35,21 @@ SMALL = {
     "dcgan": ["--width", "4"],
     "lsgan": ["--width", "4"],
     "modes": ["--hidden", "8", "--steps-per-epoch", "2", "--draws", "100"],
+    "progressive_gan": ["--width", "4"],
     "sngan": ["--width", "4"],
     "wgan": ["--width", "4", "--discriminator-steps", "2"],
     "wgan_gp": ["--width", "4", "--discriminator-steps", "2"],
     "realnvp": ["--depth", "2", "--width", "8", "--steps-per-execution", "1"],
 }
-KILLED = ("vae", "dcgan", "wgan_gp", "realnvp", "factor_vae", "cvae_quadrants")
+KILLED = (
+    "vae",
+    "dcgan",
+    "wgan_gp",
+    "realnvp",
+    "factor_vae",
+    "cvae_quadrants",
+    "progressive_gan",
+)
 FILES = {
     "model.keras",
     "saved_model",

@@ -1,0 +1,270 @@
+"""A GAN that grows: small images first, finer ones on top of them."""
+
+import functools
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_gen.losses import GradientPenalty, Wasserstein
+from keras_gen.losses.strategy import require_argument
+from keras_gen.models.base import in_float32
+from keras_gen.models.gan import GAN, Verdict
+from keras_gen.networks import with_features
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class ProgressiveGAN(GAN):
+    """A GAN that learns small images first and doubles their size while it trains.
+
+    Level 0 trains for `stable_steps`; each further level takes `fade_steps`, in which
+    its blocks, and the real images' finer detail, come in from nothing to all, and
+    again `stable_steps`; the last one goes on for ever. Only the networks of the level
+    are run, so that most of the training is cheap, and the coarse structure is settled
+    before the fine one. All levels are one `fit`, whose step is traced once for each.
+
+    `sample` gives images of the full size always, those of a lower level enlarged.
+    Where the training stands is a function of `model.step`, the number of updates, and
+    saved with it. With several steps in one execution, a level starts with the first
+    execution that starts after its time.
+
+    Train both with Adam(1e-3, beta_1=0, beta_2=0.99) and an average of the generator.
+
+    Args:
+        generator: A built `keras.Model` from [code, amount], the amount of its shape
+            (1,), to a list of images, each twice as large as the one before; each is
+            a mixture of what the new layers make of it and of the one before,
+            enlarged, by the amount (`layers.Fade`). `networks.progressive` makes both.
+        discriminator: A built `keras.Model` from [image, ..., amount], an image for
+            each level, to as many logits, each of its own image.
+        stable_steps: Updates of the generator between two fades. Defaults to `10_000`.
+        fade_steps: Updates in which a level fades in. Defaults to `10_000`.
+        loss: An object of `losses.adversarial`. Defaults to `Wasserstein(drift=1e-3)`.
+        penalty: An object of `losses.penalties`. Defaults to `GradientPenalty()`, as
+            for `WGANGP`.
+        discriminator_steps: As for `GAN`. Defaults to `1`.
+        instance_noise: As for `GAN`. Defaults to `0.0`.
+        **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
+
+    Example:
+
+    >>> pair = networks.progressive((8, 8, 1), latent_dim=8, width=4)
+    >>> model = ProgressiveGAN(*pair, stable_steps=4, fade_steps=2)
+    >>> model.compile(keras.optimizers.Adam(1e-3, beta_1=0.0, beta_2=0.99))
+    >>> _ = model.fit(data.load("digits").arrays(64), batch_size=8, verbose=0)
+    >>> model.level, model.sample(2, seed=0).shape
+    (1, TensorShape([2, 8, 8, 1]))
+
+    Reference: [Karras et al., 2018](https://arxiv.org/abs/1710.10196)
+    """
+
+    def __init__(
+        self,
+        generator,
+        discriminator,
+        stable_steps=10_000,
+        fade_steps=10_000,
+        loss=None,
+        penalty=None,
+        discriminator_steps=1,
+        *,
+        instance_noise=0.0,
+        **kwargs,
+    ):
+        require_argument(stable_steps > 0, "stable_steps", "positive", stable_steps)
+        require_argument(fade_steps >= 0, "fade_steps", "non-negative", fade_steps)
+        super().__init__(
+            generator,
+            discriminator,
+            loss or Wasserstein(drift=1e-3),
+            penalty or GradientPenalty(),
+            discriminator_steps,
+            instance_noise=instance_noise,
+            **kwargs,
+        )
+        self.fade_steps = fade_steps
+        self.starts = tuple(
+            level and level * (stable_steps + fade_steps) - fade_steps
+            for level in range(len(generator.outputs))
+        )
+        self._networks = _Levels(generator, discriminator)
+        self._level = None
+
+    def _set_context(self, classes):
+        self.uses_labels, self.context_shape, self.classes = False, None, None
+
+    def _check_parts(self):
+        code, *amount = [tuple(part.shape[1:]) for part in self.generator.inputs]
+        images = [tuple(part.shape[1:]) for part in self.generator.outputs]
+        seen = [tuple(part.shape[1:]) for part in self.discriminator.inputs]
+        doubled = [
+            (2 * height, 2 * width, channels) for height, width, channels in images[:-1]
+        ]
+        if (
+            len(images) < 2
+            or amount != [(1,)]
+            or doubled != images[1:]
+            or seen != [*images, (1,)]
+            or len(self.discriminator.outputs) != len(images)
+        ):
+            raise ValueError(
+                "Arguments `generator` and `discriminator` must be from [code, amount] "
+                "to images of doubling size, and from the same images and the amount "
+                "to as many logits. "
+                f"Received: generator from {[code, *amount]} to {images}, "
+                f"discriminator from {seen} to {len(self.discriminator.outputs)}"
+            )
+
+    @property
+    def level(self):
+        """The place of the resolution that is trained now, zero for the smallest."""
+        if self._level is not None:
+            return self._level
+        with tf.init_scope():
+            step = int(self.step.numpy())
+        return sum(step >= start for start in self.starts) - 1
+
+    @property
+    def amount(self):
+        """How far the level has come in, a scalar tensor in [0, 1]."""
+        level = self.level
+        if not level or not self.fade_steps:
+            return tf.constant(1.0)
+        since = tf.cast(self.step.value - self.starts[level], "float32")
+        return tf.clip_by_value(since / self.fade_steps, 0.0, 1.0)
+
+    def _amounts(self, n):
+        return tf.fill([n, 1], self.amount)
+
+    def make_loop(self, step, check=lambda x: None):
+        """Returns a function that runs `step` at the level of the moment."""
+        loops, make = {}, super().make_loop
+
+        def run(iterator):
+            level = self.level
+            if level not in loops:
+                loops[level] = make(step, check)
+            return self._at(level, functools.partial(loops[level], iterator))
+
+        return run
+
+    def _at(self, level, function):
+        """Calls a function while the level is fixed."""
+        before, self._level = self._level, level
+        try:
+            return function()
+        finally:
+            self._level = before
+
+    def _at_its_level(self, function):
+        """Calls a function at the level of the moment: in a graph, when it is run."""
+        if self._level is not None or tf.executing_eagerly():
+            return self._at(self.level, function)
+        level = tf.reduce_sum(tf.cast(self.step.value >= self.starts, "int32")) - 1
+        return tf.switch_case(
+            level,
+            [
+                functools.partial(self._at, place, function)
+                for place in range(len(self.starts))
+            ],
+        )
+
+    def trained(self, player):
+        """Returns the networks of a player that the level uses."""
+        networks = self._networks
+        chosen = {
+            "generator": networks.generators,
+            "discriminator": networks.discriminators,
+        }
+        return [chosen[player][self.level]]
+
+    def train_step(self, data):
+        """Updates both players at the level of the moment."""
+        self._at(self.level, lambda: super(ProgressiveGAN, self).train_step(data))
+
+    def objective(self, x, context=None, training=False):
+        """Returns both players' losses on one batch, at the level of the moment."""
+        objective = super().objective
+        return self._at_its_level(lambda: objective(x, context, training))
+
+    def decode(self, z, context=None, training=False):
+        """Returns what the generator makes of codes, in the full size."""
+        decode = super().decode
+        return self._at_its_level(lambda: decode(z, context, training))
+
+    def judge(self, x, context=None, training=False):
+        """Returns the discriminator's `Verdict` on data of the full size."""
+        judge = super().judge
+        logits = self._at_its_level(lambda: judge(x, context, training).logits)
+        return Verdict(None, logits, None)
+
+    def to_network(self, x):
+        """Rescales images and shrinks them to the level, fine detail faded in."""
+        x = super().to_network(x)
+        factor = 2 ** (len(self.starts) - 1 - self.level)
+        x = tf.nn.avg_pool2d(x, factor, factor, "VALID")
+        if not self.level or not self.fade_steps:
+            return x
+        amount = self.amount
+        return amount * x + (1.0 - amount) * _larger(tf.nn.avg_pool2d(x, 2, 2, "VALID"))
+
+    def from_network(self, x):
+        """Rescales images and enlarges them to the full size."""
+        x = super().from_network(x)
+        return tf.ensure_shape(
+            _larger(x, 2 ** (len(self.starts) - 1 - self.level)),
+            (None, *self.data_shape),
+        )
+
+    def _generate(self, z, context, training):
+        generator = self._networks.generators[self.level]
+        inputs = [z, self._amounts(tf.shape(z)[0])] if self.level else z
+        return tf.cast(generator(inputs, training=training), "float32")
+
+    def _look(self, data, context, training):
+        discriminator = self._networks.discriminators[self.level]
+        inputs = [data, self._amounts(tf.shape(data)[0])] if self.level else data
+        logits = in_float32(discriminator(inputs, training=training))
+        return Verdict(None, logits, None)
+
+    def features(self, layer=None):
+        """Returns a network from data to features of the level's discriminator.
+
+        Args:
+            layer: As for `GAN`.
+        """
+        low, high = self.network_range
+        factor = 2 ** (len(self.starts) - 1 - self.level)
+        inputs = keras.Input(self.data_shape)
+        x = keras.layers.Rescaling(high - low, low)(inputs)
+        x = keras.layers.AveragePooling2D(factor)(x)
+        network = self._networks.discriminators[self.level]
+        whole = ops.ones_like(ops.mean(x, axis=(1, 2, 3))[:, None])
+        features, _ = with_features(network, layer)([x, whole] if self.level else x)
+        return keras.Model(inputs, features)
+
+
+class _Levels:
+    """The networks of each level: parts of the two that the model holds.
+
+    An object of its own, so that Keras does not save those layers twice.
+    """
+
+    def __init__(self, generator, discriminator):
+        code, amount = generator.inputs
+        self.generators = [
+            keras.Model([code, amount] if level else code, image)
+            for level, image in enumerate(generator.outputs)
+        ]
+        *images, amount = discriminator.inputs
+        self.discriminators = [
+            keras.Model([image, amount] if level else image, logit)
+            for level, (image, logit) in enumerate(
+                zip(images, discriminator.outputs, strict=True)
+            )
+        ]
+
+
+def _larger(x, factor=2):
+    """Returns images enlarged by a whole factor, each pixel repeated."""
+    return tf.repeat(tf.repeat(x, factor, axis=1), factor, axis=2)
