@@ -14,17 +14,21 @@ def build(args, source, run):
     pair = networks.progressive(source.shape, args.latent_dim, args.width)
     phases = 2 * len(pair[0].outputs) - 1
     share = max(1, args.epochs * run.steps_per_epoch // phases)
+    stable, fade = args.stable_steps, args.fade_steps
     model = models.ProgressiveGAN(
         *pair,
-        stable_steps=args.stable_steps or share,
-        fade_steps=args.fade_steps or share,
+        stable_steps=share if stable < 0 else stable,
+        fade_steps=share if fade < 0 else fade,
         penalty=losses.GradientPenalty(args.penalty_weight),
     )
     return adversarial.compiled(args, model, run, beta_1=0.0, beta_2=0.99)
 
 
 def report(args, model, source, run):
-    """Returns the distance to unseen data; draws the same codes at every level."""
+    """Returns the distance to unseen data; draws the same codes in every size.
+
+    Small images come from where each size was left when the next one was in.
+    """
     import tensorflow as tf
 
     from keras_gen import callbacks
@@ -43,8 +47,8 @@ def report(args, model, source, run):
 if __name__ == "__main__":
     run = Run(__doc__, epochs=200, batch_size=64, ema=0.99)
     adversarial.add_flags(run, learning_rate=1e-3)
-    run.flag("--stable-steps", 0, "steps between two fades; 0: equal phases")
-    run.flag("--fade-steps", 0, "steps in which a level fades in; 0: equal phases")
+    run.flag("--stable-steps", -1, "steps between two fades; -1: equal phases")
+    run.flag("--fade-steps", -1, "steps of a fade; -1: equal phases")
     run.flag("--penalty-weight", 10.0, "weight of the gradient penalty")
     run.flag("--pad", 0, "lay the images on a black ground of so many pixels")
     run.prepare = lambda source: source.padded(run.args.pad) if run.args.pad else source

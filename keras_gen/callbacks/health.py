@@ -83,7 +83,7 @@ class GANHealth(keras.callbacks.Callback):
         self._skipped = 0
         self._said = set()
         self._writer = None
-        self._between_data = _mean_distance(self.x)
+        self._level = None
 
     def set_model(self, model):
         """Refuses a model without a discriminator that judges data."""
@@ -119,15 +119,17 @@ class GANHealth(keras.callbacks.Callback):
         context = self.y if model.uses_labels else None
         z = model.draw_latents(n, (self.seed, 0))
         samples = model.decode(z, context, training)
-        real = model.judge(self.x, context, training).logits.numpy()
+        # As the model sees them: one that grows sees less in the beginning.
+        data = model.from_network(model.to_network(tf.constant(self.x))).numpy()
+        real = model.judge(data, context, training).logits.numpy()
         fake = model.judge(samples, context, training).logits.numpy()
         found = self._of_logits(real, fake)
         found.update(self._of_gradients(training))
         for variable, value in kept:
             variable.assign(value)
         samples = np.asarray(samples)
-        found["diversity"] = _mean_distance(samples) / max(self._between_data, 1e-12)
-        self._apart = _mean_distance(samples, self.x)
+        found["diversity"] = _mean_distance(samples) / max(_mean_distance(data), 1e-12)
+        self._apart = _mean_distance(samples, data)
         if self.density is not None:
             score = metrics.mode_score(
                 samples, self.density.centres, self.density.sigma
@@ -197,6 +199,9 @@ class GANHealth(keras.callbacks.Callback):
 
     def _collapse(self, found):
         diversity = found["diversity"]
+        level = getattr(self.model, "level", None)
+        if level != self._level:
+            self._level, self.widest = level, 0.0
         self.widest = max(self.widest, diversity)
         steps = int(self.model.step.numpy())
         fallen = diversity < 0.5 * self.widest and self.widest > 0.5

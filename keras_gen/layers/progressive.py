@@ -8,6 +8,12 @@ import math
 import keras
 from keras import ops
 
+_PLAIN = (
+    keras.layers.Dense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+)
 _TRANSPOSED = (
     keras.layers.Conv1DTranspose,
     keras.layers.Conv2DTranspose,
@@ -26,8 +32,8 @@ class EqualizedLearningRate(keras.layers.Wrapper):
     scaled instead of the kernel, which is the same.
 
     Args:
-        layer: A dense or convolutional layer, or the transpose of one. Its kernel is
-            drawn anew, from N(0, 1).
+        layer: A dense or convolutional layer, or the transpose of one, that has not
+            been built. Its kernel is drawn from N(0, 1).
         gain: Float. Defaults to `None`: sqrt(2), He's for rectified outputs.
         **kwargs: Arguments of `keras.layers.Wrapper`.
 
@@ -43,9 +49,9 @@ class EqualizedLearningRate(keras.layers.Wrapper):
 
     def __init__(self, layer, gain=None, **kwargs):
         super().__init__(layer, **{"dtype": layer.dtype_policy, **kwargs})
-        if not hasattr(layer, "kernel_initializer"):
+        if not isinstance(layer, _PLAIN + _TRANSPOSED) or layer.built:
             raise ValueError(
-                "Argument `layer` must be dense or convolutional. "
+                "Argument `layer` must be dense or convolutional, and not built yet. "
                 f"Received: layer={layer}"
             )
         layer.kernel_initializer = keras.initializers.RandomNormal(stddev=1.0)
@@ -69,6 +75,12 @@ class EqualizedLearningRate(keras.layers.Wrapper):
     def get_config(self):
         """Returns the layer's configuration."""
         return {**super().get_config(), "gain": self.gain}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Builds the object that `get_config` described, its layer not yet built."""
+        layer = {k: v for k, v in config["layer"].items() if k != "build_config"}
+        return super().from_config({**config, "layer": layer}, custom_objects)
 
 
 @keras.saving.register_keras_serializable("keras_gen")

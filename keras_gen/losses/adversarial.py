@@ -141,9 +141,9 @@ class LeastSquares(AdversarialLoss):
 class Wasserstein(AdversarialLoss):
     """The dual of the earth mover's distance.
 
-    D: E[fake] - E[real]; G: -E[fake]. Minus the discriminator's loss estimates the
-    distance, provided that something keeps the discriminator Lipschitz: a
-    `GradientPenalty`, clipping or spectral normalisation.
+    D: E[fake] - E[real] + drift E[real^2]; G: -E[fake]. Without drift, minus the
+    discriminator's loss estimates the distance, provided that something keeps the
+    discriminator Lipschitz: a `GradientPenalty`, clipping or spectral normalisation.
 
     Args:
         drift: Non-negative float, the weight in D of E[real^2], which keeps the scores,
@@ -164,7 +164,7 @@ class Wasserstein(AdversarialLoss):
         require_argument(self.drift >= 0, "drift", "non-negative", self.drift)
 
     def discriminator(self, real, fake):
-        """Returns minus the estimated distance."""
+        """Returns minus the estimated distance, and the drift."""
         distance = ops.mean(fake) - ops.mean(real)
         if not self.drift:
             return distance

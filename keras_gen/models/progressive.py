@@ -12,6 +12,19 @@ from keras_gen.models.base import in_float32
 from keras_gen.models.gan import GAN, Verdict
 from keras_gen.networks import with_features
 
+# Arguments of `GAN` that have no meaning for networks of several sizes.
+_NOT_HERE = {
+    "adversarial_weight",
+    "auxiliary",
+    "balance",
+    "classes",
+    "constraint",
+    "feature_layer",
+    "feature_matching",
+    "packing",
+    "pretraining",
+}
+
 
 @keras.saving.register_keras_serializable("keras_gen")
 class ProgressiveGAN(GAN):
@@ -26,7 +39,7 @@ class ProgressiveGAN(GAN):
     `sample` gives images of the full size always, those of a lower level enlarged.
     Where the training stands is a function of `model.step`, the number of updates, and
     saved with it. With several steps in one execution, a level starts with the first
-    execution that starts after its time.
+    execution that starts after its time. The optimizers go on with what they know.
 
     Train both with Adam(1e-3, beta_1=0, beta_2=0.99) and an average of the generator.
 
@@ -71,6 +84,11 @@ class ProgressiveGAN(GAN):
         instance_noise=0.0,
         **kwargs,
     ):
+        wrong = sorted({*kwargs} & _NOT_HERE)
+        if wrong:
+            raise TypeError(
+                f"`ProgressiveGAN` does not take {', '.join(f'`{w}`' for w in wrong)}."
+            )
         require_argument(stable_steps > 0, "stable_steps", "positive", stable_steps)
         require_argument(fade_steps >= 0, "fade_steps", "non-negative", fade_steps)
         super().__init__(
@@ -82,6 +100,7 @@ class ProgressiveGAN(GAN):
             instance_noise=instance_noise,
             **kwargs,
         )
+        self.stable_steps = stable_steps
         self.fade_steps = fade_steps
         self.starts = tuple(
             level and level * (stable_steps + fade_steps) - fade_steps
@@ -138,6 +157,12 @@ class ProgressiveGAN(GAN):
 
     def make_loop(self, step, check=lambda x: None):
         """Returns a function that runs `step` at the level of the moment."""
+        if self.steps_per_execution > self.stable_steps + self.fade_steps:
+            raise ValueError(
+                "Argument `steps_per_execution` of `compile` must not be longer than a "
+                f"level. Received: {self.steps_per_execution}, and levels of "
+                f"{self.stable_steps} and {self.fade_steps} steps"
+            )
         loops, make = {}, super().make_loop
 
         def run(iterator):
@@ -150,6 +175,8 @@ class ProgressiveGAN(GAN):
 
     def _at(self, level, function):
         """Calls a function while the level is fixed."""
+        if self._level == level:
+            return function()
         before, self._level = self._level, level
         try:
             return function()
@@ -179,7 +206,15 @@ class ProgressiveGAN(GAN):
         return [chosen[player][self.level]]
 
     def train_step(self, data):
-        """Updates both players at the level of the moment."""
+        """Updates both players at the level of the moment.
+
+        In a graph of one's own the level would never change, so it raises there.
+        """
+        if self._level is None and not tf.executing_eagerly():
+            raise RuntimeError(
+                "`ProgressiveGAN.train_step` is another graph at each level: train "
+                "with `fit`, or call it eagerly."
+            )
         self._at(self.level, lambda: super(ProgressiveGAN, self).train_step(data))
 
     def objective(self, x, context=None, training=False):
@@ -193,16 +228,27 @@ class ProgressiveGAN(GAN):
         return self._at_its_level(lambda: decode(z, context, training))
 
     def judge(self, x, context=None, training=False):
-        """Returns the discriminator's `Verdict` on data of the full size."""
-        judge = super().judge
-        logits = self._at_its_level(lambda: judge(x, context, training).logits)
-        return Verdict(None, logits, None)
+        """Returns the discriminator's `Verdict` on images of the full size.
+
+        They are shrunk to the level; `from_network(to_network(x))` are real images as
+        they are trained on in a fade.
+        """
+        self.as_context(context)
+        x = ops.convert_to_tensor(x, "float32")
+
+        def logits():
+            return self._look(self._shrunk(x), None, training).logits
+
+        return Verdict(None, self._at_its_level(logits), None)
+
+    def _shrunk(self, x):
+        """Returns images in the networks' range, as small as the level's."""
+        factor = 2 ** (len(self.starts) - 1 - self.level)
+        return tf.nn.avg_pool2d(super().to_network(x), factor, factor, "VALID")
 
     def to_network(self, x):
         """Rescales images and shrinks them to the level, fine detail faded in."""
-        x = super().to_network(x)
-        factor = 2 ** (len(self.starts) - 1 - self.level)
-        x = tf.nn.avg_pool2d(x, factor, factor, "VALID")
+        x = self._shrunk(x)
         if not self.level or not self.fade_steps:
             return x
         amount = self.amount

@@ -170,8 +170,8 @@ def dcgan_encoder(
             `None`: one input.
         conditioning: How the context is used: `"concatenation"` shows it as planes
             beside the image, `"embedding"` shows one plane that is a linear map of it,
-            `"projection"` adds to the one output how well the last features match it
-            (`layers.Projection`). Defaults to `"concatenation"`.
+            `"projection"` adds to the one output how well the last features, of all
+            places, match it (`layers.Projection`). Defaults to `"concatenation"`.
         name: String. Defaults to `"encoder"`.
 
     Example:
@@ -211,7 +211,9 @@ def dcgan_encoder(
         )(x)
         heads.append(layers.Reshape((size,), dtype="float32")(head))
     if context is not None and conditioning == "projection":
-        heads[0] = Projection(dtype="float32")([heads[0], x, context])
+        # Of all places: few layers see too little of the image for their sum to tell.
+        match = Projection(_initializer(), dtype="float32")
+        heads[0] = match([heads[0], layers.Flatten()(x), context])
     return keras.Model(inputs, heads if len(heads) > 1 else heads[0], name=name)
 
 

@@ -15,9 +15,10 @@ from keras_gen.networks.dcgan import halvings
 def progressive(shape, latent_dim=128, width=16, most=128, group_size=4):
     """Returns (generator, discriminator) of all resolutions, for `ProgressiveGAN`.
 
-    From a side of four pixels (seven for 28), each block doubles it and has two 3x3
-    convolutions. The generator gives an image of every resolution and the
-    discriminator takes one of each; the blocks below are shared.
+    Sides are halved while they are even and longer than four, at least twice: 32 starts
+    at 4, 28 at 7, 8 at 2. Each block doubles them and has two 3x3 convolutions. The
+    generator gives an image of every resolution and the discriminator takes one of
+    each; the blocks below are shared.
 
     Args:
         shape: (height, width, channels): sides multiples of 4 from 8 to 128, 1 or 3

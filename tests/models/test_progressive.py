@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen import export, losses, models, networks
+from keras_gen import callbacks, export, losses, models, networks
 
 SHAPE = (16, 16, 1)
 
@@ -81,8 +81,15 @@ def test_a_level_moves_its_own_weights_alone():
     model.compile("adam")
     before = [v.numpy() for v in model.trainable_variables]
     model.fit(images(16), batch_size=4, verbose=0)
-    layers = {path.split("/")[0] for path in moved(model, before)}
-    assert layers == {"dense", "conv_0", "image_0", "see_0", "logit"}
+    paths = moved(model, before)
+    assert len(paths) == 14
+    for network, layers in (
+        (model.generator, ("dense", "conv_0", "image_0")),
+        (model.discriminator, ("dense", "conv_0", "see_0", "logit")),
+    ):
+        names = {v.path for v in network.trainable_variables}
+        own = {f"{n}/{n}/{kind}" for n in layers for kind in ("kernel", "bias")}
+        assert own <= names & {*paths}
 
 
 def test_samples_are_those_of_the_level_enlarged():
@@ -135,6 +142,30 @@ def test_a_users_graph_and_an_export_follow_the_training(tmp_path):
     np.testing.assert_allclose(served.decode(z), model.decode(z), atol=1e-5)
 
 
+def test_scores_in_a_fade_are_those_of_the_game():
+    model, x = growing(), images()
+    for step in (0, 5, 17):
+        model.step.assign(step)
+        real = model.from_network(model.to_network(x))
+        score = model.objective(x)["real_score"]
+        assert float(tf.reduce_mean(model.judge(real).logits)) == pytest.approx(
+            float(score), rel=1e-4, abs=1e-6
+        )
+
+
+def test_its_health_is_measured_in_the_size_of_the_moment(monkeypatch):
+    model, x = growing(), images(16)
+    watch = callbacks.GANHealth(x)
+    watch.set_model(model)
+    for step in (0, 5, 17):
+        model.step.assign(step)
+        assert np.isfinite([*watch.measure().values()]).all()
+        seen = model.from_network(model.to_network(x))
+        monkeypatch.setattr(model, "decode", lambda *_, seen=seen: seen)
+        assert watch.measure()["diversity"] == pytest.approx(1.0)
+        monkeypatch.undo()
+
+
 def test_loading_in_the_middle_of_a_fade(tmp_path):
     model = growing()
     model.compile(keras.optimizers.Adam(1e-3, beta_1=0.0))
@@ -177,6 +208,18 @@ def test_several_steps_in_an_execution_start_levels_late():
     assert seen == [(0, 0), (4, 1), (8, 1)]
 
 
+def test_steps_of_ones_own(strategy):
+    with strategy.scope():
+        model = growing(stable_steps=2, fade_steps=1)
+        model.compile("adam")
+    x = tf.constant(images())
+    for step in range(6):
+        strategy.run(model.train_step, args=(x,))
+        assert model.level == (step + 2) // 3
+    with pytest.raises(RuntimeError, match="another graph at each level"):
+        tf.function(model.train_step)(x)
+
+
 def test_a_users_own_networks():
     code, amount = keras.Input((3,)), keras.Input((1,))
     small = keras.layers.Reshape((2, 2, 1))(keras.layers.Dense(4)(code))
@@ -206,3 +249,9 @@ def test_errors():
         models.ProgressiveGAN(generator, discriminator, stable_steps=0)
     with pytest.raises(ValueError, match="`fade_steps` must be non-negative"):
         models.ProgressiveGAN(generator, discriminator, fade_steps=-1)
+    with pytest.raises(TypeError, match="does not take `balance`, `packing`"):
+        models.ProgressiveGAN(generator, discriminator, packing=2, balance=None)
+    model = models.ProgressiveGAN(generator, discriminator, 2, 1)
+    model.compile("adam", steps_per_execution=4)
+    with pytest.raises(ValueError, match="must not be longer than a level"):
+        model.fit(images(8, (8, 8, 1)), verbose=0)
