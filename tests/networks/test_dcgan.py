@@ -236,17 +236,17 @@ class TestConditional:
         network = perturbed(
             networks.dcgan_encoder((28, 28, 1), 1, 4, None, (3,), "projection")
         )
-        corner = np.zeros((1, 28, 28, 1), "float32")
-        corner[:, 4:8, 4:8] = 1.0
+        middle = np.zeros((1, 28, 28, 1), "float32")
+        middle[:, 8:12, 8:12] = 1.0
         # Moved by whole strides and away from the border: the same features elsewhere.
-        moved = np.roll(corner, 12, axis=1)
+        moved = np.roll(middle, 8, axis=1)
 
         def match(image):
             x = tf.constant(image)
             first, second = (network([x, tf.eye(3)[c : c + 1]]) for c in (0, 1))
             return float(first[0, 0] - second[0, 0])
 
-        assert abs(match(corner) - match(moved)) > 1e-4
+        assert abs(match(middle) - match(moved)) > 0.1
 
     def test_one_word_for_both(self):
         pair = networks.conditional_dcgan((8, 8, 1), 3, 4, 4, "embedding")
