@@ -15,7 +15,12 @@ def build(args, source, run):
     adversarial.require_images(source)
     how = args.generator_conditioning, "output"
     pair = networks.conditional_dcgan(
-        source.shape, source.classes, args.latent_dim, args.width, how
+        source.shape,
+        source.classes,
+        args.latent_dim,
+        args.width,
+        how,
+        hidden=args.hidden,
     )
     model = models.ACGAN(*pair, class_weight=args.class_weight)
     return adversarial.compiled(args, model, run, beta_1=0.5)

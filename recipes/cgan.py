@@ -18,6 +18,7 @@ def build(args, source, run):
         args.latent_dim,
         args.width,
         (args.generator_conditioning, args.discriminator_conditioning),
+        hidden=args.hidden,
     )
     return adversarial.compiled(args, models.CGAN(*pair), run, beta_1=0.5)
 

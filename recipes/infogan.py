@@ -13,7 +13,11 @@ def build(args, source, run):
     adversarial.require_images(source)
     codes = args.categories + args.continuous
     pair = networks.dcgan(
-        source.shape, args.latent_dim + codes, args.width, outputs=(1, codes)
+        source.shape,
+        args.latent_dim + codes,
+        args.width,
+        outputs=(1, codes),
+        hidden=args.hidden,
     )
     model = models.InfoGAN(
         *pair,
@@ -71,6 +75,7 @@ def draw_sweeps(args, model, run, columns=10):
 if __name__ == "__main__":
     run = Run(__doc__, epochs=200, batch_size=64, ema=0.99)
     adversarial.add_flags(run, learning_rate=1e-3, discriminator_rate=2e-4)
+    run.flag("--hidden", 128, "units of a dense layer, where code and noise meet")
     run.flag("--categories", 10, "classes of the one-hot code; 0: none")
     run.flag("--continuous", 2, "how many uniform codes")
     run.flag("--code-weight", 1.0, "lambda of the one-hot code")

@@ -42,7 +42,7 @@ def _norm(x, kind):
             x
         )
     if kind == "layer":
-        return layers.LayerNormalization(axis=(1, 2, 3))(x)
+        return layers.LayerNormalization(axis=tuple(range(1, len(x.shape))))(x)
     if kind is None:
         return x
     raise ValueError(
@@ -66,6 +66,7 @@ def dcgan_generator(
     normalization="batch",
     context_shape=None,
     conditioning="concatenation",
+    hidden=0,
 ):
     """Returns DCGAN's generator: fractionally-strided convolutions and nothing else.
 
@@ -85,6 +86,8 @@ def dcgan_generator(
             `"embedding"` multiplies the code by an embedding of it, `"normalization"`
             makes every batch normalisation depend on it. Defaults to
             `"concatenation"`.
+        hidden: Units of a dense layer before the convolutions, in which parts of the
+            code can meet, as a class and a style. Defaults to `0`: none.
 
     Reference: [Radford et al., 2016](https://arxiv.org/abs/1511.06434)
     """
@@ -101,6 +104,10 @@ def dcgan_generator(
         embedding = layers.Dense(latent_dim, use_bias=False, name="embedding")
         x = layers.Multiply()([x, embedding(context)])
     conditional = context is not None and conditioning == "normalization"
+    if hidden:
+        bias = normalization is None
+        x = layers.Dense(hidden, use_bias=bias, kernel_initializer=_initializer())(x)
+        x = layers.ReLU()(_norm(x, normalization))
     x = layers.Reshape((1, 1, x.shape[-1]))(x)
     for step in range(count):
         filters = width * 2 ** (count - 1 - step)
@@ -130,7 +137,7 @@ def dcgan_generator(
     return keras.Model(inputs, x, name="generator")
 
 
-def dcgan_discriminator(shape, width=64, normalization="batch", outputs=1):
+def dcgan_discriminator(shape, width=64, normalization="batch", outputs=1, hidden=0):
     """Returns DCGAN's discriminator: strided convolutions down to one logit.
 
     LeakyReLU of slope 0.2 everywhere, batch normalisation everywhere but after the
@@ -142,10 +149,13 @@ def dcgan_discriminator(shape, width=64, normalization="batch", outputs=1):
         width: Channels after the first layer. Defaults to `64`.
         normalization: `"batch"`, `"layer"` or `None`. Defaults to `"batch"`.
         outputs: As for `dcgan_encoder`. Defaults to `1`: the logit of real.
+        hidden: As for `dcgan_encoder`. Defaults to `0`.
 
     Reference: [Radford et al., 2016](https://arxiv.org/abs/1511.06434)
     """
-    return dcgan_encoder(shape, outputs, width, normalization, name="discriminator")
+    return dcgan_encoder(
+        shape, outputs, width, normalization, hidden=hidden, name="discriminator"
+    )
 
 
 def dcgan_encoder(
@@ -155,6 +165,7 @@ def dcgan_encoder(
     normalization="batch",
     context_shape=None,
     conditioning="concatenation",
+    hidden=0,
     name="encoder",
 ):
     """Returns the layers of DCGAN's discriminator with any number of outputs.
@@ -172,6 +183,8 @@ def dcgan_encoder(
             beside the image, `"embedding"` shows one plane that is a linear map of it,
             `"projection"` adds to the one output how well the last features, of all
             places, match it (`layers.Projection`). Defaults to `"concatenation"`.
+        hidden: Units of a dense layer between the convolutions and the outputs.
+            Defaults to `0`: none.
         name: String. Defaults to `"encoder"`.
 
     Example:
@@ -204,11 +217,18 @@ def dcgan_encoder(
             kernel_initializer=_initializer(),
         )(x)
         x = layers.LeakyReLU(negative_slope=0.2)(_norm(x, kind))
+    if hidden:
+        bias = normalization is None
+        x = layers.Flatten()(x)
+        x = layers.Dense(hidden, use_bias=bias, kernel_initializer=_initializer())(x)
+        x = layers.LeakyReLU(negative_slope=0.2)(_norm(x, normalization))
     heads = []
     for size in outputs if isinstance(outputs, tuple) else (outputs,):
-        head = layers.Conv2D(
-            size, base, kernel_initializer=_initializer(), dtype="float32"
-        )(x)
+        options = {"kernel_initializer": _initializer(), "dtype": "float32"}
+        if hidden:
+            heads.append(layers.Dense(size, **options)(x))
+            continue
+        head = layers.Conv2D(size, base, **options)(x)
         heads.append(layers.Reshape((size,), dtype="float32")(head))
     if context is not None and conditioning == "projection":
         # Of all places: few layers see too little of the image for their sum to tell.
@@ -217,7 +237,7 @@ def dcgan_encoder(
     return keras.Model(inputs, heads if len(heads) > 1 else heads[0], name=name)
 
 
-def dcgan(shape, latent_dim=100, width=64, critic=False, outputs=1):
+def dcgan(shape, latent_dim=100, width=64, critic=False, outputs=1, hidden=0):
     """Returns (generator, discriminator) for images of one shape.
 
     Args:
@@ -229,6 +249,7 @@ def dcgan(shape, latent_dim=100, width=64, critic=False, outputs=1):
             a gradient penalty needs it. Defaults to `False`.
         outputs: How many numbers the discriminator gives, or a tuple of them: (1, 10)
             is a logit of real and, as a second output, ten more. Defaults to `1`.
+        hidden: Units of a dense layer in each of the two. Defaults to `0`: none.
 
     Example:
 
@@ -238,8 +259,8 @@ def dcgan(shape, latent_dim=100, width=64, critic=False, outputs=1):
     """
     normalization = None if critic else "batch"
     return (
-        dcgan_generator(shape, latent_dim, width),
-        dcgan_discriminator(shape, width, normalization, outputs),
+        dcgan_generator(shape, latent_dim, width, hidden=hidden),
+        dcgan_discriminator(shape, width, normalization, outputs, hidden),
     )
 
 
@@ -250,6 +271,7 @@ def conditional_dcgan(
     width=64,
     conditioning=("normalization", "projection"),
     critic=False,
+    hidden=0,
 ):
     """Returns (generator, discriminator) that are both told the class.
 
@@ -263,6 +285,7 @@ def conditional_dcgan(
             discriminator that names the class instead of being told: it has a second
             output of one logit a class. Defaults to `("normalization", "projection")`.
         critic: As for `dcgan`. Defaults to `False`.
+        hidden: As for `dcgan`. Defaults to `0`.
 
     Example:
 
@@ -275,10 +298,18 @@ def conditional_dcgan(
     context = (classes,)
     normalization = None if critic else "batch"
     generator = dcgan_generator(
-        shape, latent_dim, width, context_shape=context, conditioning=conditioning[0]
+        shape,
+        latent_dim,
+        width,
+        context_shape=context,
+        conditioning=conditioning[0],
+        hidden=hidden,
     )
     if conditioning[1] == "output":
-        return generator, dcgan_discriminator(shape, width, normalization, (1, classes))
+        outputs = 1, classes
+        return generator, dcgan_discriminator(
+            shape, width, normalization, outputs, hidden
+        )
     return generator, dcgan_encoder(
         shape,
         1,
@@ -286,5 +317,6 @@ def conditional_dcgan(
         normalization,
         context_shape=context,
         conditioning=conditioning[1],
+        hidden=hidden,
         name="discriminator",
     )

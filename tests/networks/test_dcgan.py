@@ -214,6 +214,20 @@ def test_outputs_are_float32_under_mixed_precision():
     assert generator.layers[2].compute_dtype == "float16"
 
 
+def test_a_dense_layer_between():
+    generator, discriminator = networks.dcgan((8, 8, 1), 5, 4, outputs=(1, 3), hidden=6)
+    (first,) = layers_of(generator, layers.Dense)
+    assert first.kernel.shape == (5, 6)
+    assert first.bias is None  # batch normalisation follows
+    assert generator.get_layer(index=-1).output.shape == (None, 8, 8, 1)
+    middle, *heads = layers_of(discriminator, layers.Dense)
+    assert middle.kernel.shape == (2 * 2 * 8, 6)
+    assert [head.kernel.shape for head in heads] == [(6, 1), (6, 3)]
+    assert [tuple(o.shape) for o in discriminator.outputs] == [(None, 1), (None, 3)]
+    critic = networks.dcgan_discriminator((8, 8, 1), 4, "layer", hidden=6)
+    assert critic(tf.ones((2, 8, 8, 1))).shape == (2, 1)
+
+
 class TestConditional:
     @pytest.mark.parametrize("how", ["concatenation", "embedding", "normalization"])
     def test_generators_differ_by_class(self, how):
