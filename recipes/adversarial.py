@@ -36,7 +36,7 @@ def add_class_flags(run):
     run.flag("--neighbours", 0, "samples whose nearest neighbours classify unseen data")
     run.flag(
         "--generator-conditioning",
-        "normalization",
+        "concatenation",
         "how the generator is told the class",
         choices=("concatenation", "embedding", "normalization"),
     )

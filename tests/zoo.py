@@ -34,7 +34,8 @@ ZOO = {
         *networks.bigan(IMAGE, latent_dim=4, hidden=(8,)), seed=0
     ),
     "CGAN": lambda: models.CGAN(
-        *networks.conditional_dcgan(IMAGE, classes=3, latent_dim=4, width=4), seed=0
+        *networks.conditional_dcgan(IMAGE, 3, 4, 4, ("normalization", "projection")),
+        seed=0,
     ),
     "CVAE": lambda: models.CVAE(
         *networks.conv_autoencoder(IMAGE, latent_dim=2, width=4, context_shape=(3,)),

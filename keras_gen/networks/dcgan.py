@@ -84,8 +84,8 @@ def dcgan_generator(
             `None`: one input.
         conditioning: How the context is used: `"concatenation"` appends it to the code,
             `"embedding"` multiplies the code by an embedding of it, `"normalization"`
-            makes every batch normalisation depend on it. Defaults to
-            `"concatenation"`.
+            makes every batch normalisation depend on it, which moves whole channels:
+            with few layers it needs `hidden`. Defaults to `"concatenation"`.
         hidden: Units of a dense layer before the convolutions, in which parts of the
             code can meet, as a class and a style. Defaults to `0`: none.
 
@@ -107,7 +107,11 @@ def dcgan_generator(
     if hidden:
         bias = normalization is None
         x = layers.Dense(hidden, use_bias=bias, kernel_initializer=_initializer())(x)
-        x = layers.ReLU()(_norm(x, normalization))
+        if conditional:
+            x = ConditionalBatchNormalization()([x, context])
+        else:
+            x = _norm(x, normalization)
+        x = layers.ReLU()(x)
     x = layers.Reshape((1, 1, x.shape[-1]))(x)
     for step in range(count):
         filters = width * 2 ** (count - 1 - step)
@@ -269,7 +273,7 @@ def conditional_dcgan(
     classes,
     latent_dim=100,
     width=64,
-    conditioning=("normalization", "projection"),
+    conditioning=("concatenation", "projection"),
     critic=False,
     hidden=0,
 ):
@@ -283,7 +287,7 @@ def conditional_dcgan(
         conditioning: How each of the two uses the class, as `dcgan_generator` and
             `dcgan_encoder` say, or one word for both. `"output"` as the second makes a
             discriminator that names the class instead of being told: it has a second
-            output of one logit a class. Defaults to `("normalization", "projection")`.
+            output of one logit a class. Defaults to `("concatenation", "projection")`.
         critic: As for `dcgan`. Defaults to `False`.
         hidden: As for `dcgan`. Defaults to `0`.
 

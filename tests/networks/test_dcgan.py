@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_gen import networks
+from keras_gen.layers import ConditionalBatchNormalization
 from keras_gen.networks.dcgan import halvings
 
 SIDES = range(8, 129, 4)
@@ -224,6 +225,10 @@ def test_a_dense_layer_between():
     assert middle.kernel.shape == (2 * 2 * 8, 6)
     assert [head.kernel.shape for head in heads] == [(6, 1), (6, 3)]
     assert [tuple(o.shape) for o in discriminator.outputs] == [(None, 1), (None, 3)]
+    how = "normalization", "projection"
+    told, _ = networks.conditional_dcgan((8, 8, 1), 3, 5, 4, how, hidden=6)
+    first = layers_of(told, ConditionalBatchNormalization)[0]
+    assert first.scale.shape == (3, 6)
     critic = networks.dcgan_discriminator((8, 8, 1), 4, "layer", hidden=6)
     assert critic(tf.ones((2, 8, 8, 1))).shape == (2, 1)
 
