@@ -8,7 +8,7 @@ from runner import Run
 
 def build(args, source, run):
     """Returns a compiled CGAN for labelled images."""
-    from keras_gen import models, networks
+    from keras_gen import losses, models, networks
 
     latent.require_classes(source)
     adversarial.require_images(source)
@@ -18,9 +18,14 @@ def build(args, source, run):
         args.latent_dim,
         args.width,
         (args.generator_conditioning, args.discriminator_conditioning),
+        critic=bool(args.penalty_weight),
         hidden=args.hidden,
     )
-    return adversarial.compiled(args, models.CGAN(*pair), run, beta_1=0.5)
+    penalty = None
+    if args.penalty_weight:
+        penalty = losses.GradientPenalty(args.penalty_weight, 0.0, at="real")
+    model = models.CGAN(*pair, penalty=penalty)
+    return adversarial.compiled(args, model, run, beta_1=0.5, beta_2=args.beta_2)
 
 
 if __name__ == "__main__":
@@ -32,5 +37,12 @@ if __name__ == "__main__":
         "projection",
         "how the discriminator is told",
         choices=("concatenation", "embedding", "projection"),
+    )
+    run.flag("--beta-2", 0.999, "of both optimizers")
+    run.flag(
+        "--penalty-weight",
+        0.0,
+        "of a gradient penalty at data, for a discriminator without batch "
+        "normalisation; 0: with it, no penalty",
     )
     run(build, adversarial.report_classes)
