@@ -37,9 +37,9 @@ class GANHealth(keras.callbacks.Callback):
     - `modes`: how many modes are found, where they are known;
     - `skipped_updates`: those that were not finite, in the whole run.
 
-    A warning says, once until it is over, that the discriminator wins, that the
-    generator has collapsed, that losses run away, or that updates are skipped, and what
-    to try. Both networks work as they do in training, with the statistics of the batch.
+    A warning says, once until it is over, that the discriminator wins or is fooled,
+    that the generator has collapsed, that losses run away, or that updates are skipped,
+    and what to try. Both networks work as they do in training, with the statistics of the batch.
     Place it before callbacks that write the logs, such as `CSVLogger`.
 
     Args:
@@ -167,6 +167,7 @@ class GANHealth(keras.callbacks.Callback):
     def _findings(self, found):
         """Yields (name, sentence) of all that can go wrong, `None` where it did not."""
         yield "discriminator", self._discriminator_wins(found)
+        yield "fooled", self._discriminator_is_fooled(found)
         yield "collapse", self._collapse(found)
         yield "runaway", self._runaway(found)
         skipped = found["skipped_updates"] - self._skipped
@@ -195,6 +196,20 @@ class GANHealth(keras.callbacks.Callback):
             "generator learns little. Lower its learning rate or raise the "
             "generator's, shrink it, add `instance_noise` or a `GradientPenalty`, or "
             "hold it back with `balance=HoldBack()`."
+        )
+
+    def _discriminator_is_fooled(self, found):
+        if self.model.adversarial_loss.boundary is None:
+            return None
+        right = 0.5 * (found["real_accuracy"] + found["fake_accuracy"])
+        if right >= _FOOLED:
+            return None
+        return (
+            f"The discriminator is fooled: it knows {right:.0%} of data and samples for "
+            "what they are, less than chance, and whatever pleases it need not look "
+            "like the data. Raise its learning rate or lower the generator's, give it "
+            "more `discriminator_steps` or `pretraining`, or hold the generator back "
+            "with `balance=HoldBack()`."
         )
 
     def _collapse(self, found):
@@ -261,6 +276,9 @@ _LOSSES = {"generator": "loss", "discriminator": "discriminator_loss"}
 # How much larger than the sets' distance a critic's estimate, and than one any other
 # loss, is when it runs away.
 _STEEP, _LARGE = 10.0, 50.0
+
+# The mean of both accuracies is half at equilibrium, and less by chance only a little.
+_FOOLED = 0.35
 
 
 def draw_health(path, rows):

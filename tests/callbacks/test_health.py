@@ -45,6 +45,13 @@ def test_a_discriminator_that_is_far_too_strong(digits):
     assert min(history["real_accuracy"] + history["fake_accuracy"]) >= 0.99
 
 
+def test_a_discriminator_that_is_fooled(digits):
+    model = dcgan(rate=2e-2, discriminator_rate=1e-6)
+    said, history = sentences(model, np.tile(digits, (2, 1, 1, 1)))
+    assert any(s.startswith("The discriminator is fooled: it knows") for s in said)
+    assert history["real_accuracy"][0] + history["fake_accuracy"][0] < 0.7
+
+
 def test_a_generator_that_ignores_its_code(digits):
     model = dcgan()
     for layer in model.generator.layers:
