@@ -39,8 +39,8 @@ class GANHealth(keras.callbacks.Callback):
 
     A warning says, once until it is over, that the discriminator wins or is fooled,
     that the generator has collapsed, that losses run away, or that updates are skipped,
-    and what to try. Both networks work as they do in training, with the statistics of the batch.
-    Place it before callbacks that write the logs, such as `CSVLogger`.
+    and what to try. Both networks work as they do in training, with the statistics of
+    the batch. Place it before callbacks that write the logs, such as `CSVLogger`.
 
     Args:
         x: Data, some hundred examples: a part of the training set.
@@ -205,8 +205,8 @@ class GANHealth(keras.callbacks.Callback):
         if right >= _FOOLED:
             return None
         return (
-            f"The discriminator is fooled: it knows {right:.0%} of data and samples for "
-            "what they are, less than chance, and whatever pleases it need not look "
+            f"The discriminator is fooled: it knows {right:.0%} of data and of samples "
+            "for what they are, less than chance, and what pleases it need not look "
             "like the data. Raise its learning rate or lower the generator's, give it "
             "more `discriminator_steps` or `pretraining`, or hold the generator back "
             "with `balance=HoldBack()`."
