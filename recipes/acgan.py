@@ -41,7 +41,7 @@ def report(args, model, source, run):
 
 if __name__ == "__main__":
     run = Run(__doc__, epochs=200, batch_size=64, ema=0.99)
-    adversarial.add_flags(run)
+    adversarial.add_flags(run, learning_rate=1e-3, discriminator_rate=2e-4)
     adversarial.add_class_flags(run)
     run.flag("--class-weight", 1.0, "of the cross-entropies in both losses")
     run(build, report)

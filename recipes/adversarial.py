@@ -32,7 +32,7 @@ def watch(args, model, source, run):
 
 def add_class_flags(run):
     """Adds the flags of models whose generator is told the class."""
-    run.flag("--hidden", 0, "units of a dense layer in each network; 0: none")
+    run.flag("--hidden", 512, "units of a dense layer in each network; 0: none")
     run.flag("--neighbours", 0, "samples whose nearest neighbours classify unseen data")
     run.flag(
         "--generator-conditioning",
