@@ -50,9 +50,9 @@ class GANHealth(keras.callbacks.Callback):
         folder: Where `health.csv`, `health.png` and TensorBoard's logs go. Defaults to
             `None`: nowhere.
         density: A `data.Density2D` whose modes are counted. Defaults to `None`.
-        patience: Steps before samples that vary little count as a collapse, since an
-            untrained generator's vary little, too; samples that are all the same always
-            do. Defaults to `500`.
+        patience: Steps before a discriminator may count as fooled, and samples that
+            vary little as a collapse, since an untrained generator's vary little, too;
+            samples that are all the same always do. Defaults to `500`.
         seed: Integer from which the samples come. Defaults to `0`.
 
     Example:
@@ -202,7 +202,7 @@ class GANHealth(keras.callbacks.Callback):
         if self.model.adversarial_loss.boundary is None:
             return None
         right = 0.5 * (found["real_accuracy"] + found["fake_accuracy"])
-        if right >= _FOOLED:
+        if right >= _FOOLED or int(self.model.step.numpy()) < self.patience:
             return None
         return (
             f"The discriminator is fooled: it knows {right:.0%} of data and of samples "
