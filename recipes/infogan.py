@@ -75,7 +75,7 @@ def draw_sweeps(args, model, run, columns=10):
 if __name__ == "__main__":
     run = Run(__doc__, epochs=200, batch_size=64, ema=0.99)
     adversarial.add_flags(run, learning_rate=1e-3, discriminator_rate=2e-4)
-    run.flag("--hidden", 128, "units of a dense layer, where code and noise meet")
+    run.flag("--hidden", 512, "units of a dense layer, where code and noise meet")
     run.flag("--categories", 10, "classes of the one-hot code; 0: none")
     run.flag("--continuous", 2, "how many uniform codes")
     run.flag("--code-weight", 1.0, "lambda of the one-hot code")

@@ -30,7 +30,7 @@ SMALL = {
     "cgan": ["--width", "4", "--hidden", "8"],
     "acgan": ["--width", "4", "--hidden", "8", "--neighbours", "50"],
     "bigan": ["--hidden", "8"],
-    "infogan": ["--width", "4"],
+    "infogan": ["--width", "4", "--hidden", "8"],
     "sgan": ["--limit", "300", "--latent-dim", "8"],
     "dcgan": ["--width", "4"],
     "lsgan": ["--width", "4"],
