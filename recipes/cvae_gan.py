@@ -15,7 +15,9 @@ def build(args, source, run):
     latent.require_classes(source)
     adversarial.require_images(source)
     model = models.CVAEGAN(
-        *networks.cvaegan(source.shape, source.classes, args.latent_dim, args.width),
+        *networks.cvaegan(
+            source.shape, source.classes, args.latent_dim, args.width, args.hidden
+        ),
         divergence=losses.KL(args.divergence_weight),
         reconstruction_weight=args.reconstruction_weight,
         matching_weight=args.matching_weight,
@@ -67,6 +69,7 @@ if __name__ == "__main__":
     run = Run(__doc__, epochs=200, batch_size=64, ema=0.99)
     run.flag("--latent-dim", 32, "size of the latent code")
     run.flag("--width", 32, "channels of the networks' outermost layers")
+    run.flag("--hidden", 0, "units of a dense layer in each network; 0: none")
     run.flag("--learning-rate", 2e-4, "of the generator's and the encoder's Adam")
     run.flag("--discriminator-rate", 2e-4, "of discriminator's and classifier's Adam")
     run.flag("--divergence-weight", 1.0, "lambda_1, of the divergence")

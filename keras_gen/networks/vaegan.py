@@ -7,7 +7,7 @@ from keras_gen.networks.dcgan import (
 )
 
 
-def vaegan(shape, latent_dim=64, width=32):
+def vaegan(shape, latent_dim=64, width=32, hidden=0):
     """Returns (encoder, generator, discriminator) for images: those of DCGAN.
 
     Args:
@@ -15,6 +15,7 @@ def vaegan(shape, latent_dim=64, width=32):
             channels.
         latent_dim: Integer. Defaults to `64`.
         width: Channels of the outermost layers. Defaults to `32`.
+        hidden: Units of a dense layer in each of them. Defaults to `0`: none.
 
     Example:
 
@@ -23,13 +24,13 @@ def vaegan(shape, latent_dim=64, width=32):
     ((None, 32), (None, 1))
     """
     return (
-        dcgan_encoder(shape, 2 * latent_dim, width),
-        dcgan_generator(shape, latent_dim, width),
-        dcgan_discriminator(shape, width),
+        dcgan_encoder(shape, 2 * latent_dim, width, hidden=hidden),
+        dcgan_generator(shape, latent_dim, width, hidden=hidden),
+        dcgan_discriminator(shape, width, hidden=hidden),
     )
 
 
-def cvaegan(shape, classes, latent_dim=64, width=32):
+def cvaegan(shape, classes, latent_dim=64, width=32, hidden=0):
     """Returns (encoder, generator, discriminator, classifier) for labelled images.
 
     Encoder and generator take a one-hot vector of the class as a second input.
@@ -39,6 +40,7 @@ def cvaegan(shape, classes, latent_dim=64, width=32):
         classes: How many classes there are.
         latent_dim: Integer. Defaults to `64`.
         width: Channels of the outermost layers. Defaults to `32`.
+        hidden: As for `vaegan`. Defaults to `0`.
 
     Example:
 
@@ -46,10 +48,10 @@ def cvaegan(shape, classes, latent_dim=64, width=32):
     >>> classifier.output_shape
     (None, 10)
     """
-    context = (classes,)
+    told = {"context_shape": (classes,), "hidden": hidden}
     return (
-        dcgan_encoder(shape, 2 * latent_dim, width, context_shape=context),
-        dcgan_generator(shape, latent_dim, width, context_shape=context),
-        dcgan_discriminator(shape, width),
-        dcgan_encoder(shape, classes, width, name="classifier"),
+        dcgan_encoder(shape, 2 * latent_dim, width, **told),
+        dcgan_generator(shape, latent_dim, width, **told),
+        dcgan_discriminator(shape, width, hidden=hidden),
+        dcgan_encoder(shape, classes, width, hidden=hidden, name="classifier"),
     )

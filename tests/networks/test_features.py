@@ -58,6 +58,13 @@ def test_networks_of_the_hybrids_fit_together(shape):
     assert discriminator(generator(encoder(made)[:, :6])).shape == (2, 1)
 
 
+def test_a_dense_layer_in_each():
+    parts = networks.vaegan(IMAGE, 6, 4, 5), networks.cvaegan(IMAGE, 3, 6, 4, 5)
+    for network in (*parts[0], *parts[1]):
+        dense = [x for x in network.layers if isinstance(x, keras.layers.Dense)]
+        assert 5 in [layer.units for layer in dense]
+
+
 def test_both_networks_see_the_context():
     encoder, generator, *_ = networks.cvaegan(IMAGE, 3, 2, 4)
     for network, x in ((encoder, images(1)), (generator, tf.ones((1, 2)))):
