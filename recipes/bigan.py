@@ -13,7 +13,10 @@ def build(args, source, run):
 
     adversarial.require_images(source)
     hidden = (args.hidden, args.hidden)
-    model = models.BiGAN(*networks.bigan(source.shape, args.latent_dim, hidden))
+    model = models.BiGAN(
+        *networks.bigan(source.shape, args.latent_dim, hidden),
+        reconstruction_weight=args.reconstruction_weight,
+    )
     return adversarial.compiled(args, model, run, beta_1=0.5)
 
 
@@ -50,4 +53,9 @@ if __name__ == "__main__":
     run.flag("--hidden", 256, "units of each hidden layer")
     run.flag("--learning-rate", 2e-4, "of the generator's and the encoder's Adam")
     run.flag("--discriminator-rate", 2e-4, "of the discriminator's")
+    run.flag(
+        "--reconstruction-weight",
+        0.0,
+        "of the squared error of reconstructions, for generator and encoder",
+    )
     run(build, report)

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.models.base import Encoding, built_network
 from keras_gen.models.gan import GAN
 
@@ -17,7 +18,9 @@ class BiGAN(Encoding, GAN):
     player against it. Where D cannot tell them apart, E inverts G.
 
     The code of data is that of the generator, learned without a likelihood or an error
-    of pixels: `reconstruct` keeps what an image is about, not its pixels.
+    of pixels: `reconstruct` keeps what an image is about, not its pixels. Long before
+    equilibrium it keeps little: with a `reconstruction_weight`, G and E are led by
+    |x - G(E(x))|^2, the sum over pixels, too (ALICE), which is zero where E inverts G.
 
     Train with Adam(2e-4, beta_1=0.5).
 
@@ -27,6 +30,9 @@ class BiGAN(Encoding, GAN):
         discriminator: A built `keras.Model` from [data, (latent_dim,)] to logits.
         loss: An object of `losses.adversarial`. Defaults to `NonSaturating()`.
         discriminator_steps: As for `GAN`. Defaults to `1`.
+        reconstruction_weight: Float or schedule, of the squared error of
+            reconstructions in the networks' range, a term of G and E. Defaults to
+            `0.0`.
         instance_noise: As for `GAN`. Defaults to `0.0`.
         **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
 
@@ -40,7 +46,8 @@ class BiGAN(Encoding, GAN):
     (TensorShape([64, 16]), TensorShape([64, 8, 8, 1]))
 
     Reference: [Donahue et al., 2017](https://arxiv.org/abs/1605.09782),
-    [Dumoulin et al., 2017](https://arxiv.org/abs/1606.00704) (ALI)
+    [Dumoulin et al., 2017](https://arxiv.org/abs/1606.00704) (ALI),
+    [Li et al., 2017](https://arxiv.org/abs/1709.01215) (ALICE)
     """
 
     def __init__(
@@ -51,6 +58,7 @@ class BiGAN(Encoding, GAN):
         loss=None,
         discriminator_steps=1,
         *,
+        reconstruction_weight=0.0,
         instance_noise=0.0,
         **kwargs,
     ):
@@ -63,6 +71,8 @@ class BiGAN(Encoding, GAN):
             instance_noise=instance_noise,
             **kwargs,
         )
+        require_weight("reconstruction_weight", reconstruction_weight)
+        self.reconstruction_weight = reconstruction_weight
         self.encoder = built_network(encoder, "encoder")
         seen = [tuple(part.shape[1:]) for part in discriminator.inputs]
         fits = (
@@ -94,8 +104,13 @@ class BiGAN(Encoding, GAN):
             "discriminator": [self.discriminator],
         }
 
+    def term_names(self):
+        """Names what is logged beside the loss of generator and encoder."""
+        names = super().term_names()
+        return (*names, "reconstruction") if self.reconstruction_weight else names
+
     def _discriminator_terms(self, x, context, training):
-        of_real, of_fake = self._verdicts(x, training)
+        of_real, of_fake, _ = self._verdicts(x, training)
         loss = self.adversarial_loss.discriminator(of_real.logits, of_fake.logits)
         return {
             "loss": loss,
@@ -104,17 +119,25 @@ class BiGAN(Encoding, GAN):
         }
 
     def _generator_terms(self, x, context, training):
-        of_real, of_fake = self._verdicts(x, training)
-        return {
-            "loss": self.adversarial_loss.discriminator(of_fake.logits, of_real.logits)
-        }
+        of_real, of_fake, codes = self._verdicts(x, training)
+        loss = self.adversarial_loss.discriminator(of_fake.logits, of_real.logits)
+        if not self.reconstruction_weight:
+            return {"loss": loss}
+        again = self._generate(codes, None, training)
+        errors = tf.square(self.to_network(x) - again)
+        error = tf.reduce_mean(tf.reduce_sum(errors, axis=range(1, len(x.shape))))
+        weight = value_at(self.reconstruction_weight, self.step.value)
+        return {"loss": loss + weight * error, "reconstruction": error}
 
     def _verdicts(self, x, training):
-        """Returns the verdicts on data with their codes, and on codes with fakes."""
+        """Returns the verdicts on data and on fakes, and the codes of data."""
         real = self.to_network(x)
         codes = self._encode(real, training)
         fakes, z = self._fakes(x, None, training)
-        return self._judge(real, codes, training), self._judge(fakes, z, training)
+        of_real, of_fake = (
+            self._judge(*pair, training) for pair in ((real, codes), (fakes, z))
+        )
+        return of_real, of_fake, codes
 
     def _encode(self, x, training):
         return tf.cast(self.encoder(x, training=training), "float32")

@@ -39,6 +39,24 @@ def test_both_losses_by_hand(loss):
     np.testing.assert_allclose(terms["real_score"], np.mean(real), rtol=1e-5)
 
 
+def test_reconstruction_by_hand():
+    plain, model = bigan(), bigan(reconstruction_weight=0.25)
+    model.set_weights(plain.get_weights())
+    x = np.random.default_rng(3).random((5, *SHAPE)).astype("float32")
+    terms, without = model.objective(tf.constant(x)), plain.objective(tf.constant(x))
+    ink = 2.0 * x - 1.0
+    errors = np.square(ink - model.generator(model.encoder(ink))).reshape(5, -1).sum(1)
+    np.testing.assert_allclose(terms["reconstruction"], errors.mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        terms["loss"], without["loss"] + 0.25 * errors.mean(), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        terms["discriminator_loss"], without["discriminator_loss"], rtol=1e-6
+    )
+    assert set(terms) == {"loss", *model.term_names()}
+    assert "reconstruction" not in plain.term_names()
+
+
 def test_codes_of_data():
     model = bigan()
     x = np.random.default_rng(1).random((3, *SHAPE)).astype("float32")
