@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_gen.losses.matching import pair_matching
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.models.base import Encoding, built_network
 from keras_gen.models.gan import GAN
@@ -124,8 +125,7 @@ class BiGAN(Encoding, GAN):
         if not self.reconstruction_weight:
             return {"loss": loss}
         again = self._generate(codes, None, training)
-        errors = tf.square(self.to_network(x) - again)
-        error = tf.reduce_mean(tf.reduce_sum(errors, axis=range(1, len(x.shape))))
+        error = 2.0 * pair_matching(self.to_network(x), again)
         weight = value_at(self.reconstruction_weight, self.step.value)
         return {"loss": loss + weight * error, "reconstruction": error}
 

@@ -84,8 +84,8 @@ def dcgan_generator(
             `None`: one input.
         conditioning: How the context is used: `"concatenation"` appends it to the code,
             `"embedding"` multiplies the code by an embedding of it, `"normalization"`
-            makes every batch normalisation depend on it, which moves whole channels:
-            with few layers it needs `hidden`. Defaults to `"concatenation"`.
+            makes every batch normalisation depend on it, which moves whole channels
+            and, in a few convolutions, tells too little. Defaults to `"concatenation"`.
         hidden: Units of a dense layer before the convolutions, in which parts of the
             code can meet, as a class and a style. Defaults to `0`: none.
 
@@ -104,14 +104,16 @@ def dcgan_generator(
         embedding = layers.Dense(latent_dim, use_bias=False, name="embedding")
         x = layers.Multiply()([x, embedding(context)])
     conditional = context is not None and conditioning == "normalization"
+
+    def normalized(x):
+        if conditional:
+            return ConditionalBatchNormalization()([x, context])
+        return _norm(x, normalization)
+
     if hidden:
         bias = normalization is None
         x = layers.Dense(hidden, use_bias=bias, kernel_initializer=_initializer())(x)
-        if conditional:
-            x = ConditionalBatchNormalization()([x, context])
-        else:
-            x = _norm(x, normalization)
-        x = layers.ReLU()(x)
+        x = layers.ReLU()(normalized(x))
     x = layers.Reshape((1, 1, x.shape[-1]))(x)
     for step in range(count):
         filters = width * 2 ** (count - 1 - step)
@@ -124,11 +126,7 @@ def dcgan_generator(
             use_bias=normalization is None and not conditional,
             kernel_initializer=_initializer(),
         )(x)
-        if conditional:
-            x = ConditionalBatchNormalization()([x, context])
-        else:
-            x = _norm(x, normalization)
-        x = layers.ReLU()(x)
+        x = layers.ReLU()(normalized(x))
     x = layers.Conv2DTranspose(
         shape[2],
         4,
