@@ -50,6 +50,7 @@ class Logit(BijectiveLayer):
 
     def inverse_and_log_det(self, x, context=None, training=False):
         """Returns z = logit(margin + (1 - 2 margin) x)."""
-        p = self.margin + (1.0 - 2.0 * self.margin) * x
-        z = tf.math.log(p) - tf.math.log1p(-p)
+        # 1 - p from 1 - x, which is exact where p is near to one.
+        p, rest = (self.margin + (1.0 - 2.0 * self.margin) * y for y in (x, 1.0 - x))
+        z = tf.math.log(p) - tf.math.log(rest)
         return z, -self.sum_over_event(self._log_slope(z))

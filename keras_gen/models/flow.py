@@ -1,32 +1,55 @@
 """Normalizing flows: exact likelihood through a chain of bijectors."""
 
 import math
+import warnings
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_gen import networks
-from keras_gen.bijectors import AffineCoupling, Logit, Squeeze
+from keras_gen.bijectors import Chain
+from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Density, Encoding, GenerativeModel
+from keras_gen.models.dequantise import UniformDequantization
+from keras_gen.models.graphs import Graphs
+from keras_gen.models.prior import StandardNormal
 
 
 @keras.saving.register_keras_serializable("keras_gen")
 class Flow(Density, Encoding, GenerativeModel):
     """A density that is a simple one, bent by invertible maps.
 
-    log p(x) = log N(z; 0, I) + log|det dz/dx|, z = f_n(... f_1(x)). The loss is
+    log p(x) = log p(z) + log|det dz/dx|, z = f_n(... f_1(x)). The loss is
     -E[log p(y)], in nats, where y is x itself, or for data of L levels
-    y = ((L - 1) x + u) / L with u ~ U(0, 1): dequantised.
+    y = ((L - 1) x + u) / L with u ~ U(0, 1): dequantised. For a density that is known
+    up to a constant, `target`, it is the reverse divergence
+    E_z[log p(x) - target(x)], x = f^-1(z).
 
     Likelihoods, codes and samples are exact; every map must keep the dimension, which
-    costs memory and time.
+    costs memory and time. In constant memory, gradients invert the maps instead of
+    storing what they gave: see `bijectors.Chain`.
 
     Args:
         layers_to_latent: List of `BijectiveLayer`s, from the data's side to the codes'.
         shape: Tuple, the data's shape without the batch.
         levels: Integer, how many values a pixel can have (256 for 8 bits), or `None`
             for continuous data. Defaults to `None`.
+        prior: The density of the codes, an object of `models.prior`: `StandardNormal`,
+            `StandardLogistic`, `LearnedNormal`, `NormalMixture`. Defaults to `None`,
+            N(0, I).
+        classes: How many classes there are, where the flow is conditioned on labels.
+            Defaults to `None`.
+        context_shape: Tuple, the shape of what else it is conditioned on. Defaults to
+            `None`.
+        dequantization: `UniformDequantization` or `VariationalDequantization`. Defaults
+            to `None`, the former.
+        constant_memory: Boolean. Defaults to `None`: where images go through more than
+            64 layers, or a layer has it on.
+        target: A function of x (batch, ...) to log-densities (batch,), up to a
+            constant: the model then learns it, and `fit` takes any data, of which only
+            the batch size counts. Register it with
+            `keras.saving.register_keras_serializable` to save the model. Defaults to
+            `None`: the model learns from data.
         **kwargs: `seed`, and the arguments of `keras.Model`.
 
     Example:
@@ -42,107 +65,250 @@ class Flow(Density, Encoding, GenerativeModel):
     Reference: [Rezende and Mohamed, 2015](https://arxiv.org/abs/1505.05770)
     """
 
-    def __init__(self, layers_to_latent, shape, levels=None, **kwargs):
+    def __init__(
+        self,
+        layers_to_latent,
+        shape,
+        levels=None,
+        prior=None,
+        classes=None,
+        context_shape=None,
+        dequantization=None,
+        constant_memory=None,
+        target=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        if levels is not None and levels < 2:
-            raise ValueError(
-                "Argument `levels` must be at least 2 or None. "
-                f"Received: levels={levels}"
-            )
-        self.bijective_layers = list(layers_to_latent)
+        self.autocast = False  # data and densities stay in single precision
+        require_argument(
+            levels is None or levels > 1, "levels", "at least 2 or None", levels
+        )
         self.data_shape = tuple(shape)
         self.levels = levels
-        latent_shape = self.data_shape
-        for layer in self.bijective_layers:
-            latent_shape = layer.latent_shape(latent_shape)
-        self.latent_shape = latent_shape
+        layers = list(layers_to_latent)
+        pays = len(self.data_shape) == 3 and _count(layers) > 64
+        self.chain = Chain(layers, shape, constant_memory or pays)
+        if constant_memory is False:
+            self.chain.constant_memory = False
+        self.latent_shape = self.chain.latent_shape(self.data_shape)
+        self.base = StandardNormal(self.latent_shape) if prior is None else prior
+        require_argument(
+            tuple(self.base.shape) == self.latent_shape,
+            "prior",
+            f"of the codes' shape {self.latent_shape}",
+            self.base.shape,
+        )
+        require_argument(
+            target is None or self.base.reparameterised,
+            "prior",
+            "one whose draws have gradients for all of its weights where there is a "
+            "`target`, as a mixture's have not",
+            self.base,
+        )
+        self.dequantization = dequantization or UniformDequantization()
+        self.target = target
+        self._take_context(classes, context_shape)
+        self.initialised = self.add_weight(
+            name="initialised",
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="none",
+        )
+        self._graphs = Graphs()
         self.build_for(self.data_shape)
+
+    def _take_context(self, classes, context_shape):
+        takes = self.chain.takes_context or self.base.takes_context
+        given = classes is not None or context_shape is not None
+        if takes != given:
+            raise ValueError(
+                "Arguments `classes` or `context_shape` must be given where layers or "
+                "prior take a context, and only there. "
+                f"Received: classes={classes}, context_shape={context_shape}"
+            )
+        self.uses_labels, self.classes = takes, classes
+        if takes:
+            self.context_shape = (classes,) if classes else tuple(context_shape)
+
+    @property
+    def bijective_layers(self):
+        """The layers, from the data's side to the codes'."""
+        return self.chain.layers
+
+    @property
+    def constant_memory(self):
+        """Whether training's gradients invert the maps instead of storing."""
+        return self.chain.constant_memory
+
+    @constant_memory.setter
+    def constant_memory(self, value):
+        self.chain.constant_memory = value
+        self.train_function = None
+
+    @property
+    def prior(self):
+        """The distribution of the codes, from TensorFlow Probability."""
+        return self.base.distribution()
+
+    def draw_latents(self, n, seed, temperature=1.0, context=None):
+        """Draws n codes from the prior with a stateless seed of shape (2,)."""
+        z = self.base.draw(n, seed, temperature, context)
+        return tf.ensure_shape(z, (None, *self.latent_shape))
 
     def term_names(self):
         """Names what is logged beside the negative log-likelihood."""
-        return ("bits_per_dim",)
+        return ("bits_per_dim",) if getattr(self, "target", None) is None else ()
 
     def bijector(self, context=None, training=False):
         """Returns the whole map from codes to data as a `tfb.Bijector`."""
-        import tensorflow_probability as tfp
-
-        return tfp.bijectors.Chain(
-            [layer.bijector(context, training) for layer in self.bijective_layers]
-        )
+        return self.chain.bijector(self._context(context), training)
 
     def distribution(self, context=None, training=False):
         """Returns p(y) as a `tfd.TransformedDistribution`."""
         import tensorflow_probability as tfp
 
+        context = self._context(context)
         return tfp.distributions.TransformedDistribution(
-            self.prior, self.bijector(context, training)
+            self.base.distribution(context), self.chain.bijector(context, training)
         )
 
     def objective(self, x, context=None, training=False):
         """Returns the negative log-likelihood of dequantised data."""
-        y = self._dequantise(x, self._uniform(x, self.next_seed(training)))
-        nats = -tf.reduce_mean(self._log_density(y, context, training))
+        context = self._context(context)
+        seed = self.next_seed(training)
+        if self.target is not None:
+            return {"loss": self._reverse_divergence(x, context, seed, training)}
+        y, log_q = self._noisy(x, seed, training)
+        nats = tf.reduce_mean(log_q - self._log_density(y, context, training))
         return {"loss": nats, "bits_per_dim": self._to_bits(nats)}
+
+    def _reverse_divergence(self, x, context, seed, training):
+        z = self.draw_latents(tf.shape(x)[0], seed, context=context)
+        x, log_det = self.chain.forward_and_log_det(z, context, training)
+        return tf.reduce_mean(self.base.log_prob(z, context) - log_det - self.target(x))
+
+    def train_step(self, data):
+        """Updates the weights once; at first, sets those that depend on data."""
+        x, context = self.unpack(data)
+        if self.target is None:
+            self._initialise_once(x, self._context(context))
+        self.minimise("model", lambda: self.objective(x, context, training=True), x)
+
+    def _initialise_once(self, x, context):
+        """Lets layers see the first batch that is finite, of all replicas.
+
+        The conditions stand in cross-replica context: what they guard communicates.
+        """
+        given = [x] if context is None else [x, context]
+        strange = tf.add_n(
+            [tf.math.count_nonzero(~tf.math.is_finite(part)) for part in given]
+        )
+
+        def across(strategy, given, strange):
+            flag = strategy.experimental_local_results(self.initialised.value)[0]
+
+            def set_weights():
+                strategy.extended.call_for_each_replica(self._initialise, args=(given,))
+                return tf.constant(0)
+
+            def look():
+                total = strategy.reduce("SUM", strange, axis=None)
+                return tf.cond(tf.equal(total, 0), set_weights, lambda: tf.constant(0))
+
+            tf.cond(tf.equal(flag, 0), look, lambda: tf.constant(0))
+
+        tf.distribute.get_replica_context().merge_call(across, args=(given, strange))
+
+    def _initialise(self, given):
+        x, *context = given
+        y, _ = self._noisy(x, tf.constant([0, 0], "int64"), False)
+        self.chain.initialise(y, *context)
+        self.initialised.assign(1)
+
+    def get_metrics_result(self):
+        """Returns the running means; outside of a graph, looks at the inverses too."""
+        if tf.executing_eagerly():
+            self._warn_of_drift()
+        return super().get_metrics_result()
+
+    def _warn_of_drift(self, allowed=1e-3):
+        drift = self.chain.worst_drift()
+        if drift > allowed:
+            warnings.warn(
+                f"`{type(self).__name__}` trains in constant memory, but inverting its "
+                f"layers misses their input by up to {drift:.2g}: gradients may be "
+                "wrong. Lower the learning rate, bound the scales more tightly "
+                "(`limit`), or give `constant_memory=False`.",
+                stacklevel=2,
+            )
+            self.chain.forget_drift()
 
     def log_prob(self, x, context=None):
         """Returns log p(y) in nats, with u = 1/2 where data have levels."""
         x = ops.convert_to_tensor(x, "float32")
-        return self._log_density(self._dequantise(x, 0.5), context)
+        y = self._dequantise(x, 0.5)
+        return self._graphs.run(self._log_density, y, self._context(context))
 
     def bits_per_dim(self, x, context=None, seed=None):
         """Returns bits per dimension of each example, u drawn with `seed`."""
         x = ops.convert_to_tensor(x, "float32")
-        u = self._uniform(x, self.seed_for_sampling(seed))
-        return self._to_bits(-self._log_density(self._dequantise(x, u), context))
+        y, log_q = self._noisy(x, self.seed_for_sampling(seed), False)
+        log_p = self._graphs.run(self._log_density, y, self._context(context))
+        return self._to_bits(log_q - log_p)
 
     def encode(self, x, context=None):
         """Returns the code of each example, exactly."""
         x = ops.convert_to_tensor(x, "float32")
-        return self._to_codes(self._dequantise(x, 0.5), context)[0]
+        y = self._dequantise(x, 0.5)
+        context = self._context(context)
+        return self._graphs.run(self.chain.inverse_and_log_det, y, context)[0]
 
     def decode(self, z, context=None):
         """Returns the data of each code, exactly."""
-        y = ops.convert_to_tensor(z, "float32")
-        for layer in reversed(self.bijective_layers):
-            y, _ = layer.forward_and_log_det(y, context)
+        z = ops.convert_to_tensor(z, "float32")
+        context = self._context(context)
+        y, _ = self._graphs.run(self.chain.forward_and_log_det, z, context)
         if self.levels is None:
             return tf.clip_by_value(y, 0.0, 1.0) if len(self.data_shape) == 3 else y
         return tf.clip_by_value((self.levels * y - 0.5) / (self.levels - 1), 0.0, 1.0)
 
     def sample(self, n, *, context=None, seed=None, temperature=1.0):
         """Returns n samples, rounded to the levels that data have."""
-        x = super().sample(n, context=context, seed=seed, temperature=temperature)
+        seed, context = self.seed_for_sampling(seed), self.as_context(context, n)
+        n, temperature = tf.cast(n, "int32"), tf.cast(temperature, "float32")
+        return self._graphs.run(self._draw, n, context, seed, temperature)
+
+    def _draw(self, n, context, seed, temperature):
+        x = self.decode(self.draw_latents(n, seed, temperature, context), context)
         if self.levels is None:
             return x
         return tf.round(x * (self.levels - 1)) / (self.levels - 1)
 
     def call(self, x, training=False):
-        """Returns the log-density of each example."""
-        return self.log_prob(x)
+        """Returns the log-density of each example x, or of [x, context]."""
+        return self.log_prob(*x) if isinstance(x, list | tuple) else self.log_prob(x)
 
-    def _to_codes(self, y, context=None, training=False):
-        log_det = tf.zeros(tf.shape(y)[:1], y.dtype)
-        for layer in self.bijective_layers:
-            y, own = layer.inverse_and_log_det(y, context, training)
-            log_det += own
-        return y, log_det
+    def _context(self, context):
+        """Returns a context as layers take it, whether or not it is so already."""
+        return self.as_context(context)
 
     def _log_density(self, y, context=None, training=False):
-        z, log_det = self._to_codes(y, context, training)
-        axes = list(range(1, 1 + len(self.latent_shape)))
-        squares = tf.reduce_sum(tf.square(z), axis=axes)
-        constant = math.prod(self.latent_shape) * math.log(2.0 * math.pi)
-        return log_det - 0.5 * (squares + constant)
+        z, log_det = self.chain.inverse_and_log_det(y, context, training)
+        return log_det + self.base.log_prob(z, context)
 
     def _dequantise(self, x, u):
         if self.levels is None:
             return x
         return ((self.levels - 1) * x + u) / self.levels
 
-    def _uniform(self, x, seed):
+    def _noisy(self, x, seed, training):
+        """Returns y and log q(u|x), u drawn where data have levels."""
         if self.levels is None:
-            return 0.0
-        return tf.random.stateless_uniform(tf.shape(x), seed)
+            return x, 0.0
+        u, log_q = self.dequantization.draw(x, seed, training)
+        return self._dequantise(x, u), log_q
 
     def _to_bits(self, nats):
         dimensions = math.prod(self.data_shape)
@@ -150,77 +316,7 @@ class Flow(Density, Encoding, GenerativeModel):
         return bits if self.levels is None else bits + math.log2(self.levels)
 
 
-@keras.saving.register_keras_serializable("keras_gen")
-class RealNVP(Flow):
-    """A flow of affine couplings that take turns.
-
-    Vectors: `depth` couplings with alternating halves. Images: a logit, then couplings
-    with checkerboard masks, a squeeze, and couplings with channel masks.
-
-    Args:
-        shape: Tuple: (d,) for vectors, (height, width, channels) with even sides for
-            images.
-        depth: How many couplings, for images at each of the two scales. Defaults to
-            `8`.
-        width: Units or channels of the couplings' hidden layers. Defaults to `128`.
-            For points of the plane, many narrow couplings (32 of width 16) are best.
-        levels: Integer or `None`, as for `Flow`. Defaults to `None` for vectors; give
-            it for images.
-        **kwargs: `seed`, and the arguments of `keras.Model`.
-
-    Example:
-
-    >>> flow = RealNVP((2,), depth=4, width=32)
-    >>> flow.compile("adam")
-    >>> _ = flow.fit(data.load("moons").arrays(256), batch_size=64, verbose=0)
-    >>> flow.sample(4, seed=0).shape
-    TensorShape([4, 2])
-
-    Reference: [Dinh et al., 2017](https://arxiv.org/abs/1605.08803)
-    """
-
-    def __init__(self, shape, depth=8, width=128, levels=None, **kwargs):
-        if depth < 2:
-            raise ValueError(
-                "Argument `depth` must be at least 2, or half of the data never "
-                f"changes. Received: depth={depth}"
-            )
-        shape = tuple(shape)
-        image = len(shape) == 3
-        layers = _for_images if image else _for_vectors
-        super().__init__(layers(shape, depth, width), shape, levels, **kwargs)
-
-
-def _for_vectors(shape, depth, width):
-    def network():
-        return networks.mlp(
-            shape,
-            (2 * shape[0],),
-            (width, width),
-            # Few inputs: spread the kinks of the ReLUs, or all start at the origin.
-            bias_initializer=keras.initializers.RandomUniform(-1.0, 1.0),
-            output_initializer="zeros",
-        )
-
-    return [
-        AffineCoupling(network(), mask="half", reverse=index % 2 == 1)
-        for index in range(depth)
-    ]
-
-
-def _for_images(shape, depth, width):
-    squeeze = Squeeze()
-    fine = _couplings(shape, depth, width, "checkerboard")
-    coarse = _couplings(squeeze.latent_shape(shape), depth, width, "channel")
-    return [Logit(), *fine, squeeze, *coarse]
-
-
-def _couplings(shape, depth, width, mask):
-    return [
-        AffineCoupling(
-            networks.conv_conditioner(shape, 2 * shape[-1], width),
-            mask=mask,
-            reverse=index % 2 == 1,
-        )
-        for index in range(depth)
-    ]
+def _count(layers):
+    """Returns how many layers there are, those within levels counted."""
+    chains = [chain for layer in layers for chain in getattr(layer, "chains", ())]
+    return len(layers) + sum(_count(chain.layers) for chain in chains)

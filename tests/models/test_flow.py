@@ -186,7 +186,7 @@ class TestImages:
     def test_decode_encode(self):
         flow, x = images(), pixels(17)
         z = flow.encode(x)
-        assert z.shape[1:] == flow.latent_shape == (4, 4, 4)
+        assert z.shape[1:] == flow.latent_shape == (64,)
         assert_close(flow.decode(z), x)
 
     @pytest.mark.parametrize("levels", [2, 17, 256])
@@ -225,7 +225,7 @@ class TestImages:
         )
         x = pixels(256, shape=(4, 6, 3))
         assert_close(flow.decode(flow.encode(x)), x)
-        assert flow.latent_shape == (2, 3, 12)
+        assert flow.latent_shape == (72,)
 
 
 class TestExactly:
@@ -294,6 +294,19 @@ class TestExactly:
         ),
         (lambda: models.RealNVP((7, 8, 1)), "even sides"),
         (lambda: models.RealNVP((1,)), "more than one number"),
+        (lambda: models.NICE((1,)), "more than one number"),
+        (lambda: models.NeuralSplineFlow((1,)), "more than one number"),
+        (lambda: models.NICE((2,), depth=1), "`depth` must be at least 2"),
+        (lambda: models.Glow((6, 6, 1), levels=2), "even sides"),
+        (lambda: models.IAF((8, 8, 1)), r"`shape` must be that of a vector, \(d,\)"),
+        (
+            lambda: models.MAF((2,), normalization="layer"),
+            "`normalization` must be 'batch', 'act' or None. .*'layer'",
+        ),
+        (
+            lambda: models.Flow([], (2,), classes=3),
+            "`classes` or `context_shape` must be given where .* and only there",
+        ),
     ],
 )
 def test_errors(make, match):
@@ -318,3 +331,243 @@ def test_unnamed_flow():
     x = tf.random.stateless_normal((9, 3), (0, 1))
     assert_close(flow.log_prob(x), flow.distribution().log_prob(x))
     assert_close(flow.decode(flow.encode(x)), x)
+
+
+def fitted(flow, x, rate=0.0, **arguments):
+    flow.compile(keras.optimizers.SGD(rate), **arguments)
+    flow.fit(x, batch_size=len(x), shuffle=False, verbose=0)
+    return flow
+
+
+class TestInitialisation:
+    """Weights that depend on data are set by the first batch of training, once."""
+
+    X = np.random.default_rng(0).normal(3.0, 5.0, (64, 2)).astype("float32")
+
+    def flow(self):
+        mix = bijectors.InvertibleConv(2, event_ndims=1, seed=0)
+        layers = [bijectors.ActNorm(2), mix, bijectors.ActNorm(2)]
+        return models.Flow(layers, (2,), seed=0)
+
+    def test_codes_have_mean_0_and_variance_1(self):
+        z = fitted(self.flow(), self.X).encode(self.X).numpy()
+        # Means of 64 numbers in float32; 1e-6 is added to the variance.
+        np.testing.assert_allclose(z.mean(0), np.zeros(2), atol=1e-5)
+        np.testing.assert_allclose(z.var(0), np.ones(2), rtol=1e-4)
+
+    def test_it_happens_once(self, tmp_path):
+        flow = fitted(self.flow(), self.X)
+        flow.save(tmp_path / "flow.keras")
+        again = keras.models.load_model(tmp_path / "flow.keras")
+        before = [v.numpy() for v in flow.chain.weights]
+        for model in (flow, again):
+            model.fit(10.0 * self.X, batch_size=64, verbose=0)
+            for old, new in zip(before, model.chain.weights, strict=True):
+                np.testing.assert_array_equal(old, new)
+
+    def test_evaluation_does_not_count(self):
+        flow = self.flow()
+        flow.compile("sgd")
+        flow.evaluate(100.0 * self.X, verbose=0)
+        flow.log_prob(self.X)
+        assert int(flow.initialised.numpy()) == 0
+        fitted(flow, self.X)
+        assert int(flow.initialised.numpy()) == 1
+        assert abs(flow.encode(self.X).numpy().var(0) - 1).max() < 1e-4
+
+    def test_it_waits_for_data_that_are_finite(self):
+        flow, x = self.flow(), self.X.copy()
+        x[3, 1] = np.nan
+        with pytest.warns(UserWarning, match="skipped so far because the data"):
+            fitted(flow, x)
+        assert int(flow.initialised.numpy()) == 0
+        fitted(flow, self.X)
+        assert abs(flow.encode(self.X).numpy().var(0) - 1).max() < 1e-4
+
+    def test_replicas_do_as_one(self, strategy):
+        with strategy.scope():
+            flow = self.flow()
+        fitted(flow, self.X)
+        alone = fitted(self.flow(), self.X)
+        for ours, theirs in zip(flow.chain.weights, alone.chain.weights, strict=True):
+            # A mean in two parts.
+            np.testing.assert_allclose(ours.numpy(), theirs.numpy(), 1e-5, atol=1e-6)
+        assert int(flow.initialised.numpy()) == 1
+
+    def test_one_replica_without_finite_data_stops_both(self, strategy):
+        with strategy.scope():
+            flow = self.flow()
+        x = self.X.copy()
+        x[-1] = np.inf
+        with pytest.warns(UserWarning, match="skipped so far because the data"):
+            fitted(flow, x)
+        assert int(flow.initialised.numpy()) == 0
+        for weight in flow.chain.weights:
+            assert np.isfinite(weight.numpy()).all()
+
+
+def correlated(x):
+    """The log-density of a Gaussian of means 1 and -1, up to a constant."""
+    first, second = x[:, 0] - 1.0, x[:, 1] + 1.0
+    return -0.5 * (first**2 + (second - 0.8 * first) ** 2 / 0.25) + 5.0
+
+
+def wavy(x):
+    """The log-density of a Gaussian along a sine: no constant is left out."""
+    first, second = x[:, 0], x[:, 1] - tf.sin(2.0 * x[:, 0])
+    return -0.5 * (first**2 + second**2 / 0.09) - math.log(2 * math.pi * 0.3)
+
+
+class TestReverseDivergence:
+    """A flow that learns a density instead of data."""
+
+    EMPTY = np.zeros((512, 2), "float32")  # only how many there are counts
+
+    def fit(self, flow, epochs, rate=0.02):
+        flow.compile(keras.optimizers.Adam(rate), steps_per_execution=2)
+        logs = flow.fit(self.EMPTY, batch_size=128, epochs=epochs, verbose=0).history
+        assert set(logs) == {"loss"}
+        return logs["loss"]
+
+    def test_a_gaussian_is_reached(self):
+        flow = models.IAF((2,), depth=2, hidden=(8,), target=correlated, seed=0)
+        losses = self.fit(flow, 60)
+        # The divergence, less log Z: log(2 pi) + log 0.5 + 5.
+        constant = math.log(2 * math.pi * 0.5) + 5.0
+        assert -constant - 0.05 < losses[-1] < -constant + 0.1 < losses[0] - 1
+        x = flow.sample(4000, seed=0).numpy()
+        # Five standard errors of moments, and what is left to learn.
+        np.testing.assert_allclose(x.mean(0), [1, -1], atol=0.15)
+        np.testing.assert_allclose(np.cov(x.T), [[1, 0.8], [0.8, 0.89]], atol=0.2)
+
+    @pytest.mark.slow
+    def test_a_bent_density_is_reached(self):
+        flow = models.RealNVP((2,), depth=4, width=16, target=wavy, seed=0)
+        losses = self.fit(flow, 150, 5e-3)
+        # The density integrates to one: the loss is the divergence itself.
+        assert np.mean(losses[-5:]) < 0.1
+        x = flow.sample(1000, seed=0)
+        gap = (flow.log_prob(x) - wavy(x)).numpy()
+        assert abs(gap.mean()) < 0.1
+
+    def test_gradients_are_those_of_the_divergence(self):
+        # x = exp(-s) z - b under a normal target: the gradient of
+        # E[log q(x) - log p(x)] by hand from the same draws.
+        layer = bijectors.ActNorm(2)
+        layer.log_scale.assign([0.3, -0.2])
+        layer.bias.assign([0.5, 1.0])
+        flow = models.Flow([layer], (2,), target=lambda x: -0.5 * _squares(x), seed=0)
+        flow.noise.rewind()
+        z = flow.draw_latents(512, flow.noise.next_seed()).numpy()
+        flow.noise.rewind()
+        with tf.GradientTape() as tape:
+            loss = flow.objective(tf.zeros((512, 2)), training=True)["loss"]
+        of_bias, of_scale = tape.gradient(
+            loss, [layer.bias.value, layer.log_scale.value]
+        )
+        shrunk = np.exp([-0.3, 0.2]) * z
+        x = shrunk - [0.5, 1.0]
+        # Means of 512 products in float32.
+        np.testing.assert_allclose(of_bias, -x.mean(0), rtol=1e-4)
+        np.testing.assert_allclose(of_scale, 1 - (x * shrunk).mean(0), rtol=1e-4)
+
+
+def _squares(x):
+    return tf.reduce_sum(x**2, axis=-1)
+
+
+@pytest.mark.parametrize("constant_memory", [False, True])
+@pytest.mark.slow
+def test_training_of_images_with_xla(constant_memory, monkeypatch):
+    # XLA draws other numbers from the same seed.
+    monkeypatch.setattr(
+        tf.random, "stateless_uniform", lambda shape, seed, **_: tf.fill(shape, 0.5)
+    )
+    weights = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(0)
+        flow = models.Glow(
+            IMAGE,
+            levels=2,
+            depth=1,
+            width=4,
+            pixel_levels=17,
+            constant_memory=constant_memory,
+            seed=0,
+        )
+        fitted(flow, pixels(17, 16), 1e-4, jit_compile=jit_compile)
+        weights.append([v.numpy() for v in flow.trainable_variables])
+    for a, b in zip(*weights, strict=True):
+        # XLA orders sums in another way.
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * max(1, abs(a).max()))
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_calling_a_flow_is_its_density_in_mixed_precision(policy):
+    keras.config.set_dtype_policy(policy)
+    flow = vectors(classes=3)
+    x, y = 10.0 * tf.random.stateless_normal((9, 2), (0, 1)), tf.range(9) % 3
+    assert flow([x, y]).dtype == "float32"
+    np.testing.assert_array_equal(flow([x, y]), flow.log_prob(x, y))
+
+
+class TestNames:
+    """What the names make of their arguments."""
+
+    def test_nice_keeps_the_volume_but_for_its_scale(self):
+        flow = perturbed(models.NICE((5,), depth=4, hidden=(6,), seed=0), 0.3)
+        x = tf.random.stateless_normal((4, 5), (0, 1))
+        z, log_det = flow.chain.inverse_and_log_det(x)
+        scale = flow.bijective_layers[-1].log_scale.numpy().sum()
+        np.testing.assert_allclose(log_det, np.full(4, scale), rtol=1e-5)
+        want = log_det + stats.logistic.logpdf(z).sum(1)
+        assert_close(flow.log_prob(x), want)
+
+    @pytest.mark.parametrize("bins", [0, 4])
+    def test_maf_alternates_its_orders(self, bins):
+        flow = models.MAF((4,), depth=3, hidden=(6,), bins=bins, seed=0)
+        maps = [layer for layer in flow.bijective_layers if hasattr(layer, "degrees")]
+        assert [layer.degrees for layer in maps] == [
+            [1, 2, 3, 4],
+            [4, 3, 2, 1],
+            [1, 2, 3, 4],
+        ]
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda: models.NICE((3,), depth=2, hidden=(6,), classes=3, seed=0),
+            lambda: models.RealNVP((3,), depth=2, width=6, classes=3, seed=0),
+            lambda: models.RealNVP(
+                (4, 4, 1), depth=2, width=3, levels=4, classes=3, seed=0
+            ),
+            lambda: models.MAF((3,), depth=2, hidden=(6,), classes=3, seed=0),
+            lambda: models.IAF((3,), depth=2, hidden=(6,), classes=3, seed=0),
+            lambda: models.NeuralSplineFlow((3,), depth=2, width=6, classes=3, seed=0),
+            lambda: models.Glow(
+                (4, 4, 1), levels=2, depth=1, width=3, pixel_levels=4, classes=3, seed=0
+            ),
+        ],
+    )
+    def test_classes_have_densities_of_their_own(self, make):
+        flow = perturbed(make(), 0.2)
+        shape = flow.data_shape
+        x = pixels(4, 3, shape) if len(shape) == 3 else pixels(4, 3, shape) * 2 - 1
+        first, second = (flow.log_prob(x, tf.fill((3,), k)) for k in (0, 1))
+        assert (abs(first - second) > 1e-3).numpy().all()
+        z = flow.encode(x, [0, 1, 2])
+        assert_close(flow.decode(z, [0, 1, 2]), x, 1e-4)
+        samples = flow.sample(6, seed=0)
+        assert samples.shape == (6, *shape)
+        assert np.isfinite(samples).all()
+        with pytest.raises(ValueError, match="is conditional: give `context`"):
+            flow.log_prob(x)
+
+    def test_a_vector_for_a_context(self):
+        flow = perturbed(
+            models.RealNVP((2,), depth=2, width=6, context_shape=(3,), seed=0), 0.2
+        )
+        x = tf.random.stateless_normal((4, 2), (0, 1))
+        contexts = [tf.random.stateless_normal((4, 3), (0, s)) for s in (2, 3)]
+        first, second = (flow.log_prob(x, c) for c in contexts)
+        assert (abs(first - second) > 1e-3).numpy().all()

@@ -1,0 +1,196 @@
+"""Edits real images through a Glow's exact codes: attributes, and ways between two.
+
+The mean code of examples that have an attribute, less that of the others, is its
+direction. `attributes.png` moves unseen images along two of them: towards bolder
+strokes, found by their ink, and towards the next class, found by the labels.
+`interpolations.png` walks between unseen images, on lines and on great circles.
+"""
+
+import judge
+import latent
+import numpy as np
+
+from runner import Run
+
+STRENGTHS = np.linspace(-1.5, 1.5, 7)
+SHARES = np.linspace(0.0, 1.5, 7)
+
+
+class Editing(Run):
+    """A run that leaves a model as it is where one is given."""
+
+    def _fit(self, *arguments):
+        if not self.args.model:
+            super()._fit(*arguments)
+
+
+def build(args, source, run):
+    """Returns the model that is given, or a compiled Glow."""
+    from keras_gen import models
+
+    latent.require_classes(source)
+    if args.model:
+        return given(args.model, source)
+    model = models.Glow(
+        source.shape, args.levels, args.depth, args.width, pixel_levels=source.levels
+    )
+    adam = run.adam(args.learning_rate, global_clipnorm=1.0)
+    model.compile(adam, **run.ways)
+    return model
+
+
+def given(path, source):
+    """Returns a trained flow of such data, or raises ValueError."""
+    import keras
+
+    from keras_gen import models
+
+    model = keras.models.load_model(path)
+    fits = isinstance(model, models.Flow) and not model.uses_labels
+    if not fits or model.data_shape != source.shape:
+        raise ValueError(
+            f"--model {path} is no unconditional flow of images of shape {source.shape}"
+        )
+    return model
+
+
+def report(args, model, source, run):
+    """Returns what edits change, by measures and by a classifier; draws them."""
+    from keras_gen import callbacks
+
+    train = source.arrays(args.examples, labels=True)
+    test = run.test_data(args.examples, labels=True)
+    bits = in_parts(lambda x: model.bits_per_dim(x, seed=args.seed), test[0])
+    cycle = in_parts(model.reconstruct, test[0]) - test[0]
+    classify = judge.classifier(source, args.seed)
+    bold, first = bolder(model, train, test, classify)
+    classes, second = next_class(model, train, test, classify)
+    rows = np.concatenate([first, second])
+    callbacks.write_grid(run.out / "attributes.png", rows, columns=len(STRENGTHS))
+    return {
+        f"{run.split}_bits_per_dim": bits.mean(),
+        "judge_accuracy": np.mean(classify(test[0]) == test[1]),
+        "cycle_error": np.abs(cycle).max(),
+        **bold,
+        **classes,
+        **walk(args, model, test[0], run),
+    }
+
+
+def in_parts(function, x, size=250):
+    """Returns a function's values of many examples."""
+    return np.concatenate([function(x[i : i + size]) for i in range(0, len(x), size)])
+
+
+def ink(images):
+    """Returns the mean of each image's pixels."""
+    return images.mean(axis=(1, 2, 3))
+
+
+def stroke_width(images):
+    """Returns the mean width of the strokes: twice the ink over the outline, pixels."""
+    padded = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    down = padded[:, 1:, :-1] - padded[:, :-1, :-1]
+    right = padded[:, :-1, 1:] - padded[:, :-1, :-1]
+    outline = np.sqrt(np.square(down) + np.square(right)).sum(axis=(1, 2, 3))
+    return 2.0 * images.sum(axis=(1, 2, 3)) / np.maximum(outline, 1e-6)
+
+
+def bolder(model, train, test, classify, shown=6):
+    """Makes strokes thinner and bolder; returns what is measured, and images.
+
+    Examples are bold where they have more ink than the median of their class, so that
+    the direction does not change the class.
+    """
+    amount = ink(train[0])
+    medians = np.array([np.median(amount[train[1] == label]) for label in train[1]])
+    direction = model.attribute_vector(train[0], amount > medians).numpy()
+    z = in_parts(model.encode, test[0])
+    moved = [in_parts(model.decode, z + s * direction) for s in STRENGTHS]
+    inks = np.stack([ink(images) for images in moved])
+    widths = np.stack([stroke_width(images) for images in moved])
+    kept = [np.mean(classify(images) == test[1]) for images in (moved[0], moved[-1])]
+    named = [f"{s:+.1f}" for s in STRENGTHS]
+    numbers = {
+        **{f"ink_at_{n}": v for n, v in zip(named, inks.mean(1), strict=True)},
+        **{f"width_at_{n}": v for n, v in zip(named, widths.mean(1), strict=True)},
+        "ink_always_rises": np.mean(np.all(np.diff(inks, axis=0) > 0, axis=0)),
+        "class_kept_when_thinnest": kept[0],
+        "class_kept_when_boldest": kept[1],
+    }
+    return numbers, interleaved([images[:shown] for images in moved])
+
+
+def next_class(model, train, test, classify, shown=6):
+    """Moves images to the next class; returns what a classifier says, and images.
+
+    The direction is the mean code of the next class less that of an image's own.
+    """
+    codes, known = in_parts(model.encode, train[0]), np.unique(train[1])
+    x, y = (part[np.isin(test[1], known)] for part in test)
+    means = np.stack([codes[train[1] == label].mean(axis=0) for label in known])
+    here = np.searchsorted(known, y)
+    there = (here + 1) % len(known)
+    z, direction = in_parts(model.encode, x), means[there] - means[here]
+    moved = [in_parts(model.decode, z + s * direction) for s in SHARES]
+    called = [classify(images) for images in moved]
+    found = {
+        f"next_class_at_{s:.2f}": np.mean(labels == known[there])
+        for s, labels in zip(SHARES, called, strict=True)
+    }
+    found["former_class_at_1.50"] = np.mean(called[-1] == y)
+    return found, interleaved([images[:shown] for images in moved])
+
+
+def interleaved(columns):
+    """Returns images row by row from those of each column."""
+    return np.stack(columns, axis=1).reshape(-1, *columns[0].shape[1:])
+
+
+def walk(args, model, x, run, shown=4, steps=10):
+    """Draws walks between images; returns how likely their middles are.
+
+    Each pair has two rows, a line and a great circle between the codes. Its middle is
+    compared with the mean of the two images' pixels.
+    """
+    from keras_gen import callbacks
+
+    half = len(x) // 2
+    start, end = x[:half], x[half : 2 * half]
+    lines, arcs = (
+        model.interpolate(start[:shown], end[:shown], steps, spherical=spherical)
+        for spherical in (False, True)
+    )
+    images = np.stack([lines, arcs], axis=1).reshape(-1, *x.shape[1:])
+    callbacks.write_grid(run.out / "interpolations.png", images, steps)
+
+    def middles(spherical):
+        both = np.stack([start, end], axis=1)
+        return in_parts(
+            lambda p: model.interpolate(p[:, 0], p[:, 1], 3, spherical=spherical)[:, 1],
+            both,
+        )
+
+    found = {
+        "data": x,
+        "line": middles(False),
+        "arc": middles(True),
+        "pixels": 0.5 * (start + end),
+    }
+    return {
+        f"bits_per_dim_of_{name}": in_parts(
+            lambda part: model.bits_per_dim(part, seed=args.seed), images
+        ).mean()
+        for name, images in found.items()
+    }
+
+
+if __name__ == "__main__":
+    run = Editing(__doc__, epochs=60, batch_size=64)
+    run.flag("--model", "", "a trained flow, model.keras, instead of training one")
+    run.flag("--levels", 2, "scales: how often the sides are halved")
+    run.flag("--depth", 6, "steps at each scale")
+    run.flag("--width", 32, "channels of the couplings' networks")
+    run.flag("--learning-rate", 2e-3, "of Adam")
+    run.flag("--examples", 2000, "that give the directions, and that are edited")
+    run(build, report)

@@ -1,0 +1,173 @@
+"""Scores one data set as outliers of another: likelihood, typicality, likelihood ratio.
+
+A Glow learns the data, and a second one, the background, the same data spoiled. The
+test splits of both sets are scored, and a table says how well each score tells them
+apart. The background of the last row is a lossless compressor.
+"""
+
+import numpy as np
+
+from runner import Run
+
+PARTS = ("background", "model")
+
+
+def prepare(run):
+    """Returns a function that makes data grey where that is asked for or needed."""
+
+    def grey_if_needed(source):
+        args = run.args
+        if len(source.shape) != 3:
+            raise ValueError(f"{source.name!r} holds no images; choose a set of images")
+        if run.peeked is None:  # before hours of training
+            run.peeked = load_outliers(args, source.shape, limit=1).shape[-1:]
+        return source.grey() if args.grey or run.peeked == (1,) else source
+
+    return grey_if_needed
+
+
+def load_outliers(args, shape, limit):
+    """Returns the outliers' test split, or its training split if it has no other."""
+    from keras_gen import data
+
+    if shape[0] != shape[1] and not args.image_size:
+        raise ValueError(
+            f"{args.dataset!r} has images of {shape[0]}x{shape[1]}; bring both sets "
+            "to one shape with --image-size"
+        )
+    # Sprites are not drawn smaller than 16 pixels.
+    size = max(16, shape[0]) if args.outliers == "sprites" else shape[0]
+    ways = {"image_size": size, "limit": limit, "data_dir": args.data_dir}
+    ways["skip_unreadable"] = args.skip_unreadable
+    try:
+        return data.load(args.outliers, "test", **ways)
+    except ValueError:
+        return data.load(args.outliers, "train", **ways)
+
+
+def outliers(args, source):
+    """Returns the outliers as images of the shape and the levels of the data."""
+    import tensorflow as tf
+
+    other = load_outliers(args, source.shape, args.examples)
+    if source.shape[-1] == 1:
+        other = other.grey()
+    x = other.arrays()
+    if x.shape[1] != source.shape[0]:
+        x = tf.image.resize(x, source.shape[:2], antialias=True).numpy()
+    x = x.repeat(source.shape[-1] // x.shape[-1], axis=-1)
+    top = source.levels - 1
+    return np.round(x.clip(0.0, 1.0) * top) / np.float32(top)
+
+
+def spoil(run):
+    """Returns a function that spoils the background's data and leaves the model's."""
+
+    def perturb(source):
+        from keras_gen import data
+
+        args = run.args
+        if run.variant == "model":
+            return source
+        if args.background == "mutated":
+            how = data.Mutation(args.mutation, source.levels)
+        else:
+            how = data.Simplification(source.levels)
+        return source.perturbed(how, args.seed)
+
+    return perturb
+
+
+def build(args, source, run):
+    """Returns a compiled Glow, the background's with decaying weights if wanted."""
+    from keras_gen import models
+
+    model = models.Glow(
+        source.shape, args.levels, args.depth, args.width, pixel_levels=source.levels
+    )
+    decay = args.weight_decay if run.variant == "background" else 0.0
+    model.compile(
+        run.adam(args.learning_rate, global_clipnorm=1.0, weight_decay=decay or None),
+        **run.ways,
+    )
+    return model
+
+
+def report(args, model, source, run):
+    """Returns bits per dimension and, from the model itself, each score's AUROC."""
+    x = run.test_data(args.examples)
+    parts = [model.bits_per_dim(x[i : i + 250], seed=i) for i in range(0, len(x), 250)]
+    numbers = {f"{run.split}_bits_per_dim": np.concatenate(parts).mean()}
+    if run.variant == "model":
+        numbers |= compare(args, model, source, run, x)
+    return numbers
+
+
+def compare(args, model, source, run, x):
+    """Prints a table of the scores' AUROC and draws their histograms."""
+    import keras
+
+    from keras_gen import callbacks, metrics
+
+    path = run.out / "background" / "model.keras"
+    background = keras.models.load_model(path, compile=False)
+    scores = metrics.OutlierScores(model, background)
+    scores.fit(source.arrays(args.examples))
+    other = outliers(args, source)
+    callbacks.write_grid(run.out / "examples.png", np.concatenate([x[:32], other[:32]]))
+    inside, outside = scores(x), scores(other)
+    for found, images in ((inside, x), (outside, other)):
+        packed = metrics.compressed_log_prob(images, source.levels)
+        found["ratio_to_compressor"] = found["raw"] + packed
+    numbers, rows = {}, []
+    for name in inside:
+        area = metrics.auroc(outside[name], inside[name])
+        numbers[f"auroc_{name}"] = area.value
+        numbers[f"auroc_{name}_standard_error"] = area.standard_error
+        rows.append(f"{name:<22}{area.value:>8.4f} ± {2.0 * area.standard_error:.4f}")
+    print(f"{'score':<22}{'AUROC':>8}   two standard errors", *rows, sep="\n")
+    draw(run, inside, outside, numbers)
+    return numbers
+
+
+def draw(run, inside, outside, numbers):
+    """Writes a histogram of each score, of data and of outliers."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4 * len(inside), 3), dpi=80, layout="constrained")
+    panels = figure.subplots(1, len(inside))
+    for panel, name in zip(panels, inside, strict=True):
+        both = np.concatenate([inside[name], outside[name]])
+        bins = np.linspace(*np.percentile(both, [0.5, 99.5]), 50)
+        for label, values in (("data", inside[name]), ("outliers", outside[name])):
+            panel.hist(values, bins, alpha=0.6, density=True, label=label)
+        title = name.replace("_", " ")
+        panel.set(title=f"{title}: {numbers[f'auroc_{name}']:.3f}", yticks=())
+        panel.set_xlabel("nats; more is stranger")
+    panels[0].legend()
+    figure.savefig(run.out / "histograms.png")
+
+
+if __name__ == "__main__":
+    for part in PARTS:
+        run = Run(__doc__, epochs=30, batch_size=64, variant=part)
+        run.flag("--outliers", "sprites", "what is scored against the test split")
+        run.parser.add_argument("--grey", action="store_true", help="without colour")
+        run.flag(
+            "--background",
+            "simplified",
+            "how its data are spoiled: coarse and flat, or pixels replaced",
+            choices=("simplified", "mutated"),
+        )
+        run.flag("--mutation", 0.2, "share of pixels that are replaced, if mutated")
+        run.flag("--weight-decay", 0.0, "of the background's weights")
+        run.flag("--levels", 2, "scales: how often the sides are halved")
+        run.flag("--depth", 4, "steps at each scale")
+        run.flag("--width", 24, "channels of the couplings' networks")
+        run.flag("--learning-rate", 2e-3, "of Adam")
+        run.flag("--examples", 2000, "of either set, that are scored")
+        run.in_subfolder = part == "background"
+        run.peeked = None
+        run.prepare = prepare(run)
+        run.prepare_training = spoil(run)
+        run(build, report)

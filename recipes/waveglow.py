@@ -1,0 +1,240 @@
+"""Trains a WaveGlow: sounds from their mel spectrograms, all samples at once."""
+
+import time
+
+from runner import Run
+
+
+def load(args, split, **options):
+    """Returns clips of sounds."""
+    from keras_gen import data
+
+    rate = args.sampling_rate or None
+    return data.load_audio(
+        args.dataset, split, samples=args.samples, sampling_rate=rate, **options
+    )
+
+
+def build(args, source, run):
+    """Returns a compiled WaveGlow."""
+    from keras_gen import models
+
+    model = models.WaveGlow(
+        source.shape,
+        source.sampling_rate,
+        args.groups,
+        args.depth,
+        args.width,
+        args.layers,
+        fft_length=args.fft_length,
+        hop=args.hop,
+        bands=args.bands,
+        context_width=args.context_width,
+        levels=source.levels,
+    )
+    adam = run.adam(args.learning_rate, global_clipnorm=args.clip_norm)
+    model.compile(adam, **run.ways)
+    run.draw_samples = lambda model, n, seed: copies_as_images(model, run, n, seed)
+    return model
+
+
+def copies_as_images(model, run, n, seed):
+    """Returns spectrograms of copies of unseen clips, as images in [0, 1]."""
+    import numpy as np
+
+    mel = model.mel(run.test_data(n))
+    mel = model.mel(model.vocode(mel, seed, run.args.temperature)).numpy()
+    low, high = mel.min(), mel.max()
+    return np.swapaxes((mel - low) / (high - low + 1e-6), 1, 2)[:, ::-1, :, None]
+
+
+def report(args, model, source, run):
+    """Returns likelihoods, distances and speed; writes sounds and spectrograms."""
+    import numpy as np
+
+    x = run.test_data(args.clips)
+    draw = np.random.default_rng(args.seed)
+    y = x + draw.uniform(-1, 1, x.shape) / model.levels
+    noise = randomised(x, draw)
+    copies = {t: copy(model, x, args.seed, t) for t in (1.0, args.temperature)}
+    numbers = {
+        f"{run.split}_nll_nats_per_sample": likelihood(model, y),
+        **gaussians(model, source.arrays(4000), y),
+        "mel_distance_db_copy": distance(model, x, copies[1.0]),
+        f"mel_distance_db_copy_at_{args.temperature}": distance(
+            model, x, copies[args.temperature]
+        ),
+        "mel_distance_db_noise": distance(model, x, noise),
+        "mel_distance_db_noise_by_frame": distance(
+            model, x, randomised_by_frame(x, args.fft_length, draw)
+        ),
+        "inversion_error": inversion_error(model, x),
+        "samples_per_second": speed(model, x[:16]),
+    }
+    rate = numbers["samples_per_second"]
+    times = rate / source.sampling_rate
+    print(f"{rate:,.0f} samples a second, {times:.1f} times as fast as they sound")
+    shown = {"original": x, "copy": copies[args.temperature], "noise": noise}
+    write_sounds(run.out / "sounds", shown, source.sampling_rate)
+    draw_spectrograms(run.out / "spectrograms.png", model, shown)
+    return numbers
+
+
+def in_parts(function, *arrays):
+    """Returns a function's results on 32 clips at a time, joined."""
+    import numpy as np
+
+    starts = range(0, len(arrays[0]), 32)
+    return np.concatenate(
+        [np.asarray(function(*(a[i : i + 32] for a in arrays))) for i in starts]
+    )
+
+
+def copy(model, x, seed, temperature):
+    """Returns sounds made from the spectrograms of x."""
+    mel = in_parts(model.mel, x)
+    return in_parts(lambda part: model.vocode(part, seed, temperature), mel)
+
+
+def likelihood(model, y):
+    """Returns -log p(y | its spectrogram) for each sample, in nats."""
+    return -in_parts(model.log_prob, y.astype("float32")).mean() / y.shape[1]
+
+
+def gaussians(model, train, y, order=32):
+    """Returns what Gaussians need, fitted to training clips, in nats for each sample.
+
+    One deviation for all samples; as a process, each sample given the `order` before
+    it; and one deviation for each place, the loudness that the spectrogram tells.
+    """
+    import numpy as np
+    from scipy import linalg
+
+    def nats(residual, deviation):
+        squares = (residual / deviation) ** 2
+        return np.mean(0.5 * squares + np.log(deviation) + 0.5 * np.log(2 * np.pi))
+
+    train, y = train[..., 0].astype("float64"), y[..., 0]
+    lags = [
+        np.mean(np.sum(train[:, k:] * train[:, : train.shape[1] - k], axis=1))
+        for k in range(order + 1)
+    ]
+    lags = np.array(lags) / train.shape[1]
+    weights = linalg.solve_toeplitz(lags[:-1], lags[1:])
+    rest = y[:, order:] - sum(
+        w * y[:, order - k : -k] for k, w in enumerate(weights, start=1)
+    )
+    loudness = in_parts(lambda x: model.log_loudness(model.mel(x)), y[..., None])
+    loudness = np.repeat(np.exp(loudness[..., 0]), model.groups, axis=1)
+    return {
+        "gaussian_nll": nats(y - train.mean(), train.std()),
+        "gaussian_process_nll": nats(rest, np.sqrt(lags[0] - weights @ lags[1:])),
+        "gaussian_of_loudness_nll": nats(y, loudness),
+    }
+
+
+def distance(model, x, other):
+    """Returns the mean absolute difference of two log-mel spectrograms, in decibels."""
+    import numpy as np
+
+    apart = in_parts(model.mel, x) - in_parts(model.mel, other.astype("float32"))
+    return np.abs(apart).mean() * 10 / np.log(10)
+
+
+def randomised(x, draw):
+    """Returns noise with each clip's own spectrum: its phases are drawn anew."""
+    import numpy as np
+
+    spectrum = np.fft.rfft(x[..., 0], axis=1)
+    phases = np.exp(2j * np.pi * draw.uniform(size=spectrum.shape))
+    noise = np.fft.irfft(np.abs(spectrum) * phases, x.shape[1], axis=1)
+    return np.clip(noise, -1, 1)[..., None]
+
+
+def randomised_by_frame(x, length, draw):
+    """Returns noise with the spectrum of each moment: frames with phases drawn anew."""
+    import numpy as np
+    from scipy import signal
+
+    _, _, frames = signal.stft(x[..., 0], nperseg=length, noverlap=length * 3 // 4)
+    phases = np.exp(2j * np.pi * draw.uniform(size=frames.shape))
+    _, noise = signal.istft(np.abs(frames) * phases, noverlap=length * 3 // 4)
+    # Frames that overlap at random cancel in part: give each clip its power again.
+    noise = noise[:, : x.shape[1]]
+    power = np.sqrt(np.sum(x[..., 0] ** 2, axis=1) / np.sum(noise**2 + 1e-20, axis=1))
+    return np.clip(noise * power[:, None], -1, 1)[..., None]
+
+
+def inversion_error(model, x):
+    """Returns the largest |x - decode(encode(x))|."""
+    import numpy as np
+
+    return np.abs(in_parts(model.reconstruct, x) - x).max()
+
+
+def speed(model, x, rounds=5):
+    """Returns how many samples a second are made, compiled and warm."""
+    import tensorflow as tf
+
+    vocode = tf.function(lambda mel, seed: model.vocode(mel, seed))
+    mel = model.mel(x)
+    vocode(mel, tf.constant(0))
+    start = time.perf_counter()
+    for seed in range(rounds):
+        vocode(mel, tf.constant(seed)).numpy()
+    return rounds * x.shape[0] * x.shape[1] / (time.perf_counter() - start)
+
+
+def write_sounds(folder, sounds, rate, most=8):
+    """Writes WAV files of the first clips, of each kind."""
+    from keras_gen import data
+
+    folder.mkdir(exist_ok=True)
+    for kind, clips in sounds.items():
+        for index, clip in enumerate(clips[:most]):
+            data.write_wav(folder / f"{index:02}_{kind}.wav", clip, rate)
+
+
+def draw_spectrograms(path, model, sounds, most=5):
+    """Writes a picture: a row for each kind of sound, a column for each clip."""
+    from matplotlib.figure import Figure
+
+    mels = [in_parts(model.mel, x[:most].astype("float32")) for x in sounds.values()]
+    columns = len(mels[0])
+    figure = Figure(figsize=(2.4 * columns, 6), dpi=100, layout="constrained")
+    panels = figure.subplots(len(mels), columns, squeeze=False)
+    for row, mel, kind in zip(panels, mels, sounds, strict=True):
+        row[0].set_ylabel(kind)
+        for panel, picture, truth in zip(row, mel, mels[0], strict=True):
+            shade = {"vmin": truth.min(), "vmax": truth.max()}
+            panel.imshow(picture.T, origin="lower", aspect="auto", **shade)
+            panel.set(xticks=[], yticks=[])
+    figure.savefig(path, format="png")
+
+
+if __name__ == "__main__":
+    run = Run(
+        __doc__,
+        epochs=15,
+        batch_size=8,
+        dataset="tones",
+        steps_per_epoch=100,
+        ema=0.995,
+        datasets="tones, a TFDS name such as speech_commands, or a folder of WAV files",
+    )
+    run.load = load
+    run.flag("--samples", 2048, "length of a clip")
+    run.flag("--sampling-rate", 0, "to resample to; 0: as the sounds are")
+    run.flag("--groups", 16, "samples that make one step of the flow")
+    run.flag("--depth", 8, "steps of the flow")
+    run.flag("--width", 32, "channels of the WaveNets")
+    run.flag("--layers", 5, "layers of each WaveNet")
+    run.flag("--fft-length", 512, "samples in a frame of the spectrogram")
+    run.flag("--hop", 64, "samples from frame to frame")
+    run.flag("--bands", 64, "mel bands")
+    run.flag("--context-width", 32, "channels that bring the spectrogram in")
+    run.flag("--learning-rate", 2e-3, "of Adam")
+    run.flag("--clip-norm", 1.0, "largest norm of the gradient")
+    run.flag("--temperature", 0.8, "of the copies; 1: as the model has learned")
+    run.flag("--clips", 256, "unseen clips that are measured")
+    run(build, report)
