@@ -1,14 +1,16 @@
-"""Convolutions that see only what comes earlier in raster order.
+"""Layers that see only what comes earlier in an order.
 
-The file needs Keras alone.
+The file needs Keras and `raster.py`.
 """
 
 import keras
 from keras import ops
 
+from keras_gen.layers.raster import RasterConvolution
+
 
 @keras.saving.register_keras_serializable("keras_gen")
-class MaskedConv2D(keras.layers.Conv2D):
+class MaskedConv2D(RasterConvolution, keras.layers.Conv2D):
     """A convolution whose kernel is zero at the pixels that come later.
 
     y = conv(x, kernel * M), M[u, v, i, o] = 1 where the tap (u, v) lies in an earlier
@@ -78,9 +80,24 @@ class MaskedConv2D(keras.layers.Conv2D):
             )
         super().build(input_shape)
 
-    def convolution_op(self, inputs, kernel):
-        """Convolves with the masked kernel."""
-        return super().convolution_op(inputs, kernel * self.kernel_mask())
+    @property
+    def sees_itself(self):
+        """Whether a pixel's output depends on all of the pixel's own input."""
+        return self.mask == "B"
+
+    def margins(self):
+        """Returns how many rows above, columns to the left and right it looks at."""
+        pairs = zip(self.kernel_size, self.dilation_rate, strict=True)
+        above, left = (size // 2 * rate for size, rate in pairs)
+        return above, left, left
+
+    def causal_kernel(self, kernel):
+        """Returns the masked kernel down to the row of the pixel itself."""
+        return (kernel * self.kernel_mask())[: self.kernel_size[0] // 2 + 1]
+
+    def own_taps(self):
+        """Returns how many taps of that row are not masked."""
+        return self.kernel_size[1] // 2 + int(self.sees_itself or self.channels > 1)
 
     def kernel_mask(self):
         """Returns the mask in the kernel's shape, a constant."""
@@ -142,6 +159,103 @@ class MaskedConv2D(keras.layers.Conv2D):
                 f"Received: kernel_size={self.kernel_size}"
             )
         return sum(flat) / len(flat)
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class MaskedDense(keras.layers.Dense):
+    """A dense layer that connects units by their degrees.
+
+    y = x (W * M) + b, M[i, o] = 1 where degree(o) >= degree(i), or > in a strict layer;
+    else 0. Inputs of degrees 1 to d, hidden units of degrees between and strict outputs
+    of degrees 1 to d make output k a function of the inputs of lower degree alone: all
+    conditionals p(x_k | x_<k) in one pass.
+
+    Several lists of degrees make as many masks for one kernel, of which a call chooses
+    one: a network that is trained with all of them knows several orders.
+
+    Args:
+        degrees: A list of integers, one for each unit; or several lists.
+        input_degrees: A list of integers, one for each input; or as many lists.
+        strict: Boolean, for the last layer. Defaults to `False`.
+        **kwargs: Arguments of `keras.layers.Dense`.
+
+    Example:
+
+    >>> layer = MaskedDense([1, 2], [1, 2], strict=True, kernel_initializer="ones")
+    >>> keras.ops.convert_to_numpy(layer(keras.ops.ones((1, 2))))
+    array([[0., 1.]], dtype=float32)
+
+    Reference: [Germain et al., 2015](https://arxiv.org/abs/1502.03509)
+    """
+
+    def __init__(self, degrees, input_degrees, strict=False, **kwargs):
+        kwargs.pop("units", None)
+        self.several = _is_nested(degrees)
+        super().__init__(len(degrees[0] if self.several else degrees), **kwargs)
+        self.degrees, self.input_degrees = _integers(degrees), _integers(input_degrees)
+        counts = [len(d) if _is_nested(d) else 0 for d in (degrees, input_degrees)]
+        if counts[0] != counts[1]:
+            raise ValueError(
+                "Arguments `degrees` and `input_degrees` must be one list each, or as "
+                f"many lists. Received: {counts[0]} and {counts[1]} lists"
+            )
+        self.strict = strict
+
+    def build(self, input_shape):
+        """Makes the kernel, for as many inputs as there are degrees of them."""
+        lists = self.input_degrees if self.several else [self.input_degrees]
+        if any(len(one) != input_shape[-1] for one in lists):
+            raise ValueError(
+                "Argument `input_degrees` must hold one for each of "
+                f"{input_shape[-1]} inputs. Received: {[len(one) for one in lists]}"
+            )
+        super().build(input_shape)
+
+    def mask(self, which=None):
+        """Returns M, a constant, or the one that is chosen.
+
+        Args:
+            which: The number of the lists of degrees, where there are several. Defaults
+                to `None`.
+        """
+        inputs = ops.convert_to_tensor(self.input_degrees, "int32")
+        units = ops.convert_to_tensor(self.degrees, "int32")
+        if self.several:
+            inputs, units = inputs[which], units[which]
+        inputs, units = inputs[:, None], units[None]
+        seen = units > inputs if self.strict else units >= inputs
+        return ops.cast(seen, self.compute_dtype)
+
+    def call(self, inputs, which=None, training=None):
+        """Multiplies by the masked kernel."""
+        if self.several and which is None:
+            raise ValueError("A layer of several masks must be told `which`.")
+        x = ops.matmul(inputs, self.kernel * self.mask(which))
+        if self.bias is not None:
+            x = ops.add(x, self.bias)
+        return x if self.activation is None else self.activation(x)
+
+    def compute_output_shape(self, inputs_shape, which_shape=None):
+        """Returns the input's shape with as many numbers as there are units."""
+        return (*inputs_shape[:-1], self.units)
+
+    def get_config(self):
+        """Returns the layer's configuration."""
+        config = super().get_config()
+        del config["units"]
+        config["degrees"] = self.degrees
+        config["input_degrees"] = self.input_degrees
+        return {**config, "strict": self.strict}
+
+
+def _is_nested(degrees):
+    return not isinstance(degrees[0], int) and hasattr(degrees[0], "__len__")
+
+
+def _integers(degrees):
+    if _is_nested(degrees):
+        return [_integers(one) for one in degrees]
+    return [int(degree) for degree in degrees]
 
 
 _FIXED = {

@@ -1,0 +1,242 @@
+"""What models of tokens share: whole numbers, exact likelihoods, one loop to draw."""
+
+import math
+
+import tensorflow as tf
+
+from keras_gen.losses.quantile import inverse_cdf
+from keras_gen.losses.strategy import require_argument
+from keras_gen.models import loop
+from keras_gen.models.base import Density, GenerativeModel
+from keras_gen.models.graphs import Graphs
+
+
+class TokenModel(Density, GenerativeModel):
+    """A density of sequences of tokens, drawn one after the other.
+
+    log p(x) = sum_t log p(x_t | x_1, ..., x_(t-1)), exact. Tokens are int32 from 0 to
+    `vocabulary` - 1. A subclass holds a `layers.TokenDecoder` as `decoder`, sets
+    `data_shape`, and may give `given(context)`, what the decoder is told, and `end`,
+    the token after which all others are the same and count for nothing.
+
+    Args:
+        vocabulary: How many tokens there are.
+        length: How many tokens an example has.
+        **kwargs: `seed`, and the arguments of `keras.Model`.
+    """
+
+    end = None
+
+    def __init__(self, vocabulary, length, **kwargs):
+        super().__init__(**kwargs)
+        self.autocast = False  # tokens and densities keep their precision
+        require_argument(vocabulary > 1, "vocabulary", "at least 2", vocabulary)
+        require_argument(length > 0, "length", "positive", length)
+        self.vocabulary = vocabulary
+        self.length = length
+        self.data_shape = (length,)
+        self.levels = vocabulary
+        self._graphs = Graphs()
+
+    def term_names(self):
+        """Names what is logged beside the negative log-likelihood."""
+        return ("bits_per_dim",)
+
+    def given(self, context, training=False):
+        """Returns what the decoder is told: nothing, unless overridden."""
+        return {}
+
+    def unpack(self, data):
+        """Returns tokens and context."""
+        x, context = super().unpack(data)
+        return tf.cast(x, "int32"), context
+
+    def check_data(self, x, y=None):
+        """Raises for what is no token."""
+        return require_tokens(x, self.vocabulary)
+
+    def objective(self, x, context=None, training=False):
+        """Returns the negative log-likelihood of an example, in nats."""
+        return self.terms(x, self._logits(x, self.as_context(context), training))
+
+    def terms(self, x, logits):
+        """Returns {"loss": ..., terms} of one batch from its logits."""
+        log_p, counted = self._log_probs(x, logits)
+        nats = -tf.reduce_sum(log_p, axis=1)
+        bits = nats / (tf.reduce_sum(counted, axis=1) * math.log(2.0))
+        return {"loss": tf.reduce_mean(nats), "bits_per_dim": tf.reduce_mean(bits)}
+
+    def log_prob(self, x, context=None):
+        """Returns log p(x) of each sequence, of any length, in nats.
+
+        Args:
+            x: Tokens (batch, length).
+            context: What they are conditioned on. Defaults to `None`.
+        """
+        return tf.reduce_sum(self._token_log_probs(x, context)[0], axis=1)
+
+    def bits_per_dim(self, x, context=None, seed=None):
+        """Returns bits for each token; nothing is drawn.
+
+        Args:
+            x: Tokens (batch, length).
+            context: What they are conditioned on. Defaults to `None`.
+            seed: Has no effect. Defaults to `None`.
+        """
+        log_p, counted = self._token_log_probs(x, context)
+        tokens = tf.reduce_sum(counted, axis=1)
+        return -tf.reduce_sum(log_p, axis=1) / (tokens * math.log(2.0))
+
+    def call(self, x, training=False):
+        """Returns the log-likelihood of each example x, or of [x, context]."""
+        return self.log_prob(*x) if isinstance(x, list | tuple) else self.log_prob(x)
+
+    def sample(
+        self,
+        n,
+        *,
+        context=None,
+        seed=None,
+        temperature=1.0,
+        length=None,
+        cached=True,
+    ):
+        """Returns n sequences, int32 of shape (n, length).
+
+        Args:
+            n: How many.
+            context: What to condition on. Defaults to `None`.
+            seed: As for every model. Longer sequences from one seed begin with the
+                shorter ones. Defaults to `None`.
+            temperature: What logits are divided by; towards zero, the likeliest token
+                is taken. Defaults to `1.0`.
+            length: How many tokens. Defaults to `None`, as many as an example has.
+            cached: Boolean. Whether what was computed for earlier tokens is kept; if
+                not, all is computed anew for each token, which gives the same tokens,
+                but for rounding. Defaults to `True`.
+        """
+        prefix = tf.zeros(tf.stack([tf.cast(n, "int32"), 0]), "int32")
+        context = self.as_context(context, n)
+        return self._complete(prefix, context, seed, temperature, length, cached)
+
+    def _complete(self, prefix, context, seed, temperature, length, cached):
+        length = self.length if length is None else length
+        require_argument(length > 0, "length", "positive", length)
+        known = prefix.shape[1]
+        require_argument(
+            known is None or known <= length, "prefix", f"at most {length} long", known
+        )
+        temperature = tf.cast(temperature, "float32")
+        draw = self._draw_cached if cached else self._draw_naively
+        seed = self.seed_for_sampling(seed)
+        return self._graphs.run(draw, prefix, context, seed, temperature, length)
+
+    def _draw_cached(self, prefix, context, seed, temperature, length):
+        given = self.given(context)
+
+        def logits_of(t, before, tokens, state):
+            return self.decoder.step(before, state, t, given)
+
+        state = self.decoder.start(tf.shape(prefix)[0], length, given)
+        return self._draw(prefix, seed, temperature, length, logits_of, state)
+
+    def _draw_naively(self, prefix, context, seed, temperature, length):
+        given = self.given(context)
+
+        def logits_of(t, before, tokens, state):
+            return self.decoder(tokens, given=given)[:, t], state
+
+        return self._draw(prefix, seed, temperature, length, logits_of, [])
+
+    def _draw(self, prefix, seed, temperature, length, logits_of, state):
+        """Returns sequences that begin with the prefix, the rest drawn in one loop."""
+        n, known = tf.unstack(tf.shape(prefix))
+        # Time first: whoever draws longer sequences gets the same numbers, and more.
+        noise = tf.random.stateless_uniform((length, n), seed)
+        tokens = tf.pad(prefix, [[0, 0], [0, length - known]])
+        tokens = tf.ensure_shape(tokens, (None, length))
+
+        def body(t, tokens, before, state):
+            logits, state = logits_of(t, before, tokens, state)
+            drawn = inverse_cdf(logits, noise[t], temperature)
+            if self.end is not None:
+                ended = before == self.end
+                drawn = tf.where(ended, self.end, drawn)
+            token = tf.where(t < known, tokens[:, t], drawn)
+            here = tf.range(length) == t
+            return t + 1, tf.where(here, token[:, None], tokens), token, state
+
+        first = tf.fill([n], self.vocabulary)
+        start = (tf.constant(0), tokens, first, state)
+        return tf.while_loop(lambda t, *_: t < length, body, start)[1]
+
+    def signatures(self):
+        """Returns `log_prob`, the default, and `sample`; tokens are int32."""
+        x = tf.TensorSpec((None, None), "int32", "x")
+        signatures = GenerativeModel.signatures(self)
+        return {
+            "log_prob": self.signature(lambda x, c=None: self.log_prob(x, c), x),
+            **signatures,
+        }
+
+    def export(self, filepath, *args, **kwargs):
+        """Exports `call` as Keras does, for int32 inputs."""
+        specs = self.signatures()["log_prob"][1]
+        kwargs.setdefault("input_signature", [specs] if self.uses_labels else specs)
+        return super().export(filepath, *args, **kwargs)
+
+    def _token_log_probs(self, x, context):
+        """Returns log p(x_t | ...) of given tokens, and which of them count."""
+        x = as_tokens(x, self.vocabulary, "x")
+        return self._graphs.run(self._evaluate, x, self.as_context(context))
+
+    def _evaluate(self, x, context):
+        return self._log_probs(x, self._logits(x, context))
+
+    def _logits(self, x, context, training=False):
+        given = self.given(context, training)
+        return self.decoder(x, given=given, training=training)
+
+    def _log_probs(self, x, logits):
+        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(x, logits)
+        counted = self._counted(x)
+        return -nats * counted, counted
+
+    def _counted(self, x):
+        """Returns one for each token that counts: those up to the end."""
+        if self.end is None:
+            return tf.ones_like(x, "float32")
+        ended = tf.cast(x == self.end, "int32")
+        return tf.cast(tf.cumsum(ended, 1, exclusive=True) == 0, "float32")
+
+
+def as_tokens(x, vocabulary, name):
+    """Returns int32 tokens; outside of a graph, raises for what is none.
+
+    Args:
+        x: Whole numbers of any type, (batch, length).
+        vocabulary: How many tokens there are.
+        name: The argument's name.
+    """
+    x = tf.cast(x, "int32")
+    if tf.executing_eagerly() and tf.size(x):
+        low, high = int(tf.reduce_min(x)), int(tf.reduce_max(x))
+        require_argument(
+            0 <= low and high < vocabulary,
+            name,
+            f"tokens from 0 to {vocabulary - 1}",
+            f"tokens from {low} to {high}",
+        )
+    return x
+
+
+def require_tokens(x, vocabulary):
+    """Makes a running graph raise ValueError for what is no token.
+
+    Args:
+        x: A batch of a data set.
+        vocabulary: How many tokens there are.
+    """
+    x = tf.cast(x, "int32")
+    fits = tf.reduce_all((x >= 0) & (x < vocabulary))
+    return loop.require(fits, f"Tokens must be from 0 to {vocabulary - 1}.")
