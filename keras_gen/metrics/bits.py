@@ -5,9 +5,11 @@ import math
 import keras
 from keras import ops
 
+from keras_gen.metrics.mean import MeanWithError
+
 
 @keras.saving.register_keras_serializable("keras_gen")
-class BitsPerDim(keras.metrics.Metric):
+class BitsPerDim(MeanWithError):
     """The mean over examples of the bits that a model needs for one dimension.
 
     bits = log2(levels) - log p(y) / (d log 2) for the density of dequantised data of
@@ -39,35 +41,13 @@ class BitsPerDim(keras.metrics.Metric):
             )
         self.dimensions = dimensions
         self.levels = levels
-        # Sums, so that replicas' may be added; wide, so that nothing cancels.
-        wide = {"shape": (), "initializer": "zeros", "dtype": "float64"}
-        self.count = self.add_weight(name="count", **wide)
-        self.total = self.add_weight(name="total", **wide)
-        self.squares = self.add_weight(name="squares", **wide)
 
     def update_state(self, log_prob):
         """Adds the log-densities, in nats, of a batch."""
         log_prob = ops.convert_to_tensor(log_prob, "float32")
         bits = -log_prob / (self.dimensions * math.log(2.0))
         bits = bits + (math.log2(self.levels) if self.levels else 0.0)
-        bits = ops.cast(bits, "float64")
-        self.count.assign_add(ops.cast(ops.size(bits), "float64"))
-        self.total.assign_add(ops.sum(bits))
-        self.squares.assign_add(ops.sum(ops.square(bits)))
-
-    def result(self):
-        """Returns the mean."""
-        return ops.cast(self._mean(), "float32")
-
-    def standard_error(self):
-        """Returns the standard error of the mean over examples."""
-        count = ops.convert_to_tensor(self.count)
-        rest = self.squares - count * ops.square(self._mean())
-        variance = ops.maximum(rest, 0.0) / ops.maximum(count - 1.0, 1.0)
-        return ops.cast(ops.sqrt(variance / ops.maximum(count, 1.0)), "float32")
-
-    def _mean(self):
-        return self.total / ops.maximum(ops.convert_to_tensor(self.count), 1.0)
+        super().update_state(bits)
 
     def get_config(self):
         """Returns the metric's configuration."""

@@ -51,18 +51,20 @@ def mode_score(samples, centres, sigma):
     )
 
 
-def class_divergence(found, classes):
-    """Returns the KL, in nats, of classes that were found to equal shares of all.
+def class_divergence(found, classes, shares=None):
+    """Returns the KL, in nats, of classes that were found to the shares of all.
 
     Args:
         found: Integers (n,), the class of each sample.
         classes: How many classes there are.
+        shares: Vector of the classes' shares. Defaults to `None`: equal ones.
 
     Example:
 
     >>> class_divergence([0, 1, 2, 3], 4), round(class_divergence([0, 0], 4), 4)
     (0.0, 1.3863)
     """
-    shares = np.bincount(found, minlength=classes) / len(found)
-    shares = shares[shares > 0]
-    return float(np.sum(shares * np.log(shares * classes)))
+    wanted = np.full(classes, 1.0 / classes) if shares is None else np.asarray(shares)
+    got = np.bincount(found, minlength=classes) / len(found)
+    seen = got > 0
+    return float(np.sum(got[seen] * np.log(got[seen] / wanted[seen])))

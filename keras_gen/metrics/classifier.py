@@ -1,0 +1,193 @@
+"""Features of a small classifier that is trained on the data set's own labels."""
+
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen.metrics.cache import fingerprint, kept
+from keras_gen.metrics.extractor import NetworkFeatures
+
+_VERSION = 2  # of the architecture and the way of training
+_FINGERPRINTED = 100_000  # examples; larger data are told apart by their first ones
+
+
+class Classifier(NetworkFeatures):
+    """What a small convolutional network looks at that has learned the data's classes.
+
+    The features are the 128 units before the last layer, which say what is shown, and
+    the means over the image of both convolutions' 96 channels, which say how: the units
+    alone take strong blur and noise for much the same, nothing. Each is standardised,
+    so that all count alike. The probabilities are the softmax's. `Classifier.of` trains
+    it, once for each data set. It needs labels, and no download; what makes no
+    difference to the class it partly forgets.
+
+    Args:
+        network: A classifier whose first output is a softmax.
+        output: The name of the layer whose output are the features. Defaults to
+            `"features"`.
+        data: The name of the data set, for `note`. Defaults to `"the data"`.
+        seconds: How long its training took, zero where it was read. Defaults to `0.0`.
+
+    Attributes:
+        classes: How many classes it knows.
+        seconds: How long its training took.
+
+    Example:
+
+    >>> source = data.load("digits")
+    >>> metrics.Classifier.of(source)(source.arrays(5)).features.shape  # doctest: +SKIP
+    (5, 224)
+    """
+
+    def __init__(self, network, output="features", data="the data", seconds=0.0):
+        note = (
+            f"features of a small classifier of {data}: not comparable with published "
+            "FIDs"
+        )
+        super().__init__(network, output, probabilities=True, note=note)
+        self.name = "classifier"
+        self.classes = network.outputs[0].shape[-1]
+        self.seconds = seconds
+
+    @classmethod
+    def of(cls, source, seed=0, cache=None):
+        """Returns the classifier of a data set, trained or read.
+
+        It is found by the data, their labels and the seed; data of more than 100,000
+        examples are told apart by their number and the first of them. Neither Keras's
+        seed nor its dtype policy has a say in it or is changed.
+
+        Args:
+            source: A labelled `data.Source` of images, without the test split.
+            seed: Integer: the first weights and the order of the data. Defaults to `0`.
+            cache: The folder, or `False`: keep nothing. Defaults to `None`, see
+                `cache_folder`.
+        """
+        _check(source)
+        network = _network(source.shape, source.classes, seed)
+        seconds = []
+
+        def compute():
+            start = time.monotonic()
+            _train(network, _labelled(source), seed)
+            seconds.append(time.monotonic() - start)
+            return {f"{i:03d}": np.asarray(w) for i, w in enumerate(network.weights)}
+
+        about = {"version": _VERSION, "seed": int(seed)}
+        if cache is not False:
+            about |= {"data": _fingerprint(source), "classes": source.classes}
+        arrays = kept("classifier", about, compute, cache)
+        network.set_weights([arrays[name] for name in sorted(arrays)])
+        return cls(network, data=source.name, seconds=sum(seconds))
+
+    def classify(self, images, batch_size=250):
+        """Returns the most probable class of each image, (n,).
+
+        Args:
+            images: Array (n, height, width, channels) in [0, 1].
+            batch_size: Images at once. Defaults to `250`.
+        """
+        return self(images, batch_size).probabilities.argmax(axis=-1)
+
+
+def _check(source):
+    if source.classes is None or len(source.shape) != 3:
+        missing = "classes" if len(source.shape) == 3 else "images"
+        raise ValueError(
+            f"'{source.name}' has no {missing} for a classifier to learn; use another "
+            "extractor: `Pixels` (`--extractor pixels`), `Inception`, or a network of "
+            "your own."
+        )
+    if source.classes < 2:
+        raise ValueError(
+            f"'{source.name}' has {source.classes} class; a classifier takes two or "
+            "more. Use another extractor, as `Pixels`."
+        )
+
+
+def _labelled(source):
+    known = source.labels() >= 0
+    return source if known.all() else source.select(known)
+
+
+def _fingerprint(source):
+    facts = [source.examples, list(source.shape), source.levels]
+    parts = source.once(1000, labels=True).take(_FINGERPRINTED // 1000)
+    hashes = [fingerprint(x.numpy(), y.numpy()) for x, y in parts]
+    return fingerprint(facts, hashes)
+
+
+def _network(shape, classes, seed):
+    """Returns the untrained network, a function of the seed and nothing else."""
+    layers, seeds = keras.layers, iter(range(1000 * seed, 1000 * seed + 9))
+
+    def options(activation="relu"):
+        draws = keras.initializers.GlorotUniform(next(seeds))
+        return {
+            "activation": activation,
+            "kernel_initializer": draws,
+            "dtype": "float32",
+        }
+
+    inputs = x = keras.Input(shape, dtype="float32", name="images")
+    means = []
+    for width in (32, 64):
+        name = f"conv_{width}"
+        x = layers.Conv2D(width, 3, padding="same", name=name, **options())(x)
+        mean = layers.GlobalAveragePooling2D(dtype="float32", name=f"mean_{width}")
+        means.append(mean(x))
+        name = f"pool_{width}"
+        x = layers.MaxPooling2D(padding="same", dtype="float32", name=name)(x)
+    x = layers.Flatten(dtype="float32", name="flatten")(x)
+    x = layers.Dense(128, name="units", **options())(x)
+    y = layers.Dense(classes, name="classes", **options("softmax"))(x)
+    x = layers.Concatenate(dtype="float32", name="found")([x, *means])
+    x = layers.BatchNormalization(
+        center=False, scale=False, epsilon=0.0, dtype="float32", name="features"
+    )(x)
+    return keras.Model(inputs, [y, x], name="classifier")
+
+
+def _train(network, source, seed):
+    """Three passes over MNIST, more over small sets; no layer draws anything."""
+    size = min(128, source.examples)
+    updates = min(1400, 60 * source.steps_per_epoch(size))
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, updates)
+    optimizer = keras.optimizers.Adam(rate, name="classifier_adam")
+    optimizer.build(network.trainable_variables)
+    units = network.get_layer("units").output
+    body = keras.Model(network.inputs, units, name="classifier_body")
+    last = network.get_layer("classes")
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def update(x, y):
+        with tf.GradientTape() as tape:
+            logits = tf.matmul(body(x), last.kernel.value) + last.bias.value
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+            loss = tf.reduce_mean(loss)
+        gradients = tape.gradient(loss, network.trainable_variables)
+        optimizer.apply(gradients, network.trainable_variables)
+
+    for x, y in source.batches(size, seed=seed, labels=True).take(updates):
+        update(x, y)
+    _standardise(network, source, seed)
+
+
+def _standardise(network, source, seed, most=10_000):
+    """Sets mean and variance of the features to those of training data."""
+    some = np.random.default_rng(seed).permutation(source.examples)[:most]
+    x = source.select(some).arrays()
+    found = keras.Model(network.inputs[0], network.get_layer("found").output)
+    parts = [found(x[i : i + 250], training=False) for i in range(0, len(x), 250)]
+    parts = np.split(np.concatenate(parts).astype("float64"), [128, 160], axis=1)
+    scales = []
+    for part in parts:
+        deviations = part.std(axis=0)
+        # A unit that is all but dead would drown the others where samples wake it.
+        least = 0.1 * np.sqrt(np.mean(np.square(deviations)))
+        scales.append(np.maximum(deviations, max(least, 1e-6)))
+    layer = network.get_layer("features")
+    layer.moving_mean.assign(np.concatenate([part.mean(axis=0) for part in parts]))
+    layer.moving_variance.assign(np.square(np.concatenate(scales)))

@@ -1,0 +1,96 @@
+"""Numbers that say how far other draws of the data would move them."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A number, and the standard error that it has.
+
+    It prints as value ± two standard errors; `float` gives the value.
+
+    Attributes:
+        value: What was measured.
+        standard_error: Its standard deviation over other draws of the data; NaN where
+            it is not known.
+
+    Example:
+
+    >>> print(Estimate(1.5, 0.02), float(Estimate(1.5, 0.02)))
+    1.500 ± 0.040 1.5
+    """
+
+    value: float
+    standard_error: float
+
+    @classmethod
+    def of_mean(cls, values):
+        """Returns the mean of independent numbers, with the error of a mean.
+
+        Args:
+            values: Vector of numbers, at least two of them for an error.
+        """
+        values = np.asarray(values, "float64").ravel()
+        error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else None
+        return cls(float(values.mean()), math.nan if error is None else float(error))
+
+    @classmethod
+    def of_jackknife(cls, value, without):
+        """Returns a statistic of all data, its error from those without one part.
+
+        error^2 = (g - 1) / g sum_i (without_i - mean without)^2
+
+        Args:
+            value: The statistic of all data.
+            without: The g statistics, each without one of g equal parts.
+        """
+        without = np.asarray(without, "float64")
+        spread = np.sum(np.square(without - without.mean()))
+        error = math.sqrt((len(without) - 1) / len(without) * spread)
+        return cls(float(value), error)
+
+    def __float__(self):
+        """Returns the value."""
+        return float(self.value)
+
+    def __str__(self):
+        """Returns value ± two standard errors, to the digits that mean something."""
+        if not math.isfinite(self.standard_error) or self.standard_error == 0.0:
+            return f"{self.value:.4g}"
+        error = 2.0 * self.standard_error
+        digits = max(0, 1 - math.floor(math.log10(error)))
+        if error < 1e-9:
+            whole = math.floor(math.log10(abs(self.value) or error)) + digits + 1
+            return f"{self.value:.{min(17, max(1, whole))}g} ± {error:.2g}"
+        digits = min(9, digits)
+        return f"{self.value:.{digits}f} ± {error:.{digits}f}"
+
+
+def dealt(count, groups, first=0):
+    """Returns the group of each of so many rows, as whole numbers (count,).
+
+    Every run of `groups` rows gives one to each group, in an order of its own: groups
+    are of one size, of the whole where rows are sorted, and not of one class where
+    classes take turns. A row's group follows from its place alone.
+
+    Args:
+        count: How many rows.
+        groups: How many groups.
+        first: The place of the first row. Defaults to `0`.
+
+    Example:
+
+    >>> np.bincount(dealt(1000, 10))
+    array([100, 100, 100, 100, 100, 100, 100, 100, 100, 100])
+    """
+    table = np.random.default_rng(0).permuted(
+        np.tile(np.arange(groups), (_ORDERS, 1)), axis=1
+    )
+    place = np.arange(first, first + count)
+    return table[place // groups % _ORDERS, place % groups]
+
+
+_ORDERS = 4096  # after which they come again

@@ -1,0 +1,268 @@
+"""Nearest neighbours, and what they tell of samples: too unlike the data, or copies."""
+
+import keras
+import numpy as np
+
+from keras_gen.metrics.comparison import Comparison, Rows
+from keras_gen.metrics.estimate import Estimate
+from keras_gen.metrics.search import flat, nearest
+
+
+def two_sample_test(real, generated, seed=0):
+    """Returns how often an example's nearest neighbour is of its own kind.
+
+    accuracy = mean over all of [d(own kind, without itself) < d(other kind)]
+
+    The nearest neighbour, asked whether an example is real, without the example
+    itself. At .5 the two cannot be told apart, at 1 they can; below .5 samples lie on
+    the real examples, as copies do. Ties count half. `two_sample_real` near 0 with
+    `two_sample_generated` near 1 says that samples crowd where the data are. It asks
+    whether two sets differ at all: with enough examples every model fails.
+
+    The error counts that examples share their neighbours.
+
+    Args:
+        real: Array (n, ...).
+        generated: Array (m, ...).
+        seed: Integer, from which the larger of the two is cut to the size of the
+            smaller. Defaults to `0`.
+
+    Returns:
+        `{"two_sample_accuracy": Estimate, "two_sample_real": Estimate,
+        "two_sample_generated": Estimate}`: of both kinds, and of each.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).normal(size=(3, 200, 2))
+    >>> for name, other in (("same", x[1]), ("other", x[1] + 9.0), ("copy", x[0])):
+    ...     print(name, two_sample_test(x[0], other)["two_sample_accuracy"])
+    same 0.520 ± 0.066
+    other 1
+    copy 0
+
+    Reference: [Lopez-Paz & Oquab, 2017](https://arxiv.org/abs/1610.06545),
+    [Xu et al., 2018](https://arxiv.org/abs/1806.07755)
+    """
+    n = min(len(real), len(generated))
+    rng = np.random.default_rng(seed)
+    real, generated = (_some(flat(x), n, rng) for x in (real, generated))
+    inside = [nearest(real), nearest(generated)]
+    across = [nearest(real, generated), nearest(generated, real)]
+    own, other = (
+        np.concatenate([d for d, _ in side])[:, 0] for side in (inside, across)
+    )
+    right = (own < other) + 0.5 * (own == other)
+    ones = np.concatenate([inside[0][1], inside[1][1] + n])[:, 0]
+    others = np.concatenate([across[0][1] + n, across[1][1]])[:, 0]
+    neighbour = np.where(own <= other, ones, others)
+    first = np.arange(2 * n) < n
+    means = right[first].mean(), right[~first].mean()
+    rest = right - np.where(first, *means)
+    return {
+        "two_sample_accuracy": Estimate(
+            float(right.mean()), _error_of_neighbours(rest, neighbour) / 2
+        ),
+        "two_sample_real": Estimate(
+            float(means[0]), _error_of_neighbours(rest * first, neighbour)
+        ),
+        "two_sample_generated": Estimate(
+            float(means[1]), _error_of_neighbours(rest * ~first, neighbour)
+        ),
+    }
+
+
+def _some(x, n, rng):
+    return x if len(x) == n else x[np.sort(rng.choice(len(x), n, replace=False))]
+
+
+def _error_of_neighbours(rest, neighbour):
+    """Returns the error of a mean over half of as many: points and their neighbours.
+
+    What two points give is independent unless one is the other's neighbour, or they
+    have the same: the variance adds the products of all such pairs. As many are real
+    as generated, so that only differences within a kind count.
+    """
+    incident = rest + np.bincount(neighbour, rest, minlength=len(rest))
+    kinds = incident.reshape(2, -1)
+    kinds = kinds - kinds.mean(axis=1, keepdims=True)
+    mutual = neighbour[neighbour] == np.arange(len(rest))
+    twice = rest @ rest + np.sum((rest * rest[neighbour])[mutual])
+    variance = np.sum(np.square(kinds)) - twice
+    return float(np.sqrt(max(variance, 0.0)) / kinds.shape[1])
+
+
+def memorisation(generated, train, held_out=None):
+    """Returns how much nearer samples are to the training data than other data are.
+
+    memorisation = a / (a + b)
+    a = samples that are nearer to the training than to the held-out data, their number
+        over that of the training examples
+    b = the other samples, their number over that of the held-out examples; ties count
+        half to each
+    copies = share of samples whose nearest training example is as near as that of only
+        one in a hundred held-out examples
+
+    An honest model has .5 and .01, one that copies 1 and 1. The first needs examples
+    that the model has not seen, of the same kind as those it has; without them the
+    second compares with the distances within the training data. Both look where the
+    distance looks: a copy that is shifted by a pixel is one in features, not in pixels.
+    Where data have many exact copies of their own, `copies` counts those, too.
+
+    The errors are those of an honest model, whose samples may crowd around few
+    examples, and generous to one that copies few.
+
+    Args:
+        generated: Array (n, ...).
+        train: Array (m, ...), what the model was trained on.
+        held_out: Array (l, ...), what it has not seen. Defaults to `None`.
+
+    Returns:
+        `{"memorisation": Estimate, "copies": Estimate}`, without held-out examples the
+        second alone.
+
+    Example:
+
+    >>> train, unseen, honest = np.random.default_rng(2).normal(size=(3, 500, 9))
+    >>> for x in (honest, train + 1e-3):
+    ...     found = memorisation(x, train, unseen)
+    ...     print(found["memorisation"], "|", found["copies"])
+    0.512 ± 0.046 | 0.002 ± 0.013
+    1 | 1
+
+    Reference: after [Meehan et al., 2020](https://arxiv.org/abs/2004.05675)
+    """
+    return _memorisation(generated, train, held_out, _usual(train, held_out))
+
+
+def _usual(train, held_out=None, most=10_000):
+    """Returns how far unseen examples are from the training data."""
+    if held_out is not None:
+        return nearest(held_out, train)[0][:, 0]
+    # Twice the neighbour that is nearest, the first being the example itself.
+    some = _some(flat(train), min(most, len(train)), np.random.default_rng(0))
+    return nearest(some, train, 2)[0][:, 1]
+
+
+def _memorisation(generated, train, held_out, usual):
+    distances, indices = nearest(generated, train)
+    found = {"copies": _copies(distances[:, 0], usual)}
+    if held_out is None:
+        return found
+    others, unseen = nearest(generated, held_out)
+    nearer = ((distances < others) + 0.5 * (distances == others))[:, 0]
+    share, weight = nearer.mean(), len(held_out) / len(train)
+    whose = np.where(distances <= others, indices, unseen + len(train))[:, 0]
+    # Samples that have the same neighbour go together. There are as many training and
+    # held-out examples in every draw: only differences within each count.
+    together = np.bincount(whose, nearer - share, len(train) + len(held_out))
+    kinds = np.split(together, [len(train)])
+    variance = sum(np.sum(np.square(kind - kind.mean())) for kind in kinds)
+    error = np.sqrt(variance) / len(nearer)
+    sides = weight * share + 1.0 - share
+    value = Estimate(float(weight * share / sides), float(weight * error / sides**2))
+    return {"memorisation": value, **found}
+
+
+def _copies(distances, usual, share=0.01):
+    # The threshold is known as well as a share of the usual distances is.
+    spread = np.sqrt(share * (1.0 - share) / len(usual))
+    levels = np.clip([share, share - spread, share + spread], 0.0, 1.0)
+    below, low, high = (
+        np.mean(distances <= np.quantile(usual, level)) for level in levels
+    )
+    variance = below * (1.0 - below) / len(distances) + ((high - low) / 2) ** 2
+    return Estimate(float(below), float(np.sqrt(variance)))
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class TwoSampleTest(Comparison):
+    """How often an example's nearest neighbour is of its own kind; .5 is ideal.
+
+    See `two_sample_test`.
+
+    Args:
+        seed: Integer, from which the larger set is cut to the size of the smaller.
+            Defaults to `0`.
+        name: String. Defaults to `"two_sample_test"`.
+        **kwargs: Arguments of `keras.metrics.Metric`.
+
+    Example:
+
+    >>> metric = TwoSampleTest()
+    >>> metric.set_reference(np.zeros((9, 2)) + np.arange(9)[:, None])
+    >>> metric.update_state(np.zeros((9, 2)) + np.arange(90, 99)[:, None])
+    >>> metric.result()
+    1.0
+
+    Reference: [Xu et al., 2018](https://arxiv.org/abs/1806.07755)
+    """
+
+    def __init__(self, seed=0, name="two_sample_test", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.seed = seed
+
+    def compare(self, real, generated):
+        """Returns {"two_sample_accuracy": `Estimate`}."""
+        found = two_sample_test(real.x, generated.x, self.seed)
+        return {"two_sample_accuracy": found["two_sample_accuracy"]}
+
+    def get_config(self):
+        """Returns the metric's configuration."""
+        return {"seed": self.seed, "name": self.name}
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class Memorisation(Comparison):
+    """How much nearer samples are to the training data than unseen data are.
+
+    See `memorisation`. The reference is what the model was trained on; `set_held_out`
+    adds what it has not seen.
+
+    Args:
+        name: String. Defaults to `"memorisation"`.
+        **kwargs: Arguments of `keras.metrics.Metric`.
+
+    Example:
+
+    >>> train, unseen = np.random.default_rng(0).normal(size=(2, 100, 9))
+    >>> metric = Memorisation()
+    >>> metric.set_reference(train)
+    >>> metric.set_held_out(unseen)
+    >>> metric.update_state(train[:50])
+    >>> metric.result()
+    {'memorisation': 1.0, 'copies': 1.0}
+
+    Reference: after [Meehan et al., 2020](https://arxiv.org/abs/2004.05675)
+    """
+
+    def __init__(self, name="memorisation", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.held_out = None
+        self._usual = None
+
+    def set_reference(self, x, y=None):
+        """Takes the training examples, instead of any before.
+
+        Args:
+            x: Array (n, ...).
+            y: Their labels, which do not matter. Defaults to `None`.
+        """
+        super().set_reference(x, y)
+        self._usual = None
+
+    def set_held_out(self, x):
+        """Takes examples that the model has not seen, instead of any before.
+
+        Args:
+            x: Array (n, ...) of the same kind as the training examples.
+        """
+        self.held_out = Rows()
+        self._add(self.held_out, x, None)
+        self._usual = None
+
+    def compare(self, real, generated):
+        """Returns {"memorisation": ..., "copies": ...}, or the second alone."""
+        held_out = None if self.held_out is None else self.held_out.x
+        if self._usual is None:
+            self._usual = _usual(real.x, held_out)
+        return _memorisation(generated.x, real.x, held_out, self._usual)

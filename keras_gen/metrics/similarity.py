@@ -1,0 +1,214 @@
+"""How alike pairs of images are, and how sharp images are."""
+
+import keras
+import numpy as np
+
+from keras_gen.metrics.comparison import Comparison
+from keras_gen.metrics.estimate import Estimate
+from keras_gen.metrics.mean import MeanWithError
+
+
+def psnr(x, y):
+    """Returns the peak signal-to-noise ratio of each pair of images, in decibels.
+
+    psnr = -10 log10 mean (x - y)^2, of values in [0, 1]
+
+    It is infinite for equal images, and prefers a blur to a shift by one pixel.
+
+    Args:
+        x: Images in [0, 1], (n, height, width, channels).
+        y: Others of the same shape.
+
+    Example:
+
+    >>> psnr(np.zeros((1, 8, 8, 1)), np.full((1, 8, 8, 1), 0.1)).numpy().round(4)
+    array([20.], dtype=float32)
+    """
+    import tensorflow as tf
+
+    x, y = _pair(x, y)
+    error = tf.reduce_mean(tf.square(x - y), axis=[1, 2, 3])
+    return -10.0 * tf.math.log(error) / tf.math.log(10.0)
+
+
+def ssim(x, y, window=11):
+    """Returns the structural similarity of each pair of images, 1 for equal ones.
+
+    ssim = mean over windows of
+        (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2))
+
+    with means m and covariances s under a Gaussian window of deviation 1.5, c1 = .01^2
+    and c2 = .03^2; the mean of channels. Windows lie inside of the image. One of less
+    than 11 pixels takes the largest odd window that fits, 7 pixels for 8: it has few
+    of them, and is not comparable with larger images.
+
+    Args:
+        x: Images in [0, 1], (n, height, width, channels).
+        y: Others of the same shape.
+        window: Odd integer, how many pixels a window is wide. Defaults to `11`.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).random((2, 8, 8, 1)).astype("float32")
+    >>> ssim(x, x).numpy()
+    array([1., 1.], dtype=float32)
+
+    Reference: [Wang et al., 2004](https://doi.org/10.1109/TIP.2003.819861)
+    """
+    import tensorflow as tf
+
+    if window < 1 or window % 2 == 0:
+        raise ValueError(
+            f"Argument `window` must be odd and positive. Received: window={window}"
+        )
+    x, y = _pair(x, y)
+    side = min(window, *x.shape[1:3])
+    side -= 1 - side % 2
+    return tf.image.ssim(x, y, max_val=1.0, filter_size=side)
+
+
+def _pair(x, y):
+    import tensorflow as tf
+
+    x, y = tf.cast(x, "float32"), tf.cast(y, "float32")
+    if x.shape.rank != 4 or not x.shape.is_compatible_with(y.shape):
+        raise ValueError(
+            "Pairs of images must have one shape, (n, height, width, channels). "
+            f"Received: shapes {tuple(x.shape)}, {tuple(y.shape)}"
+        )
+    return x, y
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class PSNR(MeanWithError):
+    """The mean over pairs of images of the peak signal-to-noise ratio, in decibels.
+
+    See `psnr`.
+
+    Args:
+        name: String. Defaults to `"psnr"`.
+        **kwargs: Arguments of `keras.metrics.Metric`.
+
+    Example:
+
+    >>> metric = PSNR()
+    >>> metric.update_state(np.zeros((2, 8, 8, 1)), np.full((2, 8, 8, 1), 0.1))
+    >>> round(float(metric.result()), 3)
+    20.0
+    """
+
+    def __init__(self, name="psnr", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def update_state(self, x, y):
+        """Adds a batch of pairs of images."""
+        super().update_state(psnr(x, y))
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class SSIM(MeanWithError):
+    """The mean over pairs of images of their structural similarity.
+
+    See `ssim`.
+
+    Args:
+        window: Odd integer, how many pixels a window is wide. Defaults to `11`.
+        name: String. Defaults to `"ssim"`.
+        **kwargs: Arguments of `keras.metrics.Metric`.
+
+    Example:
+
+    >>> metric = SSIM()
+    >>> metric.update_state(np.ones((2, 8, 8, 1)), np.ones((2, 8, 8, 1)))
+    >>> float(metric.result()), float(metric.standard_error())
+    (1.0, 0.0)
+
+    Reference: [Wang et al., 2004](https://doi.org/10.1109/TIP.2003.819861)
+    """
+
+    def __init__(self, window=11, name="ssim", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.window = window
+
+    def update_state(self, x, y):
+        """Adds a batch of pairs of images."""
+        super().update_state(ssim(x, y, self.window))
+
+    def get_config(self):
+        """Returns the metric's configuration."""
+        return {"window": self.window, "name": self.name}
+
+
+def sharpness(images):
+    """Returns the mean length of the images' gradients, by forward differences.
+
+    Noise is sharper than any picture: too much of it is as wrong as too little.
+
+    Args:
+        images: Array (n, height, width, channels), of two pixels or more each way.
+
+    Example:
+
+    >>> down, right = np.mgrid[:8, :8].astype("float32")
+    >>> float(sharpness((3.0 * down + 4.0 * right)[None, ..., None]))
+    5.0
+    """
+    return np.mean(_gradients(images))
+
+
+def _gradients(images):
+    images = np.asarray(images)
+    if images.ndim != 4 or min(images.shape[1:3]) < 2:
+        raise ValueError(
+            "Gradients are those of images, (n, height, width, channels), of two "
+            f"pixels or more each way. Received: shape {images.shape}"
+        )
+    # Differences of unsigned integers would wrap.
+    images = images.astype(np.result_type(images, "float32"), copy=False)
+    down = images[:, 1:, :-1] - images[:, :-1, :-1]
+    right = images[:, :-1, 1:] - images[:, :-1, :-1]
+    return np.sqrt(np.square(down) + np.square(right))
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class Sharpness(Comparison):
+    """The sharpness of samples relative to that of real images; 1 is ideal.
+
+    See `sharpness`: below 1 samples are blurred, above 1 they are noisy.
+
+    Args:
+        name: String. Defaults to `"sharpness"`.
+        **kwargs: Arguments of `keras.metrics.Metric`.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).random((9, 8, 8, 1))
+    >>> metric = Sharpness()
+    >>> metric.set_reference(x)
+    >>> metric.update_state(x / 2)
+    >>> metric.result()
+    0.5
+    """
+
+    needs = "images"
+
+    def __init__(self, name="sharpness", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def compare(self, real, generated):
+        """Returns {"sharpness": `Estimate`}."""
+        sizes = real.x.shape[1:], generated.x.shape[1:]
+        if sizes[0] != sizes[1]:
+            raise ValueError(
+                "Real and generated images must be of one size. "
+                f"Received: {sizes[0]} and {sizes[1]}"
+            )
+        whole, part = (
+            Estimate.of_mean(_gradients(side.x).mean(axis=(1, 2, 3), dtype="float64"))
+            for side in (real, generated)
+        )
+        if not whole.value:
+            raise ValueError("The real images are flat: nothing is sharp beside them.")
+        value = part.value / whole.value
+        error = np.hypot(part.standard_error, value * whole.standard_error)
+        return {"sharpness": Estimate(value, float(error / whole.value))}

@@ -1,0 +1,230 @@
+"""How varied samples are, within a class and over the classes."""
+
+import keras
+import numpy as np
+
+from keras_gen.metrics.comparison import Comparison
+from keras_gen.metrics.estimate import Estimate
+from keras_gen.metrics.modes import class_divergence
+from keras_gen.metrics.search import check_finite
+
+
+def diversity(real, generated, real_labels=None, labels=None, partners=100, seed=0):
+    """Returns how far apart samples are, relative to real examples, an `Estimate`.
+
+    diversity = E|g - g'| / E|x - x'|, over pairs of one class; the classes count alike
+
+    1 is as varied as the data, 0 one sample for each class. Without labels it compares
+    all pairs and misses a class that collapses. It rewards noise, and does not ask
+    whether samples look like the data.
+
+    Args:
+        real: Array (n, ...).
+        generated: Array (m, ...).
+        real_labels: Integers (n,), or `None`. Defaults to `None`.
+        labels: Integers (m,), what the samples were to be, or `None`. Classes that have
+            two examples on both sides count. Defaults to `None`.
+        partners: At most with how many others an example is compared. Defaults to
+            `100`.
+        seed: Integer, from which the partners come. Defaults to `0`.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).normal(size=(2, 900, 5))
+    >>> print(diversity(x[0], x[1]), "|", diversity(x[0], 0.0 * x[1]))
+    1.001 ± 0.029 | 0
+    """
+    real, generated = (np.asarray(x).reshape(len(x), -1) for x in (real, generated))
+    check_finite(real)
+    check_finite(generated)
+    if (real_labels is None) != (labels is None):
+        raise ValueError(
+            "Arguments `real_labels` and `labels` must both be given, or neither. "
+            f"Received: real_labels {'no' if real_labels is None else 'yes'}, "
+            f"labels {'no' if labels is None else 'yes'}"
+        )
+    if labels is None:
+        real_labels, labels = np.zeros(len(real), int), np.zeros(len(generated), int)
+    real_labels, labels = np.asarray(real_labels), np.asarray(labels)
+    classes = [
+        c
+        for c in np.intersect1d(real_labels, labels)
+        if min(np.sum(real_labels == c), np.sum(labels == c)) > 1
+    ]
+    if not classes:
+        raise ValueError(
+            "Diversity takes two examples of some class on both sides. "
+            f"Received: classes {np.unique(real_labels)} and {np.unique(labels)}"
+        )
+    rng = np.random.default_rng(seed)
+    whole = _spread([real[real_labels == c] for c in classes], partners, rng)
+    part = _spread([generated[labels == c] for c in classes], partners, rng)
+    if not whole.value:
+        raise ValueError("The real examples of each class are all the same.")
+    value = part.value / whole.value
+    error = np.hypot(part.standard_error, value * whole.standard_error) / whole.value
+    return Estimate(value, float(error))
+
+
+def _spread(groups, partners, rng):
+    """Returns the mean distance of pairs within groups, an `Estimate`.
+
+    error^2 = 4 Var_i[mean_j |x_i - x_j|] / n, of the mean over pairs in a group of n
+    """
+    means, variances = [], []
+    for x in groups:
+        n = len(x)
+        x = x[rng.permutation(n)]
+        # Each step around the ring pairs everyone with one before and one behind.
+        steps = 1 + rng.permutation((n - 1) // 2)[: max(1, partners // 2)]
+        steps = steps if n > 2 else [1]
+        total = np.zeros(n)
+        for step in steps:
+            ahead = _distances(x, np.roll(x, -step, axis=0))
+            total += ahead + np.roll(ahead, step)
+        mean = total / (2 * len(steps))
+        means.append(mean.mean())
+        variances.append(4.0 * mean.var(ddof=1) / n)
+    error = np.sqrt(np.sum(variances)) / len(groups)
+    return Estimate(float(np.mean(means)), float(error))
+
+
+def _distances(x, y):
+    differences = np.subtract(x, y, dtype="float64")
+    return np.sqrt(np.einsum("ij,ij->i", differences, differences))
+
+
+def modes_covered(real_probabilities, generated_probabilities):
+    """Returns how many classes the samples have, and in which shares.
+
+    modes_covered = number of the reference's classes that some sample is taken for
+    reverse_kl = sum_c q_c log(q_c / p_c), of the samples' shares q to the real ones p
+
+    An example belongs to its most probable class. A class that has no real example
+    counts as half of one in p. Sampling alone gives a reverse KL of (C - 1)(1/n + 1/m)
+    / 2 for C classes, n samples and m real examples; it is not taken away. Neither
+    sees what is lost within a class.
+
+    Args:
+        real_probabilities: Array (m, classes).
+        generated_probabilities: Array (n, classes).
+
+    Returns:
+        `{"modes_covered": Estimate, "reverse_kl": Estimate}`, in nats. The first's
+        variance is how many classes more twice the samples would find, a smoothed
+        estimate from the classes with one, two and three of them.
+
+    Example:
+
+    >>> real = np.eye(4)[np.arange(400) % 4]
+    >>> found = modes_covered(real, real[real[:, :2].any(axis=1)])
+    >>> float(found["modes_covered"]), round(float(found["reverse_kl"]), 4)
+    (2.0, 0.6931)
+
+    Reference: [Srivastava et al., 2017](https://arxiv.org/abs/1705.07761),
+    [Efron & Thisted, 1976](https://doi.org/10.1093/biomet/63.3.435)
+    """
+    for x in (real_probabilities, generated_probabilities):
+        check_finite(np.asarray(x))
+    real, found = (
+        np.asarray(x).argmax(axis=-1)
+        for x in (real_probabilities, generated_probabilities)
+    )
+    classes = np.shape(real_probabilities)[-1]
+    if np.shape(generated_probabilities)[-1] != classes:
+        raise ValueError(
+            "Both sides must have probabilities of the same classes. Received: "
+            f"{classes} and {np.shape(generated_probabilities)[-1]}"
+        )
+    m, n = len(real), len(found)
+    wanted = np.bincount(real, minlength=classes)
+    counts = np.bincount(found, minlength=classes)
+    few = np.bincount(counts[wanted > 0], minlength=4)
+    # How many more classes as many samples again would find; less, for their number is
+    # fixed.
+    more = few[1:4] @ [7 / 8, -1 / 2, 1 / 8] - few[1] ** 2 / n
+    covered = np.sum((wanted > 0) & (counts > 0))
+    modes = Estimate(float(covered), float(np.sqrt(max(more, 0.0))))
+    p = np.where(wanted > 0, wanted, 0.5) / m
+    ratio = counts / n / p
+    log_ratio = np.log(np.where(counts > 0, ratio, 1.0))[found]
+    chance = (np.sum(wanted > 0) - 1) / 2 * (1 / n + 1 / m) ** 2
+    # Where the shares are alike their own noise doubles what is first order here.
+    variance = log_ratio.var() / n + ratio[real].var() / m
+    variance = max(variance - chance, chance)
+    divergence = Estimate(class_divergence(found, classes, p), float(np.sqrt(variance)))
+    return {"modes_covered": modes, "reverse_kl": divergence}
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class Diversity(Comparison):
+    """How far apart samples of a class are, relative to real examples; 1 is ideal.
+
+    See `diversity`. Where all examples of both sides have labels it is the mean over
+    the classes of pairs within a class; otherwise it is that of all pairs, which misses
+    a class that collapses. The name is the same: do not compare the two.
+
+    Args:
+        partners: At most with how many others an example is compared. Defaults to
+            `100`.
+        seed: Integer, from which the partners come. Defaults to `0`.
+        name: String. Defaults to `"diversity"`.
+        **kwargs: Arguments of `keras.metrics.Metric`.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).normal(size=(100, 5))
+    >>> metric = Diversity()
+    >>> metric.set_reference(x)
+    >>> metric.update_state(x / 2)
+    >>> round(metric.result(), 2)
+    0.5
+    """
+
+    def __init__(self, partners=100, seed=0, name="diversity", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.partners = partners
+        self.seed = seed
+
+    def compare(self, real, generated):
+        """Returns {"diversity": `Estimate`}."""
+        labels = real.y, generated.y
+        if any(y is None for y in labels):
+            labels = None, None
+        ways = {"partners": self.partners, "seed": self.seed}
+        return {"diversity": diversity(real.x, generated.x, *labels, **ways)}
+
+    def get_config(self):
+        """Returns the metric's configuration."""
+        return {"partners": self.partners, "seed": self.seed, "name": self.name}
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class ModesCovered(Comparison):
+    """How many of the reference's classes the samples have, and in which shares.
+
+    See `modes_covered`.
+
+    Args:
+        name: String. Defaults to `"modes_covered"`.
+        **kwargs: Arguments of `keras.metrics.Metric`.
+
+    Example:
+
+    >>> metric = ModesCovered()
+    >>> metric.set_reference(np.eye(3))
+    >>> metric.update_state(np.eye(3)[[0, 0]])
+    >>> metric.result()["modes_covered"]
+    1.0
+
+    Reference: [Srivastava et al., 2017](https://arxiv.org/abs/1705.07761)
+    """
+
+    needs = "probabilities"
+
+    def __init__(self, name="modes_covered", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def compare(self, real, generated):
+        """Returns {"modes_covered": `Estimate`, "reverse_kl": `Estimate`}."""
+        return modes_covered(real.x, generated.x)

@@ -1,0 +1,162 @@
+"""Variety within classes and over them, by brute force and over many draws."""
+
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist
+
+from keras_gen import metrics
+
+
+class TestDiversity:
+    @pytest.mark.parametrize("n", [3, 41])
+    def test_by_brute_force(self, n):
+        rng = np.random.default_rng(0)
+        real, x = rng.normal(size=(51, 4)), rng.normal(size=(n, 4))
+        # An odd number has all its pairs on the rings of steps.
+        want = pdist(x).mean() / pdist(real).mean()
+        assert metrics.diversity(real, x).value == pytest.approx(want)
+
+    def test_within_classes_that_count_alike(self):
+        rng = np.random.default_rng(0)
+        y, labels = np.repeat([0, 1, 2], [21, 31, 1]), np.repeat([0, 1, 3], [9, 7, 5])
+        real = rng.normal(size=(53, 4)) + 50.0 * y[:, None]
+        x = rng.normal(size=(21, 4)) + 50.0 * labels[:, None]
+        parts, wholes = (
+            [pdist(side[of == c]).mean() for c in (0, 1)]
+            for side, of in ((x, labels), (real, y))
+        )
+        got = metrics.diversity(real, x, y, labels).value
+        assert got == pytest.approx(np.mean(parts) / np.mean(wholes))
+
+    def test_one_sample_of_each_class_has_none(self):
+        rng = np.random.default_rng(0)
+        y = np.arange(200) % 5
+        real = rng.normal(size=(200, 6)) + 4.0 * y[:, None]
+        x = (real[:5] + 0.1)[y]
+        assert metrics.diversity(real, x, y, y).value == 0.0
+        assert metrics.diversity(real, x).value > 0.5  # classes apart hide it
+
+    def test_some_partners_are_enough(self):
+        rng = np.random.default_rng(0)
+        real, x = rng.normal(size=(2, 1001, 3))
+        whole = metrics.diversity(real, x, partners=1000)
+        some = metrics.diversity(real, x, partners=40)
+        assert some.value != whole.value
+        assert abs(some.value - whole.value) < some.standard_error
+
+    @pytest.mark.parametrize("partners", [10, 100])
+    def test_its_error_is_the_spread_over_draws(self, partners):
+        rng = np.random.default_rng(0)
+        y, labels = np.arange(101) % 3, np.arange(91) % 3
+        found = [
+            metrics.diversity(
+                rng.normal(size=(101, 2)), rng.normal(size=(91, 2)), y, labels, partners
+            )
+            for _ in range(400)
+        ]
+        spread = np.std([x.value for x in found], ddof=1)
+        error = np.sqrt(np.mean([x.standard_error**2 for x in found]))
+        # 400 draws know the spread to 3.5 %; few partners add to it twice.
+        assert error == pytest.approx(spread, rel=0.15)
+
+    def test_errors(self):
+        x = np.zeros((4, 2))
+        with pytest.raises(ValueError, match="both be given, or neither.*labels yes"):
+            metrics.diversity(x, x, None, [0, 0, 1, 1])
+        with pytest.raises(ValueError, match="two examples of some class"):
+            metrics.diversity(x, x, [0, 0, 1, 1], [2, 2, 0, 1])
+        with pytest.raises(ValueError, match="are all the same"):
+            metrics.diversity(x, x)
+
+    def test_the_metric(self):
+        rng = np.random.default_rng(0)
+        real, x = rng.normal(size=(2, 60, 3))
+        y = np.arange(60) % 2
+        metric = metrics.Diversity(partners=8, seed=1)
+        metric.set_reference(real, y)
+        metric.update_state(x[:30], y[:30])
+        metric.update_state(x[30:], y[30:])
+        want = metrics.diversity(real, x, y, y, 8, 1)
+        assert metric.estimates() == {"diversity": want}
+        metric.reset_state()
+        metric.update_state(x)
+        want = metrics.diversity(real, x, partners=8, seed=1)
+        assert metric.result() == want.value
+
+
+def shown(classes, count):
+    return np.eye(count)[classes]
+
+
+class TestModesCovered:
+    def test_by_hand(self):
+        real = shown([0, 0, 0, 0, 1, 1, 2, 3], 5)
+        found = metrics.modes_covered(real, shown([0, 1, 1, 4], 5))
+        # The fifth class has no real example: it is no mode, and half of one in eight.
+        assert found["modes_covered"].value == 2.0
+        want = math.log(0.25 / 0.5) / 4 + math.log(2) / 2 + math.log(0.25 * 16) / 4
+        assert found["reverse_kl"].value == pytest.approx(want)
+
+    def test_the_same_shares_have_no_divergence(self):
+        x = np.random.default_rng(0).dirichlet(np.ones(6), 500)
+        found = metrics.modes_covered(x, np.concatenate([x, x]))
+        assert found["modes_covered"].value == 6.0
+        assert found["reverse_kl"].value == 0.0
+
+    @pytest.mark.parametrize("uneven", [False, True])
+    def test_their_errors_are_the_spread_over_draws(self, uneven):
+        rng = np.random.default_rng(0)
+        shares = np.ones(40) / 40
+        of_samples = np.arange(1.0, 41.0) ** 2 if uneven else shares
+        found = [
+            metrics.modes_covered(
+                shown(rng.choice(40, 800, p=shares), 40),
+                shown(rng.choice(40, 100, p=of_samples / of_samples.sum()), 40),
+            )
+            for _ in range(300)
+        ]
+        for name in found[0]:
+            spread = np.std([x[name].value for x in found], ddof=1)
+            error = np.sqrt(np.mean([x[name].standard_error ** 2 for x in found]))
+            # 300 draws know the spread to 4 %; a variance from few classes is rough,
+            # and divergences of few samples are skewed.
+            assert error == pytest.approx(spread, rel=0.3), name
+
+    def test_chance_alone_diverges_as_documented(self):
+        rng = np.random.default_rng(0)
+        found = [
+            metrics.modes_covered(*(shown(rng.choice(10, n), 10) for n in (500, 300)))
+            for _ in range(300)
+        ]
+        mean = np.mean([x["reverse_kl"].value for x in found])
+        # Half of chi-squared with 9 degrees of freedom: the mean of 300 is known to
+        # sqrt(2 / 9 / 300) = 2.7 %; four of those, and terms of third order.
+        assert mean == pytest.approx(4.5 * (1 / 500 + 1 / 300), rel=0.12)
+
+    def test_other_classes_are_refused(self):
+        with pytest.raises(ValueError, match="same classes. Received: 3 and 4"):
+            metrics.modes_covered(np.eye(3), np.eye(4))
+
+    def test_the_metric(self):
+        real, x = shown(np.arange(40) % 4, 4), shown(np.arange(30) % 3, 4)
+        metric = metrics.ModesCovered()
+        assert metric.needs == "probabilities"
+        metric.set_reference(real)
+        metric.update_state(x)
+        assert metric.estimates() == metrics.modes_covered(real, x)
+        assert metric.result()["modes_covered"] == 3.0
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [metrics.Diversity(partners=7, seed=3, name="a"), metrics.ModesCovered(name="b")],
+)
+def test_config(metric):
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(metric)))
+    again = keras.saving.deserialize_keras_object(config)
+    assert type(again) is type(metric)
+    assert again.get_config() == metric.get_config()
