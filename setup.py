@@ -29,7 +29,7 @@ setup(
         "tensorboard>=2.20",  # tf.summary needs it; TensorFlow no longer brings it
         "numpy>=2.0",
         "scipy>=1.13",
-        "scikit-learn>=1.5",
+        "scikit-learn>=1.6",
         "matplotlib>=3.9",
     ],
     extras_require={"test": ["pytest>=8", "ruff==0.17.5"]},

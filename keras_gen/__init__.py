@@ -19,6 +19,7 @@ _ROOMS = (
     "metrics",
     "models",
     "networks",
+    "tabular",
 )
 
 __all__ = ["__version__", *_ROOMS]

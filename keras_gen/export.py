@@ -14,8 +14,10 @@ def save(model, path):
     `tf.saved_model.load(path)` needs TensorFlow alone. The functions have free batch
     sizes and, where they draw, a seed: `sample(n, seed)`, `encode(x)`, `decode(z)`,
     `reconstruct(x)`, `log_prob(x)`, `interpolate(x0, x1, steps)`, as far as the model
-    has them. `serving_default` is `log_prob` for exact densities, `reconstruct` where
-    there is a lossy encoder, else `sample`.
+    has them; autoregressive ones add `complete(x, known, seed)`, those of tokens
+    `complete(prefix, seed)`, or `translate(context)` and `beam(context)`.
+    `serving_default` is `log_prob` for exact densities, `reconstruct` where there is a
+    lossy encoder, else `sample`.
 
     The folder is complete or absent: it is written beside its place and moved there.
 

@@ -274,12 +274,7 @@ def summary(js, disjoint, critics, worst, sizes):
 
 def main():
     """Runs the study."""
-    description = __doc__.strip().splitlines()[0]
-    parser = runner.Parser(
-        description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = runner.Parser(__doc__)
     add = parser.add_argument
     add("--distances", type=float, nargs="+", default=[1, 2, 3, 4, 5, 6, 7, 8])
     add("--steps", type=int, default=2000, help="updates at each distance")

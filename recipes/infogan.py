@@ -8,9 +8,11 @@ from runner import Run
 
 def build(args, source, run):
     """Returns a compiled InfoGAN for images."""
-    from keras_gen import models, networks
+    from keras_gen import layers, models, networks
 
     adversarial.require_images(source)
+    much = args.augmentation
+    augmentation = layers.RandomAffine(0.25 * much, 0.4 * much, 0.2 * much, 0.08 * much)
     codes = args.categories + args.continuous
     pair = networks.dcgan(
         source.shape,
@@ -18,6 +20,7 @@ def build(args, source, run):
         args.width,
         outputs=(1, codes),
         hidden=args.hidden,
+        side_hidden=args.code_hidden,
     )
     model = models.InfoGAN(
         *pair,
@@ -25,6 +28,8 @@ def build(args, source, run):
         continuous=args.continuous,
         code_weight=args.code_weight,
         continuous_weight=args.continuous_weight,
+        instance_noise=args.instance_noise,
+        augmentation=augmentation if much else None,
     )
     return adversarial.compiled(args, model, run, beta_1=0.5)
 
@@ -76,6 +81,9 @@ if __name__ == "__main__":
     run = Run(__doc__, epochs=200, batch_size=64, ema=0.99)
     adversarial.add_flags(run, learning_rate=1e-3, discriminator_rate=2e-4)
     run.flag("--hidden", 512, "units of a dense layer, where code and noise meet")
+    run.flag("--code-hidden", 0, "units of a dense layer that Q has to itself; 0: none")
+    run.flag("--instance-noise", 0.0, "standard deviation of noise on all that D sees")
+    run.flag("--augmentation", 0.0, "how much D turns, slants, stretches and shifts")
     run.flag("--categories", 10, "classes of the one-hot code; 0: none")
     run.flag("--continuous", 2, "how many uniform codes")
     run.flag("--code-weight", 1.0, "lambda of the one-hot code")

@@ -13,8 +13,7 @@ def judge(model, source, test, seed=0, least=2000):
         model: A conditional model of images.
         source: The labelled training data.
         test: (x, y), unseen data.
-        seed: Integer from which networks and samples come; sets Keras's seed, too.
-            Defaults to `0`.
+        seed: Integer from which networks and samples come. Defaults to `0`.
         least: How many samples at least. Defaults to `2000`.
 
     Returns:
@@ -24,6 +23,8 @@ def judge(model, source, test, seed=0, least=2000):
         mean of their class over that of test data: 1 means as varied as the data, 0
         that every class has one sample.
     """
+    from keras_gen import metrics
+
     x, y = test
     classify = classifier(source, seed)
     asked = np.resize(y, max(least, len(y)))
@@ -31,7 +32,7 @@ def judge(model, source, test, seed=0, least=2000):
     return {
         "judge_accuracy": np.mean(classify(x) == y),
         "samples_of_their_class": np.mean(classify(samples) == asked),
-        "relative_sharpness": sharpness(samples) / sharpness(x),
+        "relative_sharpness": metrics.sharpness(samples) / metrics.sharpness(x),
         "relative_spread": spread(samples, asked) / spread(x, y),
     }
 
@@ -80,45 +81,11 @@ def classifier(source, seed=0):
 
     Args:
         source: The labelled data.
-        seed: Integer; Keras's own seed is set to it. Defaults to `0`.
+        seed: Integer. Defaults to `0`.
     """
-    import keras
-    from keras import layers
+    from keras_gen import metrics
 
-    keras.utils.set_random_seed(seed)
-    inputs = x = keras.Input(source.shape)
-    for width in (32, 64):
-        x = layers.Conv2D(width, 3, padding="same", activation="relu", dtype="float32")(
-            x
-        )
-        x = layers.MaxPooling2D(padding="same", dtype="float32")(x)
-    x = layers.Flatten(dtype="float32")(x)
-    x = layers.Dense(128, "relu", dtype="float32")(x)
-    x = layers.Dense(source.classes, dtype="float32")(x)
-    network = keras.Model(inputs, x)
-    size = min(128, source.examples)
-    # Three epochs of MNIST; more of small sets.
-    updates = min(1400, 60 * source.steps_per_epoch(size))
-    rate = keras.optimizers.schedules.CosineDecay(2e-3, updates)
-    network.compile(
-        keras.optimizers.Adam(rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        steps_per_execution=20,
-    )
-    batches = source.batches(size, seed=seed, labels=True)
-    network.fit(batches, steps_per_epoch=updates, shuffle=False, verbose=0)
-    return lambda images: network.predict(images, 500, verbose=0).argmax(axis=-1)
-
-
-def sharpness(images):
-    """Returns the mean length of the images' gradients, by forward differences.
-
-    Args:
-        images: Array (n, height, width, channels).
-    """
-    down = images[:, 1:, :-1] - images[:, :-1, :-1]
-    right = images[:, :-1, 1:] - images[:, :-1, :-1]
-    return np.mean(np.sqrt(np.square(down) + np.square(right)))
+    return metrics.Classifier.of(source, seed).classify
 
 
 def spread(images, labels):

@@ -8,10 +8,11 @@ A recipe describes a model and what is reported of it; `Run` does the rest:
 
 `build(args, source, run)` returns a compiled model; `report(args, model, source, run)`
 returns a dictionary of numbers for `metrics.json` and may write more pictures. What it
-measures on `run.test_data()` it names after `run.split`. Data go through `run.prepare`,
-those for training through `run.prepare_training` too, functions that a recipe may set;
-`run.callbacks(args, model, source, run)` gives callbacks of the recipe's own, and
-`run.draw_samples(model, n, seed)` what `samples.png` shows.
+measures on `run.test_data()` it names after `run.split`. Data come from
+`run.load(args, split, **options)`, which finds images and points by name; they go
+through `run.prepare`, those for training through `run.prepare_training` too, functions
+that a recipe may set; `run.callbacks(args, model, source, run)` gives callbacks of the
+recipe's own, and `run.draw_samples(model, n, seed)` what `samples.png` shows.
 """
 
 import argparse
@@ -43,6 +44,7 @@ class Run:
             `None`.
         steps_per_epoch: Default of that flag. Defaults to `None`.
         variant: The name of one of several runs of a recipe. Defaults to `""`.
+        datasets: What `--help` says of `--dataset`. Defaults to `None`: images, points.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Run:
         points=None,
         steps_per_epoch=None,
         variant="",
+        datasets=None,
     ):
         self.points = points or {}
         self.variant = variant
@@ -63,17 +66,15 @@ class Run:
         self.draw_samples = lambda model, n, seed: model.sample(n, seed=seed)
         self.callbacks = lambda args, model, source, run: []
         self.prepare = self.prepare_training = lambda source: source
+        self.load = _load
         self.recipe = pathlib.Path(sys.argv[0]).stem
-        self.parser = Parser(
-            description=description.strip().splitlines()[0],
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-            allow_abbrev=False,
-        )
+        self.parser = Parser(description)
         add = self.parser.add_argument
         add(
             "--dataset",
             default=dataset,
-            help=f"digits, sprites, {', '.join(_DENSITIES)}, a TFDS name, or a folder",
+            help=datasets
+            or f"digits, sprites, {', '.join(_DENSITIES)}, a TFDS name, or a folder",
         )
         add("--data-dir", help="where TFDS data lie (also TFDS_DATA_DIR)")
         add("--image-size", type=_positive, help="resize images to this many pixels")
@@ -197,9 +198,9 @@ class Run:
             "jit_compile": True if self.args.jit else "auto",
         }
 
-    def test_data(self, n=10_000, labels=False):
-        """Returns up to n examples of `split`, or (x, y)."""
-        return self._source(self.split, limit=n).arrays(labels=labels)
+    def test_data(self, n=10_000, labels=False, split=None):
+        """Returns up to n examples of a split, or (x, y); by default of `split`."""
+        return self._source(split or self.split, limit=n).arrays(labels=labels)
 
     def draw_walks(self, model, source, x=None, spherical=False):
         """Writes a picture of lines between codes, of samples or of data x.
@@ -265,13 +266,10 @@ class Run:
         return strategy
 
     def _source(self, split, limit=None):
-        from keras_gen import data
-
         args = self.args
-        source = data.load(
-            args.dataset,
+        source = self.load(
+            args,
             split,
-            image_size=args.image_size,
             data_dir=args.data_dir,
             limit=limit,
             skip_unreadable=args.skip_unreadable,
@@ -292,7 +290,7 @@ class Run:
         if source.skipped:
             print(f"{source.skipped} unreadable image(s) left out")
         if len(source.shape) == 3:
-            _check_images(source)
+            check_images(source)
         return source
 
     def _plan(self, source, batches_per_step):
@@ -418,8 +416,26 @@ class Run:
         sys.exit(2)
 
 
+def _load(args, split, **options):
+    """Returns images or points; a recipe for other data has a `load` of its own."""
+    from keras_gen import data
+
+    return data.load(args.dataset, split, image_size=args.image_size, **options)
+
+
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the whole usage."""
+    """Says what is wrong in one line, without the whole usage.
+
+    Args:
+        description: What the recipe does; its first line is shown by `--help`.
+    """
+
+    def __init__(self, description):
+        super().__init__(
+            description=description.strip().splitlines()[0],
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+        )
 
     def error(self, message):
         """Exits with status 2."""
@@ -485,7 +501,8 @@ def _strategy(tf, devices):
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(int(number))])
 
 
-def _check_images(source):
+def check_images(source):
+    """Raises ValueError for images that the networks cannot make."""
     height, width, channels = source.shape
     fits = all(side % 4 == 0 and 8 <= side <= 128 for side in (height, width))
     if not fits:

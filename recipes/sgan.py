@@ -20,7 +20,7 @@ def hide_labels(run):
                 for c in range(source.classes)
             ]
         )
-        run.labelled = source.select(run.chosen).arrays(labels=True)
+        run.labelled = source.select(run.chosen)
         return source.partly_labelled(run.chosen, run.args.labelled_share)
 
     return hide
@@ -28,45 +28,76 @@ def hide_labels(run):
 
 def networks_of(args, source):
     """Returns (generator, discriminator) whose discriminator gives the classes."""
-    import keras
-    from keras import layers
-
     from keras_gen import networks
-    from keras_gen.layers import GaussianNoise
 
     adversarial.require_images(source)
     if args.network == "conv":
         return networks.dcgan(
             source.shape, args.latent_dim, args.width, outputs=source.classes
         )
-    generator = keras.Sequential([keras.Input((args.latent_dim,))])
+    return generator_of(args, source), classifier_of(args, source)
+
+
+def generator_of(args, source):
+    """Returns a generator of dense layers, the paper's."""
+    import keras
+    from keras import layers
+
+    from keras_gen.layers import WeightNormalization
+
+    network = keras.Sequential([keras.Input((args.latent_dim,))], name="generator")
     for _ in range(2):
-        generator.add(layers.Dense(500, use_bias=False))
-        generator.add(layers.BatchNormalization(synchronized=True))
-        generator.add(layers.Activation("softplus"))
-    size = int(np.prod(source.shape))
-    generator.add(layers.Dense(size, "sigmoid", dtype="float32"))
-    generator.add(layers.Reshape(source.shape, dtype="float32"))
-    discriminator = keras.Sequential([keras.Input(source.shape), layers.Flatten()])
-    discriminator.add(GaussianNoise(0.3))
+        network.add(layers.Dense(500, use_bias=False))
+        network.add(layers.BatchNormalization(synchronized=True))
+        network.add(layers.Activation("softplus"))
+    last = layers.Dense(int(np.prod(source.shape)), "sigmoid", dtype="float32")
+    network.add(WeightNormalization(last) if args.weight_normalization else last)
+    network.add(layers.Reshape(source.shape, dtype="float32"))
+    return network
+
+
+def classifier_of(args, source):
+    """Returns a classifier of noisy dense layers, the paper's discriminator.
+
+    With weight normalisation, whose lengths are fixed in all but the last layer, it
+    cannot make the noise small beside its features. Data decide how it starts.
+    """
+    import keras
+    from keras import layers
+
+    from keras_gen import networks
+    from keras_gen.layers import GaussianNoise, WeightNormalization
+
+    network = keras.Sequential([keras.Input(source.shape), layers.Flatten()])
+    network.add(GaussianNoise(0.3))
     for units in (1000, 500, 250, 250, 250):
-        discriminator.add(layers.Dense(units, "relu", kernel_initializer="he_normal"))
-        discriminator.add(GaussianNoise(0.5))
-    discriminator.add(layers.Dense(source.classes, dtype="float32"))
-    return generator, discriminator
+        layer = layers.Dense(units, "relu", kernel_initializer="he_normal")
+        if args.weight_normalization:
+            layer = WeightNormalization(layer, train_scale=False)
+        network.add(layer)
+        network.add(GaussianNoise(0.5))
+    last = layers.Dense(source.classes, dtype="float32")
+    network.add(WeightNormalization(last) if args.weight_normalization else last)
+    if args.weight_normalization:
+        networks.fit_weight_normalization(network, source.arrays(500))
+    return network
 
 
 def build(args, source, run):
     """Returns a compiled SGAN for labelled images."""
-    import keras
-
-    from keras_gen import models
+    from keras_gen import losses, models
 
     pair = networks_of(args, source)
-    ink = (0.0, 1.0) if args.network == "dense" else (-1.0, 1.0)
-    # What supervision alone makes of the same network, later on.
-    run.alone = keras.models.clone_model(pair[1])
-    model = models.SGAN(*pair, class_weight=args.class_weight, network_range=ink)
+    dense = args.network == "dense"
+    model = models.SGAN(
+        *pair,
+        class_weight=args.class_weight,
+        network_range=(0.0, 1.0) if dense else (-1.0, 1.0),
+        # The last hidden layer's output, before it is made noisy.
+        feature_layer=-3 if dense else None,
+        # Matching features is slow once the discriminator tells all samples apart.
+        balance=losses.HoldBack(0.0, args.hold_back) if args.hold_back < 1 else None,
+    )
     return adversarial.compiled(args, model, run, beta_1=0.5)
 
 
@@ -91,26 +122,29 @@ def train_alone(args, run, model, updates=2000):
     """Returns a classifier: the discriminator's network, the labelled data alone."""
     import keras
 
-    x, y = run.labelled
-    run.alone.compile(
+    x, y = run.labelled.arrays(labels=True)
+    alone = networks_of(args, run.labelled)[1]
+    alone.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, updates)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     size = min(100, len(x))
-    run.alone.fit(
+    alone.fit(
         model.to_network(x),
         y,
         batch_size=size,
         epochs=-(-updates * size // len(x)),
         verbose=0,
     )
-    return lambda images: run.alone(model.to_network(images), training=False)
+    return lambda images: alone(model.to_network(images), training=False)
 
 
 if __name__ == "__main__":
     run = Run(__doc__, epochs=100, batch_size=100)
     adversarial.add_flags(run, learning_rate=1e-3)
     run.flag("--network", "dense", "the networks' kind", choices=("dense", "conv"))
+    run.flag("--weight-normalization", True, "of the dense networks")
+    run.flag("--hold-back", 1.0, "D's accuracy above which it waits for G; 1: never")
     run.flag("--labels-per-class", 10, "how many labels of each class are known")
     run.flag("--label-seed", 0, "which ones")
     run.flag("--labelled-share", 0.2, "the share of them in a batch")

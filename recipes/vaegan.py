@@ -1,6 +1,5 @@
 """Trains a VAE/GAN: sharp reconstructions, judged by what a discriminator sees."""
 
-import judge
 import numpy as np
 
 from runner import Run
@@ -27,7 +26,7 @@ def build(args, source, run):
 
 def report(args, model, source, run):
     """Returns the terms on unseen data, and how sharp pictures are beside real ones."""
-    from keras_gen import callbacks
+    from keras_gen import callbacks, metrics
 
     x = run.test_data()
     numbers = model.evaluate(x, verbose=0, return_dict=True)
@@ -38,13 +37,13 @@ def report(args, model, source, run):
     pairs = np.concatenate([some, model.reconstruct(some)])
     callbacks.write_grid(run.out / "reconstructions.png", pairs, len(some))
     run.draw_walks(model, source, some, spherical=True)
-    real = judge.sharpness(x)
+    real = metrics.sharpness(x)
     pictures = {
         "samples": model.sample(2000, seed=args.seed).numpy(),
         "reconstructions": model.reconstruct(x[:2000]).numpy(),
     }
-    sharp = {f"{k}_sharpness": judge.sharpness(v) / real for k, v in pictures.items()}
-    return {**numbers, **sharp}
+    sharp = {k: metrics.sharpness(v) / real for k, v in pictures.items()}
+    return {**numbers, **{f"{k}_sharpness": value for k, value in sharp.items()}}
 
 
 if __name__ == "__main__":

@@ -22,6 +22,14 @@ def strategy():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory):
+    """What is kept on disk is kept in a folder of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_GEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def repeatable():
     """Every test starts from the same seeds and in single precision."""

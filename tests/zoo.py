@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_gen import bijectors, losses, models, networks
+from keras_gen import bijectors, data, losses, models, networks
 
 IMAGE = (8, 8, 1)
 
@@ -24,6 +24,11 @@ ZOO = {
         *networks.conditional_dcgan(IMAGE, 3, 4, 4, ("embedding", "output")), seed=0
     ),
     "Autoencoder": lambda: models.Autoencoder(*_pair(variational=False), seed=0),
+    "Autoregressive": lambda: models.Autoregressive(
+        networks.pixel_cnn(IMAGE, 9, depth=1, width=2, first_kernel_size=3),
+        losses.LogisticMixture(3, levels=17),
+        seed=0,
+    ),
     "BetaTCVAE": lambda: models.BetaTCVAE(
         *_pair(), examples=48, likelihood=losses.Gaussian("learned"), seed=0
     ),
@@ -47,6 +52,9 @@ ZOO = {
     "CVAEGAN": lambda: models.CVAEGAN(
         *networks.cvaegan(IMAGE, classes=3, latent_dim=2, width=4), seed=0
     ),
+    "CharRNN": lambda: models.CharRNN(
+        5, 6, width=8, depth=2, classes=3, dropout=0.2, seed=0
+    ),
     "DCGAN": lambda: models.DCGAN(
         *networks.dcgan(IMAGE, latent_dim=4, width=4), discriminator_steps=2, seed=0
     ),
@@ -63,6 +71,20 @@ ZOO = {
         penalty=losses.GradientPenalty(1.0, target=0.0, at="real"),
         seed=0,
     ),
+    "GatedPixelCNN": lambda: models.GatedPixelCNN(
+        IMAGE, depth=1, width=4, likelihood=losses.Categorical(17), classes=3, seed=0
+    ),
+    "Glow": lambda: models.Glow(
+        IMAGE,
+        levels=2,
+        depth=2,
+        width=4,
+        pixel_levels=17,
+        classes=3,
+        constant_memory=True,
+        seed=0,
+    ),
+    "IAF": lambda: models.IAF((2,), depth=2, hidden=(8,), seed=0),
     "IWAE": lambda: models.IWAE(
         *_pair(numbers=2),
         particles=3,
@@ -81,10 +103,38 @@ ZOO = {
         instance_noise=losses.LinearSchedule(0.1, 0.0, steps=7),
         seed=0,
     ),
+    "MADE": lambda: models.MADE(
+        IMAGE, (8,), order=0, masks=2, likelihood=losses.Categorical(17), seed=0
+    ),
+    "MAF": lambda: models.MAF((2,), depth=2, hidden=(8,), seed=0),
+    "NICE": lambda: models.NICE(IMAGE, depth=2, hidden=(8,), levels=17, seed=0),
+    "NeuralSplineFlow": lambda: models.NeuralSplineFlow(
+        (2,), depth=2, width=8, bins=4, seed=0
+    ),
     "PacGAN": lambda: models.PacGAN(
         networks.mlp((2,), 2, (8,)),
         networks.mlp((4,), 1, (8,)),
         balance=losses.HoldBack(0.45, 0.55),
+        seed=0,
+    ),
+    "PixelCNN": lambda: models.PixelCNN(
+        IMAGE, depth=1, width=4, likelihood=losses.Categorical(17), seed=0
+    ),
+    "PixelCNNPP": lambda: models.PixelCNNPP(
+        IMAGE,
+        depth=1,
+        width=4,
+        levels=2,
+        likelihood=losses.LogisticMixture(3, levels=17),
+        classes=3,
+        seed=0,
+    ),
+    "PixelRNN": lambda: models.PixelRNN(
+        IMAGE,
+        "diagonal_bilstm",
+        depth=1,
+        width=2,
+        likelihood=losses.Categorical(17),
         seed=0,
     ),
     "ProgressiveGAN": lambda: models.ProgressiveGAN(
@@ -107,6 +157,7 @@ ZOO = {
         discriminator_steps=2,
         seed=0,
     ),
+    "Seq2Seq": lambda: models.Seq2Seq(5, 6, 4, 6, width=8, dropout=0.2, seed=0),
     "VAE": lambda: models.VAE(
         *networks.mlp_autoencoder(IMAGE, latent_dim=2, hidden=(8,)),
         likelihood=losses.Gaussian(0.5),
@@ -116,6 +167,9 @@ ZOO = {
         *networks.vaegan(IMAGE, latent_dim=2, width=4),
         gamma=losses.LinearSchedule(0.0, 0.1, steps=5),
         seed=0,
+    ),
+    "WaveGlow": lambda: models.WaveGlow(
+        (64, 1), 8000, 4, 3, 4, 2, 2, 2, fft_length=32, hop=8, bands=6, seed=0
     ),
     "WGAN": lambda: models.WGAN(
         *networks.dcgan(IMAGE, latent_dim=4, width=4), discriminator_steps=2, seed=0
@@ -134,17 +188,26 @@ MECHANISMS = (
     "BiGAN",
     "CGAN",
     "CVAE",
+    "CharRNN",
     "DCGAN",
     "FactorVAE",
+    "GatedPixelCNN",
+    "Glow",
     "InfoGAN",
+    "MADE",
     "PacGAN",
+    "PixelCNNPP",
     "ProgressiveGAN",
     "RealNVP",
     "SGAN",
     "SNGAN",
+    "Seq2Seq",
     "VAE",
     "WGANGP",
 )
+
+# Data of these names are tokens, int32: how many there are.
+TOKENS = {"CharRNN": 5, "Seq2Seq": 6}
 
 # How many classes the conditional models of the zoo know.
 CLASSES = 3
@@ -152,23 +215,31 @@ CLASSES = 3
 
 def data_shape(name):
     """Returns the shape of one example of a name's data."""
-    plane = "Flow", "GAN", "PacGAN", "RelativisticGAN"
+    if name == "WaveGlow":
+        return (64, 1)
+    if name in TOKENS:
+        return (6,)
+    plane = "Flow", "GAN", "PacGAN", "RelativisticGAN", "IAF", "MAF", "NeuralSplineFlow"
     return (2,) if name in plane else IMAGE
 
 
 def is_conditional(name):
     """Returns whether a name's samples are conditioned on labels."""
-    return name in ("ACGAN", "CGAN", "CVAE", "CVAEGAN")
+    families = "ACGAN", "CGAN", "CVAE", "CVAEGAN", "CharRNN", "Glow"
+    return name in families or name in ("GatedPixelCNN", "PixelCNNPP")
 
 
 def is_labelled(name):
     """Returns whether a name's data are pairs (x, y)."""
-    return is_conditional(name) or name == "SGAN"
+    return is_conditional(name) or name in ("SGAN", "Seq2Seq")
 
 
 def examples(name, n=16, seed=0):
     """Returns n examples x of a name's data."""
     shape = (n, *data_shape(name))
+    if name in TOKENS:
+        tokens = np.random.default_rng(seed).integers(0, TOKENS[name], shape)
+        return tokens.astype("int32")
     levels = 16
     values = np.random.default_rng(seed).integers(0, levels + 1, shape) / levels
     return values.astype("float32")
@@ -176,6 +247,12 @@ def examples(name, n=16, seed=0):
 
 def labels(name, n=16, seed=0):
     """Returns what n samples are conditioned on, `None` for unconditional names."""
+    if name == "WaveGlow":
+        mel = np.random.default_rng(seed + 2).normal(-2.0, 2.0, (n, 9, 6))
+        return mel.astype("float32")
+    if name == "Seq2Seq":
+        source = np.random.default_rng(seed + 2).integers(0, 5, (n, 4))
+        return source.astype("int32")
     return pair(name, n, seed)[1] if is_conditional(name) else None
 
 
@@ -184,11 +261,26 @@ def pair(name, n=16, seed=0):
     x = examples(name, n, seed)
     if not is_labelled(name):
         return (x,)
+    if name == "Seq2Seq":
+        return labels(name, n, seed), x
     y = np.random.default_rng(seed + 1).integers(0, CLASSES, n).astype("int32")
     return x, y if is_conditional(name) else np.where(np.arange(n) % 3, y, -1)
 
 
 def batch(name, n=16, seed=0):
     """Returns n examples on which the model of a name can be fitted: x or (x, y)."""
-    data = pair(name, n, seed)
-    return data if len(data) > 1 else data[0]
+    arrays = pair(name, n, seed)
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def needed(name, n):
+    """Returns the arguments without which a name cannot draw n samples."""
+    given = name in ("Seq2Seq", "WaveGlow")
+    return {"context": labels(name, n)} if given else {}
+
+
+def source(name, n):
+    """Returns n examples of a name as a `Source`."""
+    data_of = data.from_tokens if name in TOKENS else data.from_array
+    more = {} if name in TOKENS else {"levels": 17}
+    return data_of(*pair(name, n), **more)

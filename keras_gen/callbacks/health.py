@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import metrics
+from keras_gen.losses.schedule import value_at
 
 CURVES = {
     "losses": ("generator_loss", "discriminator_loss"),
@@ -41,6 +42,11 @@ class GANHealth(keras.callbacks.Callback):
     that the generator has collapsed, that losses run away, or that updates are skipped,
     and what to try. Both networks work as they do in training, with the statistics of
     the batch. Place it before callbacks that write the logs, such as `CSVLogger`.
+
+    A generator that matches features alone (`adversarial_weight=0`) plays no game that
+    could be won, and matched means promise no variety: only samples that are all the
+    same count as a collapse then. Features have no fixed scale, so their distance is
+    left out where the size of a loss is judged.
 
     Args:
         x: Data, some hundred examples: a part of the training set.
@@ -84,6 +90,7 @@ class GANHealth(keras.callbacks.Callback):
         self._said = set()
         self._writer = None
         self._level = None
+        self._matched = 0.0
 
     def set_model(self, model):
         """Refuses a model without a discriminator that judges data."""
@@ -155,6 +162,8 @@ class GANHealth(keras.callbacks.Callback):
         y = None if self.y is None else np.asarray(self.y)
         with tf.GradientTape(persistent=True) as tape:
             terms = model.objective(tf.constant(self.x), y, training=training)
+        matched = self._weight("feature_matching", 0.0)
+        self._matched = matched * float(terms.get("feature_matching", 0.0))
         found = {}
         for player, name in _LOSSES.items():
             weights = [v for net in players[player] for v in net.trainable_variables]
@@ -163,6 +172,15 @@ class GANHealth(keras.callbacks.Callback):
             norm = tf.linalg.global_norm([s for s in slopes if s is not None])
             found[f"{player}_gradient"] = float(norm)
         return found
+
+    def _weight(self, name, otherwise):
+        """Returns what a weight of the model's is now."""
+        weight = getattr(self.model, name, otherwise)
+        return float(value_at(weight, self.model.step.value))
+
+    def _plays(self):
+        """Returns whether the generator is to fool the discriminator."""
+        return self._weight("adversarial_weight", 1.0) > 0
 
     def _findings(self, found):
         """Yields (name, sentence) of all that can go wrong, `None` where it did not."""
@@ -182,7 +200,7 @@ class GANHealth(keras.callbacks.Callback):
 
     def _discriminator_wins(self, found):
         loss = self.model.adversarial_loss
-        if loss.boundary is None:
+        if loss.boundary is None or not self._plays():
             return None
         level = np.full((1, 1), loss.boundary, "float32")
         # What a discriminator that cannot tell anything apart would lose.
@@ -199,7 +217,7 @@ class GANHealth(keras.callbacks.Callback):
         )
 
     def _discriminator_is_fooled(self, found):
-        if self.model.adversarial_loss.boundary is None:
+        if self.model.adversarial_loss.boundary is None or not self._plays():
             return None
         right = 0.5 * (found["real_accuracy"] + found["fake_accuracy"])
         if right >= _FOOLED or int(self.model.step.numpy()) < self.patience:
@@ -221,7 +239,7 @@ class GANHealth(keras.callbacks.Callback):
         steps = int(self.model.step.numpy())
         fallen = diversity < 0.5 * self.widest and self.widest > 0.5
         poor = steps >= self.patience and diversity < 0.4
-        if not (diversity < 0.01 or fallen or poor):
+        if not (diversity < 0.01 or ((fallen or poor) and self._plays())):
             return None
         return (
             f"The generator has collapsed: two samples differ by {diversity:.0%} of "
@@ -235,7 +253,8 @@ class GANHealth(keras.callbacks.Callback):
         estimate = found["wasserstein_estimate"]
         # No Lipschitz critic tells more apart than the distance of the two sets.
         free = self.model.adversarial_loss.boundary is None
-        size = abs(estimate) if free else max(map(abs, losses))
+        size = max(abs(losses[0] - self._matched), abs(losses[1]))
+        size = abs(estimate) if free else size
         bound = _STEEP * max(1.0, self._apart) if free else _LARGE
         if all(map(math.isfinite, losses)) and size <= bound:
             return None

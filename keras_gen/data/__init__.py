@@ -1,12 +1,20 @@
-"""Where batches come from: embedded sets, TFDS names and folders of images.
+"""Where batches come from: embedded sets, TFDS names, folders, sounds and texts.
 
-`load` finds a data set by name and `from_array` wraps one in memory. Both give a
-`Source`, whose batches are a pure function of (seed, step): a run that stops can go
-on at any step with the very batches it would have seen.
+`load` finds a data set by name, `load_audio` one of sounds, `load_text` and
+`load_pairs` those of characters; `from_array` and `from_tokens` wrap one in memory.
+Each gives a `Source`, whose batches are a pure function of (seed, step): a run that
+stops can go on at any step with the very batches it would have seen.
 """
 
 from keras_gen.data.array import from_array
+from keras_gen.data.audio import load_audio, read_wav, write_wav
 from keras_gen.data.catalogue import load
 from keras_gen.data.density import DENSITIES, Density2D
+from keras_gen.data.markov import HiddenMarkov, letter_pairs, misspelt_words
+from keras_gen.data.pairs import load_pairs, spelt_out
+from keras_gen.data.perturbation import Mutation, Simplification
 from keras_gen.data.source import Source
 from keras_gen.data.sprites import Sprites, SpriteSource
+from keras_gen.data.text import load_text
+from keras_gen.data.tokens import TokenSource, from_tokens
+from keras_gen.data.tones import Tones, ToneSource

@@ -1,6 +1,5 @@
 """From the name of a data set to its source."""
 
-import pathlib
 import re
 
 import numpy as np
@@ -10,6 +9,7 @@ from keras_gen.data.array import from_array
 from keras_gen.data.checks import whole
 from keras_gen.data.density import DENSITIES, Density2D, DensitySource
 from keras_gen.data.folder import load_folder
+from keras_gen.data.listing import is_folder
 from keras_gen.data.sprites import Sprites, SpriteSource
 
 EMBEDDED = ("digits", "sprites", *DENSITIES)
@@ -73,7 +73,7 @@ def load(
     if name == "sprites":
         return _sprites(split, image_size, limit)
     options = {"image_size": image_size, "limit": limit, "verbose": verbose}
-    if _is_folder(name):
+    if is_folder(name, "images"):
         options["skip_unreadable"] = skip_unreadable
         return load_folder(name, split, **options)
     try:
@@ -121,27 +121,6 @@ def _one_of(split, splits, name):
             f"Argument `split` must be one of {', '.join(map(repr, splits))} for "
             f"{name!r}. Received: split={split!r}"
         )
-
-
-def _is_folder(name):
-    """Returns whether a name is a folder's; a bare name of a TFDS set is not."""
-    if not name:
-        return False
-    path = pathlib.Path(name).expanduser()
-    is_path = path.name != name
-    if path.is_dir():
-        return is_path or not tfds.is_registered(name)
-    if path.exists():
-        raise NotADirectoryError(
-            "Argument `name` must be a folder of images, not a single file. "
-            f"Received: name={name!r}"
-        )
-    if name.startswith((".", "/", "~")):
-        raise FileNotFoundError(
-            "Argument `name` must be a folder that exists when it is a path; check "
-            f"its spelling. Received: name={name!r}"
-        )
-    return False
 
 
 def _unknown(name):

@@ -1,26 +1,20 @@
-"""A folder of images: which files belong to it, and their pixels."""
+"""A folder of images: the pixels of its files."""
 
 import concurrent.futures
 import functools
 import os
-import pathlib
 
 import numpy as np
 import tensorflow as tf
 
 from keras_gen.data import image
 from keras_gen.data.checks import Progress
+from keras_gen.data.listing import list_files
 from keras_gen.data.memory import in_memory, on_cpu, to_unit
 from keras_gen.data.source import Source
 
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 MEMORY_LIMIT = 2 * 1024**3
-
-_SPLIT_FOLDERS = {
-    "train": ("train",),
-    "test": ("test", "val", "validation"),
-    "validation": ("val", "validation", "test"),
-}
 
 
 def load_folder(
@@ -45,7 +39,7 @@ def load_folder(
             raising an error. Defaults to `False`.
         verbose: Whether to show progress. Defaults to `True`.
     """
-    files, y, names = _listing(pathlib.Path(root).expanduser(), split)
+    files, y, names = list_files(root, split, "images", EXTENSIONS)
     files = files[:limit]
     scan = _Scan(files, image_size, skip_unreadable)
     scan.run(verbose)
@@ -64,83 +58,6 @@ def load_folder(
         class_names=names,
         skipped=len(files) - len(scan.kept),
     )
-
-
-def _listing(root, split):
-    """Returns the files of a split in order, their labels and the class names."""
-    if split not in (*_SPLIT_FOLDERS, "all"):
-        raise ValueError(
-            "Argument `split` must be 'train', 'test', 'validation' or 'all' for a "
-            f"folder of images. Received: split={split!r}"
-        )
-    parts, wanted = _parts(root, split)
-    classes = sorted({name for part in parts for name in _classes(part)})
-    listed = [entry for part in wanted for entry in _entries(part, classes)]
-    if not listed:
-        raise ValueError(
-            f"The folder '{wanted[0]}' must hold images ({', '.join(EXTENSIONS)}) or "
-            "subfolders of images; check the path"
-        )
-    if parts == [root] and split != "all":
-        listed = [e for e in listed if (e[0] % 10 == 9) == (split != "train")]
-    if not listed:
-        raise ValueError(
-            f"The folder '{root}' has fewer than ten images, which leaves none for "
-            "testing; add images or a subfolder for each split, or pass split='all'. "
-            f"Received: split={split!r}"
-        )
-    listed.sort(key=lambda e: e[:2])
-    labels = [label for _, label, _ in listed] if classes else None
-    return [f for _, _, f in listed], labels, classes or None
-
-
-def _entries(part, classes):
-    """Returns (place in its class, label, file) for every image of a folder."""
-    flat = _images(part)
-    if flat and classes:
-        raise ValueError(
-            f"The images that lie straight in '{part}' must be moved to subfolders of "
-            f"their classes, because there are subfolders, such as '{classes[0]}'"
-        )
-    groups = [_below(part / name) for name in classes] if classes else [flat]
-    return [(i, y, f) for y, group in enumerate(groups) for i, f in enumerate(group)]
-
-
-def _parts(root, split):
-    """Returns all folders that hold a split, and those of the split asked for."""
-    if not (root / "train").is_dir():
-        return [root], [root]
-    names = {name for group in _SPLIT_FOLDERS.values() for name in group}
-    parts = [root / n for n in sorted(names) if (root / n).is_dir()]
-    if split == "all":
-        return parts, parts
-    for name in _SPLIT_FOLDERS[split]:
-        if root / name in parts:
-            return parts, [root / name]
-    raise ValueError(
-        f"The folder '{root}' has no subfolder for the split, one of "
-        f"{', '.join(_SPLIT_FOLDERS[split])}; add it or use another split. "
-        f"Received: split={split!r}"
-    )
-
-
-def _images(folder):
-    files = sorted(f for f in folder.iterdir() if not f.name.startswith("."))
-    return [f for f in files if f.suffix.lower() in EXTENSIONS and f.is_file()]
-
-
-def _below(folder):
-    if not folder.is_dir():
-        return []
-    found = _images(folder)
-    for child in sorted(folder.iterdir()):
-        if child.is_dir() and not child.name.startswith("."):
-            found += _below(child)
-    return found
-
-
-def _classes(folder):
-    return [f.name for f in folder.iterdir() if f.is_dir() and _below(f)]
 
 
 class _Scan:

@@ -45,6 +45,8 @@ class Source:
         factor_names: The names of the known factors of variation, which are then the
             labels, int32 of shape (n, factors); `None` where they are not known.
         factor_sizes: How many values each factor takes, or `None`.
+        sampling_rate: Samples a second, where the data are sounds; else `None`.
+        dtype: Of the examples, `"float32"` but for tokens.
         skipped: How many unreadable files were left out.
 
     Example:
@@ -59,6 +61,8 @@ class Source:
 
     factor_names = None
     factor_sizes = None
+    sampling_rate = None
+    dtype = "float32"
 
     def __init__(
         self,
@@ -86,7 +90,7 @@ class Source:
             y = on_cpu(np.asarray(y, "int32"))
             self._label = functools.partial(tf.gather, y)
         self._read = read
-        self._binary_seed = None
+        self._binary_seed = self._perturbation = None
 
     def binarized(self, seed=0):
         """Returns the same data with every value one or zero, drawn with its odds.
@@ -101,6 +105,46 @@ class Source:
         other = copy.copy(self)
         other._binary_seed = whole("seed", seed)
         other.levels = 2
+        return other
+
+    def perturbed(self, perturbation, seed=0):
+        """Returns the same data, every training batch of them spoiled anew.
+
+        A model of them is a background: it knows what data look like, and not what
+        makes them themselves (`metrics.OutlierScores`). Training batches are a function
+        of (seed, step), as ever; `once` and `arrays` give the data unspoiled.
+
+        Args:
+            perturbation: A function (x, seed) of TensorFlow operations, from a batch
+                and a stateless seed of shape (2,) to a batch: `Mutation`,
+                `Simplification`, or one of your own.
+            seed: Integer that decides the draws. Defaults to 0.
+        """
+        other = copy.copy(self)
+        other._perturbation = perturbation, whole("seed", seed)
+        return other
+
+    def grey(self):
+        """Returns images of one channel: 0.299 red + 0.587 green + 0.114 blue.
+
+        Values are rounded to the levels that the data have.
+        """
+        if len(self.shape) != 3 or self.shape[-1] not in (1, 3):
+            raise ValueError(
+                f"{self.name!r} has examples of shape {self.shape}; images of one or "
+                "three channels can be made grey."
+            )
+        if self.shape[-1] == 1:
+            return self
+        other, read, top = copy.copy(self), self._read, (self.levels or 256) - 1
+        other.shape = (*self.shape[:2], 1)
+
+        def luma(i):
+            weights = tf.constant([0.299, 0.587, 0.114])[:, None]
+            x = tf.tensordot(read(i), weights, 1)
+            return x if self.levels is None else tf.round(x * top) / top
+
+        other._read = luma
         return other
 
     def select(self, indices):
@@ -338,7 +382,7 @@ class Source:
         """
         self._check(labels)
         n = self.examples if n is None else min(whole("n", n, least=1), self.examples)
-        x = np.empty((n, *self.shape), "float32")
+        x = np.empty((n, *self.shape), self.dtype)
         with tf.device("CPU:0"):
             for i in range(0, n, 256):
                 rows = tf.range(i, min(i + 256, n), dtype="int64")
@@ -371,9 +415,15 @@ class Source:
         return finish(both.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
 
     def _draw(self, x, indices, step=None):
-        """Returns binary draws of examples where they are asked for, or else x."""
-        if self._binary_seed is None:
-            return x
+        """Returns x, made binary and, for a training step, spoiled where asked for."""
+        if self._binary_seed is not None:
+            x = self._binary(x, indices, step)
+        if self._perturbation is not None and step is not None:
+            perturbation, seed = self._perturbation
+            x = perturbation(x, tf.stack([tf.constant(seed, "int64"), step]))
+        return x
+
+    def _binary(self, x, indices, step):
         if step is not None:
             u = tf.random.stateless_uniform(tf.shape(x), (self._binary_seed, step))
             return tf.cast(u < x, "float32")

@@ -41,12 +41,12 @@ def load_tfds(name, split, *, image_size=None, data_dir=None, limit=None, verbos
         limit: How many examples to use, from the first. Defaults to `None`, all.
         verbose: Whether to show progress. Defaults to `True`.
     """
-    with _quiet():
-        builder = _builder(name, data_dir or os.environ.get("TFDS_DATA_DIR") or None)
+    with quiet():
+        builder = open_builder(name, data_dir)
         keys = _keys(name, builder)
         if not builder.is_prepared():
-            _download(builder, verbose)
-        count = min(_count(builder, split), limit or np.inf)
+            download(builder, verbose)
+        count = min(count_examples(builder, split), limit or np.inf)
         x, y = _decode(builder, split, keys, int(count), image_size, verbose)
     levels = 2 if x.max() <= 1 else 256
     names = None if y is None else builder.info.features[keys[1]].names
@@ -79,7 +79,7 @@ def _registered():
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """Keeps TFDS from logging to the terminal and from drawing its own bars."""
     import tensorflow_datasets as tfds
 
@@ -92,9 +92,16 @@ def _quiet():
         logging.disable(before)
 
 
-def _builder(name, data_dir):
+def open_builder(name, data_dir=None):
+    """Returns the builder of a set, or raises `UnknownSet` or ValueError.
+
+    Args:
+        name: As for `load_tfds`.
+        data_dir: As for `load_tfds`. Defaults to `None`.
+    """
     import tensorflow_datasets as tfds
 
+    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or None
     if not re.fullmatch(r"\w+(/[^:]+)?(:[\d.*]+)?", name):
         raise UnknownSet(name)
     # Each is what TFDS raises for one mistake: an unknown name, an unknown config, an
@@ -110,7 +117,13 @@ def _builder(name, data_dir):
         ) from None
 
 
-def _download(builder, verbose):
+def download(builder, verbose):
+    """Prepares a set, or raises ValueError with what to do.
+
+    Args:
+        builder: What `open_builder` returned.
+        verbose: Whether to say so.
+    """
     import tensorflow_datasets as tfds
 
     root = builder.data_dir_root
@@ -179,7 +192,13 @@ def _keys(name, builder):
     return key, label if label in labels else None
 
 
-def _count(builder, split):
+def count_examples(builder, split):
+    """Returns how many examples a split has, or raises ValueError.
+
+    Args:
+        builder: What `open_builder` returned, prepared.
+        split: A split of the set, or a slice.
+    """
     try:
         count = builder.info.splits[split].num_examples
     except (ValueError, KeyError):

@@ -31,6 +31,7 @@ from keras_gen.losses.matching import (
     mean_matching,
     pair_matching,
 )
+from keras_gen.losses.mixture import Categorical, LogisticMixture
 from keras_gen.losses.penalties import GradientPenalty
 from keras_gen.losses.schedule import CyclicalSchedule, LinearSchedule, Schedule
 from keras_gen.losses.strategy import Strategy
@@ -41,6 +42,7 @@ __all__ = [
     "Auxiliary",
     "Bernoulli",
     "CapacityKL",
+    "Categorical",
     "ClassLoss",
     "CodeLoss",
     "CyclicalSchedule",
@@ -55,6 +57,7 @@ __all__ = [
     "LeastSquares",
     "Likelihood",
     "LinearSchedule",
+    "LogisticMixture",
     "Minimax",
     "NonSaturating",
     "RelativisticAverage",

@@ -6,6 +6,7 @@ import math
 
 import tensorflow as tf
 
+from keras_gen.losses.quantile import COLDEST
 from keras_gen.losses.strategy import Strategy, require_argument
 
 _SCALES = ("learned", "per_value")
@@ -57,6 +58,34 @@ class Likelihood(Strategy):
         x = self.distribution(outputs).sample(seed=tf.cast(seed, "int32"))
         return tf.cast(x, "float32")
 
+    # What an autoregressive model asks for.
+
+    @property
+    def one_by_one(self):
+        """Whether a pixel's colours come from as many evaluations of a network."""
+        return True
+
+    def outputs(self, channels):
+        """Returns how many outputs a pixel of so many colours needs."""
+        return self.numbers * channels
+
+    def noises(self, channels):
+        """Returns how many uniform numbers draw a pixel."""
+        return channels
+
+    def quantile(self, outputs, noise, temperature=1.0):
+        """Returns what uniform noise draws: the inverse of the distribution function.
+
+        Args:
+            outputs: (..., outputs of a pixel).
+            noise: (..., noises of a pixel), in [0, 1).
+            temperature: The factor of the spread. Defaults to `1.0`.
+        """
+        raise NotImplementedError(
+            f"`{type(self).__name__}` cannot draw a pixel after the other. Use "
+            "`Bernoulli`, `Categorical` or `LogisticMixture`."
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Bernoulli(Likelihood):
@@ -71,6 +100,8 @@ class Bernoulli(Likelihood):
     >>> float(Bernoulli().log_prob(tf.zeros((1, 2)), tf.ones((1, 2)))[0])
     -1.3862943649291992
     """
+
+    levels = 2  # a constant, no field
 
     def log_probs(self, outputs, x):
         """Returns the log-mass of each value."""
@@ -88,6 +119,11 @@ class Bernoulli(Likelihood):
         logits = tf.cast(outputs, "float32")
         each = tfp.distributions.Bernoulli(logits, dtype="float32")
         return _independent(each, outputs)
+
+    def quantile(self, outputs, noise, temperature=1.0):
+        """Returns one where the noise is below the probability of one."""
+        odds = tf.sigmoid(outputs / tf.maximum(temperature, COLDEST))
+        return tf.cast(noise < odds, "float32")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,7 +263,7 @@ class DiscretisedLogistic(_WithScale):
         lower = (x - half - mean) * inverse
         # log(s(u) - s(l)) = log s(u) + log s(-l) + log(1 - exp(l - u)), never NaN.
         inside = tf.math.log_sigmoid(upper) + tf.math.log_sigmoid(-lower)
-        inside += _log1mexp(2.0 * half * inverse)
+        inside += log1mexp(2.0 * half * inverse)
         tail = tf.where(x < half, tf.math.log_sigmoid(upper), inside)
         return tf.where(x > 1.0 - half, tf.math.log_sigmoid(-lower), tail)
 
@@ -273,7 +309,7 @@ def _bounded(log_scale, widest):
     return bound * tf.tanh(log_scale / bound)
 
 
-def _log1mexp(y):
+def log1mexp(y):
     """Returns log(1 - exp(-y)) for positive y."""
     small = y < math.log(2.0)
     near = tf.math.log(-tf.math.expm1(-tf.where(small, y, 1.0)))
@@ -285,3 +321,21 @@ def _independent(distribution, outputs):
     import tensorflow_probability as tfp
 
     return tfp.distributions.Independent(distribution, len(outputs.shape) - 1)
+
+
+def on_levels(x, levels):
+    """Returns whether all data are k / (levels - 1) for whole k, a boolean tensor.
+
+    Args:
+        x: Data.
+        levels: How many there are.
+
+    Example:
+
+    >>> bool(on_levels([0.0, 0.5, 1.0], 3)), bool(on_levels([0.0, 0.5, 1.0], 2))
+    (True, False)
+    """
+    scaled = tf.cast(x, "float32") * (levels - 1)
+    near = tf.abs(scaled - tf.round(scaled)) < 1e-2
+    inside = (scaled > -0.5) & (scaled < levels - 0.5)
+    return tf.reduce_all(near & inside)

@@ -1,10 +1,14 @@
 """Models: what is optimised, and who is updated when."""
 
 from keras_gen.models.autoencoder import Autoencoder, DenoisingAutoencoder
+from keras_gen.models.autoregressive import Autoregressive
+from keras_gen.models.autoregressive_flows import IAF, MAF
 from keras_gen.models.bigan import BiGAN
+from keras_gen.models.char_rnn import CharRNN
 from keras_gen.models.conditional_gan import ACGAN, CGAN, SGAN, InfoGAN
+from keras_gen.models.coupling_flows import NICE, Glow, NeuralSplineFlow, RealNVP
 from keras_gen.models.factor_vae import FactorVAE
-from keras_gen.models.flow import Flow, RealNVP
+from keras_gen.models.flow import Flow
 from keras_gen.models.gan import (
     DCGAN,
     GAN,
@@ -15,9 +19,13 @@ from keras_gen.models.gan import (
     PacGAN,
     RelativisticGAN,
 )
+from keras_gen.models.made import MADE
+from keras_gen.models.pixel import GatedPixelCNN, PixelCNN, PixelCNNPP, PixelRNN
 from keras_gen.models.progressive import ProgressiveGAN
+from keras_gen.models.seq2seq import Seq2Seq
 from keras_gen.models.vae import CVAE, IWAE, VAE, BetaTCVAE, BetaVAE
 from keras_gen.models.vaegan import CVAEGAN, VAEGAN
+from keras_gen.models.waveglow import WaveGlow
 
 __all__ = [
     "ACGAN",
@@ -25,9 +33,13 @@ __all__ = [
     "CVAE",
     "CVAEGAN",
     "GAN",
+    "IAF",
     "IWAE",
     "InfoGAN",
     "LSGAN",
+    "MADE",
+    "MAF",
+    "NICE",
     "SGAN",
     "SNGAN",
     "VAE",
@@ -35,15 +47,25 @@ __all__ = [
     "WGAN",
     "WGANGP",
     "Autoencoder",
+    "Autoregressive",
     "BetaTCVAE",
     "BetaVAE",
     "BiGAN",
+    "CharRNN",
     "DCGAN",
     "DenoisingAutoencoder",
     "FactorVAE",
     "Flow",
+    "GatedPixelCNN",
+    "Glow",
+    "NeuralSplineFlow",
     "PacGAN",
+    "PixelCNN",
+    "PixelCNNPP",
+    "PixelRNN",
     "ProgressiveGAN",
     "RealNVP",
     "RelativisticGAN",
+    "Seq2Seq",
+    "WaveGlow",
 ]

@@ -189,6 +189,8 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
             return tf.cast(context, "float32")
         labels = tf.range(n) % self.classes if context is None else context
         labels = tf.convert_to_tensor(labels)
+        if len(labels.shape) == 2 and labels.shape[1] == 1 < self.classes:
+            labels = labels[:, 0]  # as some of Keras's data sets have them
         if len(labels.shape) == 2:
             return tf.cast(labels, "float32")
         labels = tf.cast(labels, "int32")
@@ -397,6 +399,17 @@ class Density:
     def bits_per_dim(self, x, context=None, seed=None):
         """Returns the bits that each example needs, per dimension."""
         raise NotImplementedError
+
+    def anomaly_score(self, x, context=None):
+        """Returns -log p(x), how unlikely each example is: more is stranger.
+
+        Examples simpler than the data are likely, too: see `metrics.OutlierScores`.
+
+        Args:
+            x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+        """
+        return -self.log_prob(x, context)
 
     def signatures(self):
         """Adds `log_prob`, which becomes the default."""

@@ -81,6 +81,8 @@ class GAN(Latent, GenerativeModel):
             the number of replicas. Defaults to `1`.
         instance_noise: Float or schedule, the standard deviation of noise on all that
             the discriminator sees while it trains. Defaults to `0.0`.
+        augmentation: A layer that data and fakes pass before the discriminator while
+            it trains, such as `layers.RandomAffine(shift=0.1)`. Defaults to `None`.
         feature_matching: Float or schedule, the weight in the generator's loss of
             1/2 |E f(x) - E f(G(z))|^2, f the discriminator's features. Defaults to
             `0.0`.
@@ -122,6 +124,7 @@ class GAN(Latent, GenerativeModel):
         *,
         packing=1,
         instance_noise=0.0,
+        augmentation=None,
         feature_matching=0.0,
         adversarial_weight=1.0,
         feature_layer=None,
@@ -150,6 +153,7 @@ class GAN(Latent, GenerativeModel):
         self.discriminator_steps = discriminator_steps
         self.packing = packing
         self.instance_noise = instance_noise
+        self.augmentation = augmentation
         self.feature_matching = feature_matching
         self.adversarial_weight = adversarial_weight
         self.balance = balance
@@ -369,7 +373,9 @@ class GAN(Latent, GenerativeModel):
         return tf.cast(self.generator(inputs, training=training), "float32")
 
     def _judge(self, data, context, training):
-        """Returns the verdict on packed data, noise added in training."""
+        """Returns the verdict on packed data, changed and noisy in training."""
+        if training and self.augmentation is not None:
+            data = self.augmentation(data, training=True)
         if training and self.instance_noise:
             noise = tf.random.stateless_normal(tf.shape(data), self.next_seed(True))
             data += value_at(self.instance_noise, self.step.value) * noise

@@ -6,15 +6,6 @@ import keras
 import tensorflow as tf
 
 
-def _finite(tensor):
-    """Returns whether a tensor's sum is finite: one pass, no intermediate tensor."""
-    if isinstance(tensor, tf.IndexedSlices):
-        tensor = tensor.values
-    if not tensor.dtype.is_floating:
-        return tf.constant(True)
-    return tf.math.is_finite(tf.reduce_sum(tf.cast(tensor, "float32")))
-
-
 class Guard(keras.layers.Layer):
     """Counts the updates that were skipped because something was not finite.
 
@@ -81,7 +72,8 @@ class Guard(keras.layers.Layer):
             gradients: Its gradients, some of which may be `None`.
         """
         tensors = [examples, *(terms.get(name) for name in self.terms)]
-        bad = tf.stack([_not_finite(t) for t in (*tensors, *gradients)])
+        squares = tf.stack([_squares(t) for t in (*tensors, *gradients)])
+        bad = tf.cast(~tf.math.is_finite(squares), "float32")
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             context = tf.distribute.get_replica_context()
             bad = tf.minimum(context.all_reduce(tf.distribute.ReduceOp.SUM, bad), 1.0)
@@ -115,8 +107,8 @@ class Guard(keras.layers.Layer):
             )
 
 
-def _not_finite(tensor):
-    """Returns 1.0 where a tensor's sum of squares is not finite: one cheap pass.
+def _squares(tensor):
+    """Returns half a tensor's sum of squares in one cheap pass, zero for integers.
 
     Squares, because norms and Adam's second moments overflow where values do not yet.
     """
@@ -124,8 +116,7 @@ def _not_finite(tensor):
         tensor = tensor.values
     if tensor is None or not tf.as_dtype(tensor.dtype).is_floating:
         return tf.constant(0.0)
-    squares = tf.nn.l2_loss(tf.cast(tensor, "float32"))
-    return tf.cast(~tf.math.is_finite(squares), "float32")
+    return tf.nn.l2_loss(tf.cast(tensor, "float32"))
 
 
 def warn_of_unsaved_randomness(model):
@@ -138,9 +129,7 @@ def warn_of_unsaved_randomness(model):
         {
             f"{type(layer).__name__} `{layer.name}`"
             for layer in model._flatten_layers(include_self=False)
-            if any(
-                isinstance(v, keras.random.SeedGenerator) for v in vars(layer).values()
-            )
+            if _draws(layer)
         }
     )
     if found:
@@ -150,3 +139,12 @@ def warn_of_unsaved_randomness(model):
             "`keras_gen.layers` has Dropout and GaussianNoise that are exact.",
             stacklevel=3,
         )
+
+
+def _draws(layer):
+    """Returns whether a layer draws from a generator of Keras's."""
+    if not any(isinstance(v, keras.random.SeedGenerator) for v in vars(layer).values()):
+        return False
+    # Every recurrent cell holds one, and draws from it only to drop.
+    rates = [getattr(layer, f"{kind}dropout", None) for kind in ("", "recurrent_")]
+    return rates[1] is None or any(rates)

@@ -25,7 +25,7 @@ def _raise_plainly(error):
     raise error
 
 
-def make_function(model, step, check=lambda x: None):
+def make_function(model, step, check=None):
     """Returns a function of an iterator that runs `step` and returns the logs.
 
     Keras's own one fails under a strategy for several steps per execution, and under
@@ -36,8 +36,8 @@ def make_function(model, step, check=lambda x: None):
     Args:
         model: The compiled model.
         step: A function of one batch, run in replica context.
-        check: A function of each replica's data that raises, outside of XLA, for what
-            `step` cannot take. Defaults to one that takes all.
+        check: A function of each replica's x, or x and y, that raises, outside of XLA,
+            for what `step` cannot take. Defaults to `None`: it takes all.
     """
     strategy = model.distribute_strategy
     steps = model.steps_per_execution
@@ -61,7 +61,9 @@ def make_function(model, step, check=lambda x: None):
         data = iterator.get_next()
         parts = [strategy.experimental_local_results(x) for x in _leaves(data)]
         # Nothing of a step may happen before it is certain that there is a batch.
-        checks = [check(x) for x in parts[0]]
+        checks = (
+            [check(*leaves[:2]) for leaves in zip(*parts, strict=True)] if check else []
+        )
         ready = [x for x in (*checks, *(x for p in parts for x in p)) if x is not None]
         with tf.control_dependencies(ready):
             done.assign_add(1)
@@ -123,9 +125,14 @@ class TrainFunction:
 
     def __init__(self, model):
         self.model = model
-        self.function = model.make_loop(model.train_step, model.check_batch)
+        self.function = model.make_loop(model.train_step, self._check)
         self.calls = 0
         self.to_skip = 0
+
+    def _check(self, x, y=None):
+        found = (self.model.check_batch(x), self.model.check_data(x, y))
+        found = [one for one in found if one is not None]
+        return tf.group(found) if found else None
 
     def skip(self, steps):
         """Leaves out the next `steps` steps."""

@@ -155,7 +155,7 @@ class ProgressiveGAN(GAN):
     def _amounts(self, n):
         return tf.fill([n, 1], self.amount)
 
-    def make_loop(self, step, check=lambda x: None):
+    def make_loop(self, step, check=None):
         """Returns a function that runs `step` at the level of the moment."""
         if self.steps_per_execution > self.stable_steps + self.fade_steps:
             raise ValueError(

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_gen.models import guard, loop
+from keras_gen.models import fused, guard, loop
 
 
 class TrainingStep:
@@ -17,6 +17,12 @@ class TrainingStep:
 
     def check_batch(self, x):
         """Raises for a batch that `train_step` cannot take; outside of XLA."""
+
+    def check_data(self, x, y=None):
+        """Raises for data that the model cannot take, be it to train or to evaluate.
+
+        Outside of XLA, as `check_batch` is.
+        """
 
     def players(self):
         """Returns {player: networks that its optimizer trains}, the first one leading.
@@ -101,6 +107,7 @@ class TrainingStep:
             optimizer = self.optimizer_of(player)
             if not optimizer.built:
                 optimizer.build(variables)
+            fused.fuse(optimizer)
             _finalise_own_variables(optimizer, variables)
         self.guard.watch(trained)
 
@@ -210,12 +217,12 @@ class TrainingStep:
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Does nothing: every model here is built by its constructor."""
 
-    def make_loop(self, step, check=lambda x: None):
+    def make_loop(self, step, check=None):
         """Returns a function of an iterator that runs a step for each execution.
 
         Args:
             step: A function of one batch, run in replica context.
-            check: As for `loop.make_function`. Defaults to one that takes all.
+            check: As for `loop.make_function`. Defaults to `None`.
         """
         return loop.make_function(self, step, check)
 
@@ -228,7 +235,7 @@ class TrainingStep:
     def make_test_function(self, force=False):
         """Makes the function that `evaluate` calls for each execution."""
         if self.test_function is None or force:
-            self.test_function = self.make_loop(self.test_step)
+            self.test_function = self.make_loop(self.test_step, self.check_data)
         return self.test_function
 
 

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_gen.losses import KL, Bernoulli, Gaussian, TotalCorrelation
+from keras_gen.losses.likelihood import on_levels
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Encoding, GenerativeModel, built_network
 from keras_gen.models.posterior import Posterior
@@ -317,6 +318,14 @@ class VAE(Encoding, GenerativeModel):
             raise ValueError(
                 "A Gaussian likelihood is a density, not the mass of levels. Use "
                 "`losses.DiscretisedLogistic` for bits per dimension."
+            )
+        levels = getattr(self.observation, "levels", None)
+        if levels and tf.executing_eagerly() and not on_levels(x, levels):
+            raise ValueError(
+                f"`{self.observation}` is a mass of {levels} levels, k / {levels - 1} "
+                "in [0, 1], and these data have others: what it gives them are no "
+                "bits. Make them binary, or train with `losses.DiscretisedLogistic` of "
+                "as many levels as they have."
             )
         nats = -self.iwae(x, k, context, seed)
         return nats / (math.prod(self.data_shape) * math.log(2.0))

@@ -1,8 +1,12 @@
 """Networks: functions that stack layers into a `keras.Model`."""
 
+from keras_gen.networks.conditioner import (
+    conv_conditioner,
+    made,
+    residual_conditioner,
+)
 from keras_gen.networks.conv import (
     conv_autoencoder,
-    conv_conditioner,
     conv_decoder,
     conv_encoder,
     disentangling_autoencoder,
@@ -17,14 +21,22 @@ from keras_gen.networks.dcgan import (
 )
 from keras_gen.networks.features import with_features
 from keras_gen.networks.mlp import bigan, mlp, mlp_autoencoder, mlp_gan
+from keras_gen.networks.ordered import OrderedNetwork
+from keras_gen.networks.pixel_cnn import gated_pixel_cnn, pixel_cnn, pixel_cnn_pp
+from keras_gen.networks.pixel_rnn import pixel_rnn
 from keras_gen.networks.progressive import progressive
+from keras_gen.networks.raster import RasterNetwork
 from keras_gen.networks.spectral import (
     is_spectrally_normalized,
     with_spectral_normalization,
 )
 from keras_gen.networks.vaegan import cvaegan, vaegan
+from keras_gen.networks.wavenet import mel_upsampler, wavenet
+from keras_gen.networks.weight import fit_weight_normalization
 
 __all__ = [
+    "OrderedNetwork",
+    "RasterNetwork",
     "bigan",
     "conditional_dcgan",
     "conv_autoencoder",
@@ -37,13 +49,22 @@ __all__ = [
     "dcgan_encoder",
     "dcgan_generator",
     "disentangling_autoencoder",
+    "fit_weight_normalization",
+    "gated_pixel_cnn",
     "is_spectrally_normalized",
+    "made",
     "masked_decoder",
+    "mel_upsampler",
     "mlp",
     "mlp_autoencoder",
     "mlp_gan",
+    "pixel_cnn",
+    "pixel_cnn_pp",
+    "pixel_rnn",
     "progressive",
+    "residual_conditioner",
     "vaegan",
+    "wavenet",
     "with_features",
     "with_spectral_normalization",
 ]

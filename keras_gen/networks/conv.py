@@ -1,4 +1,4 @@
-"""Convolutional networks for images: autoencoders and the conditioners of flows."""
+"""Convolutional autoencoders for images."""
 
 import keras
 from keras import layers
@@ -178,26 +178,3 @@ def masked_decoder(
         x = layers.Conv2D(width, 1, activation="relu")(x)
     x = layers.Conv2D(shape[2] * numbers, 1, dtype="float32")(x)
     return keras.Model([code, image], x, name="decoder")
-
-
-def conv_conditioner(shape, outputs, width=64, activation="relu"):
-    """Returns a network that keeps an image's size, for the couplings of a flow.
-
-    Convolutions of 3x3, 1x1 and 3x3; the last one starts at zero, so that a coupling
-    starts as the identity.
-
-    Args:
-        shape: (height, width, channels).
-        outputs: Channels of the output.
-        width: Channels of the hidden layers. Defaults to `64`.
-        activation: Activation of the hidden layers. Defaults to `"relu"`.
-
-    Reference: [Kingma and Dhariwal, 2018](https://arxiv.org/abs/1807.03039)
-    """
-    inputs = keras.Input(shape)
-    x = layers.Conv2D(width, 3, padding="same", activation=activation)(inputs)
-    x = layers.Conv2D(width, 1, activation=activation)(x)
-    x = layers.Conv2D(
-        outputs, 3, padding="same", kernel_initializer="zeros", dtype="float32"
-    )(x)
-    return keras.Model(inputs, x, name="conditioner")

@@ -51,6 +51,12 @@ def _norm(x, kind):
     )
 
 
+def _dense(x, units, normalization):
+    bias = normalization is None
+    x = layers.Dense(units, use_bias=bias, kernel_initializer=_initializer())(x)
+    return layers.LeakyReLU(negative_slope=0.2)(_norm(x, normalization))
+
+
 def _require_conditioning(conditioning, *known):
     if conditioning not in known:
         raise ValueError(
@@ -139,7 +145,9 @@ def dcgan_generator(
     return keras.Model(inputs, x, name="generator")
 
 
-def dcgan_discriminator(shape, width=64, normalization="batch", outputs=1, hidden=0):
+def dcgan_discriminator(
+    shape, width=64, normalization="batch", outputs=1, hidden=0, side_hidden=0
+):
     """Returns DCGAN's discriminator: strided convolutions down to one logit.
 
     LeakyReLU of slope 0.2 everywhere, batch normalisation everywhere but after the
@@ -152,11 +160,18 @@ def dcgan_discriminator(shape, width=64, normalization="batch", outputs=1, hidde
         normalization: `"batch"`, `"layer"` or `None`. Defaults to `"batch"`.
         outputs: As for `dcgan_encoder`. Defaults to `1`: the logit of real.
         hidden: As for `dcgan_encoder`. Defaults to `0`.
+        side_hidden: As for `dcgan_encoder`. Defaults to `0`.
 
     Reference: [Radford et al., 2016](https://arxiv.org/abs/1511.06434)
     """
     return dcgan_encoder(
-        shape, outputs, width, normalization, hidden=hidden, name="discriminator"
+        shape,
+        outputs,
+        width,
+        normalization,
+        hidden=hidden,
+        side_hidden=side_hidden,
+        name="discriminator",
     )
 
 
@@ -168,6 +183,7 @@ def dcgan_encoder(
     context_shape=None,
     conditioning="concatenation",
     hidden=0,
+    side_hidden=0,
     name="encoder",
 ):
     """Returns the layers of DCGAN's discriminator with any number of outputs.
@@ -187,6 +203,8 @@ def dcgan_encoder(
             places, match it (`layers.Projection`). Defaults to `"concatenation"`.
         hidden: Units of a dense layer between the convolutions and the outputs.
             Defaults to `0`: none.
+        side_hidden: Units of a dense layer that each output but the first has to
+            itself, as InfoGAN's Q. Defaults to `0`: none.
         name: String. Defaults to `"encoder"`.
 
     Example:
@@ -220,15 +238,15 @@ def dcgan_encoder(
         )(x)
         x = layers.LeakyReLU(negative_slope=0.2)(_norm(x, kind))
     if hidden:
-        bias = normalization is None
-        x = layers.Flatten()(x)
-        x = layers.Dense(hidden, use_bias=bias, kernel_initializer=_initializer())(x)
-        x = layers.LeakyReLU(negative_slope=0.2)(_norm(x, normalization))
+        x = _dense(layers.Flatten()(x), hidden, normalization)
     heads = []
     for size in outputs if isinstance(outputs, tuple) else (outputs,):
         options = {"kernel_initializer": _initializer(), "dtype": "float32"}
-        if hidden:
-            heads.append(layers.Dense(size, **options)(x))
+        own = bool(heads) and side_hidden
+        if hidden or own:
+            seen = x if hidden else layers.Flatten()(x)
+            seen = _dense(seen, side_hidden, normalization) if own else seen
+            heads.append(layers.Dense(size, **options)(seen))
             continue
         head = layers.Conv2D(size, base, **options)(x)
         heads.append(layers.Reshape((size,), dtype="float32")(head))
@@ -239,7 +257,15 @@ def dcgan_encoder(
     return keras.Model(inputs, heads if len(heads) > 1 else heads[0], name=name)
 
 
-def dcgan(shape, latent_dim=100, width=64, critic=False, outputs=1, hidden=0):
+def dcgan(
+    shape,
+    latent_dim=100,
+    width=64,
+    critic=False,
+    outputs=1,
+    hidden=0,
+    side_hidden=0,
+):
     """Returns (generator, discriminator) for images of one shape.
 
     Args:
@@ -252,6 +278,7 @@ def dcgan(shape, latent_dim=100, width=64, critic=False, outputs=1, hidden=0):
         outputs: How many numbers the discriminator gives, or a tuple of them: (1, 10)
             is a logit of real and, as a second output, ten more. Defaults to `1`.
         hidden: Units of a dense layer in each of the two. Defaults to `0`: none.
+        side_hidden: As for `dcgan_encoder`. Defaults to `0`.
 
     Example:
 
@@ -262,7 +289,7 @@ def dcgan(shape, latent_dim=100, width=64, critic=False, outputs=1, hidden=0):
     normalization = None if critic else "batch"
     return (
         dcgan_generator(shape, latent_dim, width, hidden=hidden),
-        dcgan_discriminator(shape, width, normalization, outputs, hidden),
+        dcgan_discriminator(shape, width, normalization, outputs, hidden, side_hidden),
     )
 
 

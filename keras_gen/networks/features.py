@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from keras_gen.networks.graph import nodes_of
+
 
 def with_features(network, layer=None):
     """Returns a network from the same inputs to [features, outputs].
@@ -38,7 +40,5 @@ def with_features(network, layer=None):
 
 def _call(network, layer):
     """Returns the last call of a layer in a network; other networks may share it."""
-    network = getattr(network, "_functional", None) or network  # of a Sequential
-    depths = sorted(network._nodes_by_depth)
-    nodes = (node for depth in depths for node in network._nodes_by_depth[depth])
+    nodes = reversed(nodes_of(network))
     return next(node for node in nodes if node.operation is layer)

@@ -55,8 +55,8 @@ def mlp(
             width,
             None if normalization else activation,
             use_bias=not normalization,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
+            kernel_initializer=_anew(kernel_initializer),
+            bias_initializer=_anew(bias_initializer),
         )(x)
         if normalization:
             x = layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
@@ -70,6 +70,12 @@ def mlp(
     if len(output_shape) > 1:
         x = layers.Reshape(output_shape, dtype="float32")(x)
     return keras.Model(inputs, x, name=name)
+
+
+def _anew(initializer):
+    """Returns an initializer for one layer: the same one would draw the same again."""
+    made = keras.initializers.get(initializer)
+    return type(made).from_config(made.get_config())
 
 
 def mlp_autoencoder(

@@ -93,6 +93,50 @@ def test_losses_that_run_away(digits):
     assert any("GradientPenalty" in s for s in said)
 
 
+def matching(**kwargs):
+    model = models.GAN(
+        *networks.dcgan((8, 8, 1), 16, width=8), feature_matching=2.0, **kwargs
+    )
+    model.compile("adam")
+    watch = callbacks.GANHealth(data.load("digits").arrays(64), patience=0)
+    watch.set_model(model)
+    return watch
+
+
+def test_a_generator_that_matches_features_alone_plays_no_game():
+    found = {
+        "real_accuracy": 1.0,
+        "fake_accuracy": 1.0,
+        "discriminator_loss": 1e-3,
+        "diversity": 0.3,
+    }
+    fooled = {"real_accuracy": 0.0, "fake_accuracy": 0.1}
+    watch = matching(adversarial_weight=0.0)
+    assert watch._discriminator_wins(found) is None
+    assert watch._discriminator_is_fooled(fooled) is None
+    assert watch._collapse(found) is None
+    assert "differ by 0%" in watch._collapse({"diversity": 1e-3})
+    watch = matching(adversarial_weight=losses.LinearSchedule(0.5, 1.0, steps=10))
+    assert "wins: it knows 100%" in watch._discriminator_wins(found)
+    assert "fooled: it knows 5%" in watch._discriminator_is_fooled(fooled)
+    assert "differ by 30%" in watch._collapse(found)
+
+
+def test_the_size_of_features_is_no_loss_that_runs_away():
+    watch = matching()
+    found = watch.measure()
+    assert watch._matched > 0.0
+    assert watch._runaway(found) is None
+    found["generator_loss"] += 1e4  # the game's own part
+    assert watch._runaway(found).startswith("The losses run away")
+    watch._matched = 1e4
+    assert watch._runaway(found) is None
+    found["discriminator_loss"] = 51.0
+    assert watch._runaway(found).startswith("The losses run away")
+    found = {**found, "discriminator_loss": 1.0, "generator_loss": math.inf}
+    assert watch._runaway(found).startswith("The losses run away")
+
+
 def test_updates_that_are_skipped(digits):
     x = digits[:64].copy()
     x[:32] = math.nan

@@ -265,6 +265,13 @@ class TestProgress:
         progress.add(1)
         assert ("501/501" in capsys.readouterr().out) == verbose
 
+    def test_in_a_file_it_is_one_line(self, capsys):
+        progress = folder.Progress(600, True, after=0.0)
+        for _ in range(6):
+            progress.add(100)
+        out = capsys.readouterr().out
+        assert out.count("/600") == 1 and "600/600" in out
+
     def test_no_bar_before_it_takes_long(self, capsys):
         folder.Progress(501, True, after=60.0).add(501)
         assert capsys.readouterr().out == ""

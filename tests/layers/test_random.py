@@ -1,9 +1,18 @@
+import math
+import unittest.mock
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import Dropout, GaussianNoise, RandomLayer, Sampling
+from keras_gen.layers import (
+    Dropout,
+    GaussianNoise,
+    RandomAffine,
+    RandomLayer,
+    Sampling,
+)
 
 NOISY = {
     "Dropout": lambda seed: Dropout(0.5, seed=seed),
@@ -258,3 +267,113 @@ class TestSampling:
         assert not np.array_equal(first, second)
         layer.rewind()
         np.testing.assert_array_equal(function(), first)
+
+
+class TestRandomAffine:
+    image = tf.reshape(tf.range(35.0), (1, 5, 7, 1))
+
+    def moved(self, image, draws, layer=None, **bounds):
+        """Returns the image under these draws, in units of the bounds."""
+        layer = layer or RandomAffine(**bounds)
+        with unittest.mock.patch.object(
+            tf.random, "stateless_uniform", lambda *args: tf.constant([draws])
+        ):
+            return layer(image, training=True)
+
+    def test_a_quarter_turn(self):
+        square = self.image[:, :, 1:6]
+        turned = self.moved(square, [1.0, 0, 0, 0, 0, 0], rotation=math.pi / 2)
+        want = np.rot90(square[0, :, :, 0], k=-1)
+        # Places are fractions of a pixel off by rounding, values 30 apart at most.
+        np.testing.assert_allclose(turned[0, :, :, 0], want, atol=1e-4)
+
+    def test_a_shift_repeats_the_edge(self):
+        got = self.moved(self.image, [0, 0, 0, 0, 1.0, -0.5], shift=2 / 5)
+        image = self.image.numpy()[0, :, :, 0]
+        rows = np.clip(np.arange(5) + 2, 0, 4)
+        places = np.clip(np.arange(7) - 0.5 * 2 / 5 * 7, 0, 6)
+        want = [np.interp(places, np.arange(7), image[r]) for r in rows]
+        np.testing.assert_allclose(got[0, :, :, 0], want, rtol=1e-5)
+
+    def test_shear_moves_rows_by_their_height(self):
+        got = self.moved(self.image, [0, 0.5, 0, 0, 0, 0], shear=2.0)
+        image = self.image.numpy()[0, :, :, 0]
+        for row in range(5):
+            columns = np.clip(np.arange(7) + (row - 2), 0, 6)
+            np.testing.assert_allclose(got[0, row, :, 0], image[row, columns])
+
+    def test_stretch_is_about_the_centre(self):
+        twice = math.log(2.0)
+        got = self.moved(self.image, [0, 0, 0, -1.0, 0, 0], stretch=twice)
+        places = 3 + (np.arange(7) - 3) / 2
+        want = [np.interp(places, np.arange(7), row) for row in self.image[0, :, :, 0]]
+        np.testing.assert_allclose(got[0, :, :, 0], want, rtol=1e-5)
+
+    def test_all_at_once_is_the_product_of_matrices(self):
+        bounds = {"rotation": 0.3, "shear": 0.2, "stretch": 0.4, "shift": 0.1}
+        layer = RandomAffine(**bounds, seed=3)
+        draws = np.random.default_rng(0).uniform(-1, 1, (1, 6)).astype("float32")
+        with unittest.mock.patch.object(
+            tf.random, "stateless_uniform", lambda *args: tf.constant(draws)
+        ):
+            matrix, shift = layer._draw(1)
+        turn, slant, tall, wide = draws[0, :4] * (0.3, 0.2, 0.4, 0.4)
+        rotation = [
+            [math.cos(turn), -math.sin(turn)],
+            [math.sin(turn), math.cos(turn)],
+        ]
+        want = rotation @ np.array([[1, 0], [slant, 1]]) @ np.diag(np.exp([tall, wide]))
+        np.testing.assert_allclose(matrix[0], want, rtol=1e-5)
+        np.testing.assert_allclose(shift, 0.1 * draws[:, 4:], rtol=1e-6)
+
+    def test_draws_cover_their_bounds_and_differ(self):
+        layer = RandomAffine(0.3, 0.2, 0.4, 0.1, seed=0)
+        matrix, shift = layer._draw(2000)
+        assert np.abs(shift).max() <= 0.1
+        # The variance of U(-b, b) is b^2 / 3; 4000 draws give it to 4 percent.
+        assert np.var(shift) == pytest.approx(0.01 / 3, rel=0.08)
+        determinants = np.linalg.det(matrix)
+        assert np.abs(np.log(determinants)).max() <= 0.8
+        assert len(np.unique(determinants)) > 1990
+        again, _ = layer._draw(2000)
+        assert not np.array_equal(matrix, again)
+
+    def test_gradient_equals_finite_differences(self):
+        layer = RandomAffine(0.3, 0.2, 0.4, 0.1, seed=0)
+        x = tf.random.stateless_normal((3, 6, 5, 2), (0, 1))
+        way = tf.random.stateless_normal(x.shape, (1, 2))
+
+        def loss(x):
+            layer.rewind()
+            return tf.reduce_sum(layer(x, training=True) * way)
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = loss(x)
+        step = tf.random.stateless_normal(x.shape, (3, 4))
+        got = float(tf.reduce_sum(tape.gradient(value, x) * step))
+        # The map is linear in the image.
+        assert got == pytest.approx(float(loss(x + step) - value), rel=1e-4)
+
+    def test_compiled(self):
+        x = tf.random.stateless_normal((1, 6, 5, 2), (0, 1))
+        draws = [0.9, -0.8, 0.7, -0.6, 0.5, -0.4]
+        layer = RandomAffine(0.3, 0.2, 0.4, 0.1, seed=0)
+        want = self.moved(x, draws, layer).numpy()
+        # XLA draws other numbers from the same seed: these are fixed.
+        run = tf.function(lambda x: self.moved(x, draws, layer), jit_compile=True)
+        np.testing.assert_allclose(run(x), want, atol=1e-5 * np.abs(want).max())
+
+    def test_only_while_training(self):
+        layer = RandomAffine(0.3, seed=0)
+        np.testing.assert_array_equal(layer(self.image), self.image)
+        np.testing.assert_array_equal(layer.seed_state, [0, 0])
+        still = RandomAffine(seed=0)
+        np.testing.assert_array_equal(still(self.image, training=True), self.image)
+
+    def test_config_and_errors(self):
+        layer = RandomAffine(0.3, 0.2, 0.4, 0.1, seed=7)
+        again = RandomAffine.from_config(layer.get_config())
+        assert again.bounds == layer.bounds and again.seed == 7
+        with pytest.raises(ValueError, match="`shear` must be non-negative"):
+            RandomAffine(shear=-0.1)

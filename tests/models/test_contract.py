@@ -9,7 +9,17 @@ import tensorflow as tf
 
 from keras_gen import models
 from keras_gen.models import base
-from tests.zoo import MECHANISMS, ZOO, batch, data_shape, examples, labels, pair
+from tests.zoo import (
+    MECHANISMS,
+    TOKENS,
+    ZOO,
+    batch,
+    data_shape,
+    examples,
+    labels,
+    needed,
+    pair,
+)
 
 NAMES = sorted(ZOO)
 # What trains twice or more runs by default for one name of each mechanism.
@@ -56,7 +66,8 @@ def test_fit_and_evaluate(name):
         if np.array_equal(variable.numpy(), old)
     }
     if name in DIFFERENCES:
-        still.remove(model.discriminator.trainable_variables[-1].path)
+        # It stands still, or moves by what its gradients' rounding leaves.
+        still.discard(model.discriminator.trainable_variables[-1].path)
     assert not still
     x = pair(name, 12, 1)
     first, second = (
@@ -93,15 +104,18 @@ def test_the_logged_loss_is_the_mean_over_the_epoch(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_samples(name):
     model = ZOO[name]()
-    samples = model.sample(5, seed=7).numpy()
+    more = needed(name, 5)
+    samples = model.sample(5, seed=7, **more).numpy()
     assert samples.shape == (5, *data_shape(name))
-    assert samples.dtype == np.float32
+    assert samples.dtype == (np.int32 if name in TOKENS else np.float32)
     assert np.isfinite(samples).all()
+    if name in TOKENS:
+        assert samples.min() >= 0 and samples.max() < TOKENS[name]
     if samples.ndim == 4:
         assert samples.min() >= 0.0 and samples.max() <= 1.0
-    np.testing.assert_array_equal(samples, model.sample(5, seed=7))
-    assert not np.array_equal(samples, model.sample(5, seed=8))
-    assert not np.array_equal(model.sample(5), model.sample(5))
+    np.testing.assert_array_equal(samples, model.sample(5, seed=7, **more))
+    assert not np.array_equal(samples, model.sample(5, seed=8, **more))
+    assert not np.array_equal(model.sample(5, **more), model.sample(5, **more))
 
 
 @pytest.mark.parametrize("name", EACH_MECHANISM)
@@ -110,7 +124,7 @@ def test_sampling_does_not_touch_the_training(name):
     second.set_weights(first.get_weights())
     for model in (first, second):
         model.compile(keras.optimizers.SGD(1e-3))
-    second.sample(3)
+    second.sample(3, **needed(name, 3))
     second.evaluate(*pair(name, 8), verbose=0)
     fit(first, name)
     fit(second, name)
@@ -138,7 +152,8 @@ def test_a_keras_file_brings_back_all_and_training_goes_on(name, tmp_path):
     fit(model, name)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(model.sample(3, seed=1), again.sample(3, seed=1))
+    samples, others = (m.sample(3, seed=1, **needed(name, 3)) for m in (model, again))
+    np.testing.assert_array_equal(samples, others)
     for player in model.players():
         slots = model.optimizer_of(player).variables
         ours = again.optimizer_of(player).variables
@@ -173,21 +188,21 @@ def test_a_configuration_makes_the_same_model(name):
     shapes = [tuple(v.shape) for v in model.weights]
     assert shapes == [tuple(v.shape) for v in again.weights]
     again.set_weights(model.get_weights())
-    np.testing.assert_array_equal(model.sample(3, seed=1), again.sample(3, seed=1))
+    samples, others = (m.sample(3, seed=1, **needed(name, 3)) for m in (model, again))
+    np.testing.assert_array_equal(samples, others)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_call_has_a_meaning(name):
     model = ZOO[name]()
+    x, y = examples(name, 4), labels(name, 4)
+    inputs = x if y is None else [x, y]
     if isinstance(model, base.Density):
-        x = examples(name, 4)
-        np.testing.assert_array_equal(model(x), model.log_prob(x))
+        np.testing.assert_array_equal(model(inputs), model.log_prob(x, y))
     elif isinstance(model, base.Encoding):
-        x, y = examples(name, 4), labels(name, 4)
-        inputs = x if y is None else [x, y]
         np.testing.assert_array_equal(model(inputs), model.reconstruct(x, y))
     else:
-        z, y = tf.ones((4, *model.latent_shape)), labels(name, 4)
+        z = tf.ones((4, *model.latent_shape))
         inputs = z if y is None else [z, y]
         np.testing.assert_array_equal(model(inputs), model.decode(z, y))
 
@@ -196,8 +211,9 @@ def test_call_has_a_meaning(name):
 def test_a_model_without_density_says_so(name):
     model = ZOO[name]()
     if isinstance(model, base.Density):
-        assert model.log_prob(batch(name, 4)).shape == (4,)
-        assert model.bits_per_dim(batch(name, 4), seed=0).shape == (4,)
+        x, y = examples(name, 4), labels(name, 4)
+        assert model.log_prob(x, y).shape == (4,)
+        assert model.bits_per_dim(x, y, seed=0).shape == (4,)
     else:
         with pytest.raises(NotImplementedError, match="[Uu]se"):
             model.log_prob(batch(name, 4))

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_gen import layers, losses, models, networks
+from keras_gen.layers import GaussianNoise, RandomAffine
 
 SHAPE = (8, 8, 1)
 
@@ -420,6 +421,36 @@ class TestInstanceNoise:
     def test_errors(self):
         with pytest.raises(ValueError, match="`instance_noise` must be non-negative"):
             plane(instance_noise=-1.0)
+
+
+class TestAugmentation:
+    def test_all_that_the_discriminator_sees_while_it_trains(self):
+        noise = GaussianNoise(0.5, seed=3)
+        model, recorder = recorded((64, 64), augmentation=noise)
+        seen, x = recorder.start(), numbered(8, (64, 64))
+        model.train_step(tf.constant(x))
+        added = (seen[0] - x) / 0.5
+        # 32768 normal draws: the deviation of their deviation is .0039.
+        assert abs(added.std() - 1) < 0.02
+        # Data, fakes, and the generator's fakes: each by a draw of its own.
+        assert int(noise.seed_state[1]) == 3
+        seen.clear()
+        model.objective(tf.constant(x))
+        np.testing.assert_array_equal(seen[0], x)
+
+    def test_its_draws_are_part_of_the_model(self, tmp_path):
+        layer = RandomAffine(rotation=0.2, seed=5)
+        model = models.DCGAN(
+            *networks.dcgan((8, 8, 1), 4, width=4), augmentation=layer, seed=0
+        )
+        model.compile("adam")
+        x = np.random.default_rng(0).uniform(size=(8, 8, 8, 1)).astype("float32")
+        model.fit(x, batch_size=4, verbose=0)
+        model.save(tmp_path / "model.keras")
+        again = keras.models.load_model(tmp_path / "model.keras")
+        assert again.augmentation.bounds == layer.bounds
+        np.testing.assert_array_equal(again.augmentation.seed_state, [5, 6])
+        assert any(v is layer.seed_state for v in model.state_variables())
 
 
 class TestBalance:

@@ -39,7 +39,11 @@ def dataset(name, steps, batch_size=16):
 
 def state(model):
     """Returns weights and moving statistics, what a step of training changes."""
-    moving = [v for v in model.non_trainable_variables if "moving" in v.path]
+    moving = [
+        v
+        for v in model.non_trainable_variables
+        if "moving" in v.path or v.name in ("mean", "variance")
+    ]
     return [(v.path, v.numpy()) for v in [*model.trainable_variables, *moving]]
 
 

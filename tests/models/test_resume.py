@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_gen import callbacks, data
-from tests.zoo import MECHANISMS, ZOO, batch, is_labelled, pair
+from tests.zoo import MECHANISMS, ZOO, batch, is_labelled, pair, source
 
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
 
@@ -40,7 +40,7 @@ def make(name, steps_per_execution=1, **optimizer):
 
 def run(name, folder, stop_at=None, epochs=3, ema=False, spe=1, every_steps=2):
     """Fits, resuming if there is something to resume; returns (model, history)."""
-    source = data.from_array(*pair(name, 48), levels=17)
+    batches = source(name, 48).batches
     model = make(name, spe, **({"use_ema": True, "ema_momentum": 0.7} if ema else {}))
     checkpoint = callbacks.Checkpoint(folder, every_steps=every_steps)
     start = checkpoint.restore(model)
@@ -50,7 +50,7 @@ def run(name, folder, stop_at=None, epochs=3, ema=False, spe=1, every_steps=2):
     if stop_at is not None:
         chosen.append(StopAt(stop_at))
     history = model.fit(
-        source.batches(8, seed=4, start=start.total, labels=is_labelled(name)),
+        batches(8, seed=4, start=start.total, labels=is_labelled(name)),
         epochs=epochs,
         initial_epoch=start.epoch,
         steps_per_epoch=6,

@@ -1037,6 +1037,14 @@ class TestScores:
             network.set_weights([np.zeros(w.shape) for w in network.weights])
         np.testing.assert_allclose(model.bits_per_dim(np.ones((3, 4))), 1, rtol=1e-6)
 
+    def test_no_bits_of_data_of_other_levels(self):
+        model, *_ = tiny()
+        with pytest.raises(ValueError, match="mass of 2 levels.*Make them binary"):
+            model.bits_per_dim(np.full((3, 4), 0.5))
+        model, *_ = tiny(likelihood=losses.DiscretisedLogistic(levels=9))
+        with pytest.raises(ValueError, match="mass of 9 levels"):
+            model.bits_per_dim(np.full((3, 4), 0.5 / 8))
+
     def test_no_bits_of_a_density(self):
         model, *_ = tiny(likelihood=losses.Gaussian())
         with pytest.raises(ValueError, match="`losses.DiscretisedLogistic` for bits"):

@@ -233,6 +233,26 @@ def test_a_dense_layer_between():
     assert critic(tf.ones((2, 8, 8, 1))).shape == (2, 1)
 
 
+@pytest.mark.parametrize("hidden", [0, 6])
+def test_a_dense_layer_of_the_second_output_alone(hidden):
+    kwargs = {"outputs": (1, 3), "hidden": hidden, "side_hidden": 7}
+    _, discriminator = networks.dcgan((8, 8, 1), 5, 4, **kwargs)
+    dense = {layer.units: layer for layer in layers_of(discriminator, layers.Dense)}
+    side, last = dense[7], dense[3]
+    assert side.kernel.shape == (hidden or 2 * 2 * 8, 7)
+    assert side.bias is None  # batch normalisation follows
+    assert last.kernel.shape == (7, 3)
+    x = tf.random.stateless_normal((2, 8, 8, 1), (0, 1))
+    with tf.GradientTape(persistent=True) as tape:
+        logit, said = discriminator(x)
+    assert logit.shape == (2, 1) and said.shape == (2, 3)
+    # Only the second output comes through it.
+    assert tape.gradient(logit, side.kernel.value) is None
+    assert tape.gradient(said, side.kernel.value) is not None
+    alone = networks.dcgan_discriminator((8, 8, 1), 4, None, side_hidden=7)
+    assert layers_of(alone, layers.Dense) == []
+
+
 class TestConditional:
     @pytest.mark.parametrize("how", ["concatenation", "embedding", "normalization"])
     def test_generators_differ_by_class(self, how):

@@ -74,3 +74,10 @@ def test_outputs_are_float32_under_mixed_precision():
         network = networks.mlp((3,), output_shape, (7,))
         assert network(tf.ones((2, 3))).dtype == "float32"
         assert network.layers[1].compute_dtype == "float16"
+
+
+def test_one_initializer_draws_for_each_layer_anew():
+    uniform = keras.initializers.RandomUniform(-1.0, 1.0)
+    network = networks.mlp((2,), 1, (16, 16), bias_initializer=uniform)
+    first, second = (layer.bias.numpy() for layer in network.layers[1:3])
+    assert not np.array_equal(first, second)

@@ -40,13 +40,6 @@ def test_the_judge_knows_right_from_wrong():
     assert judge.judge(Oracle(x, y), source, (x, y), least=90) == right
 
 
-def test_sharpness_is_the_mean_length_of_the_gradient():
-    down, right = np.mgrid[:8, :8].astype("float32")
-    ramp = (3.0 * down + 4.0 * right)[None, ..., None]
-    assert judge.sharpness(ramp) == 5.0
-    assert judge.sharpness(np.zeros((2, 4, 4, 3))) == 0.0
-
-
 def test_spread_is_the_mean_distance_from_the_mean_of_the_class():
     x = np.array([0.0, 2.0, 10.0, 16.0]).reshape(4, 1, 1, 1)
     assert judge.spread(x, np.array([0, 0, 1, 1])) == (1 + 1 + 3 + 3) / 4

@@ -37,9 +37,33 @@ SMALL = {
     "modes": ["--hidden", "8", "--steps-per-epoch", "2", "--draws", "100"],
     "progressive_gan": ["--width", "4"],
     "sngan": ["--width", "4"],
+    "outliers": ["--width", "4", "--depth", "2", "--examples", "50"],
+    "attributes": ["--width", "4", "--depth", "2", "--examples", "60"],
+    "made": ["--width", "8", "--masks", "2"],
+    "pixelcnn": ["--depth", "1", "--width", "4"],
+    "gated_pixelcnn": ["--depth", "1", "--width", "4", "--conditional", "true"],
+    "pixelcnnpp": ["--width", "4", "--components", "2"],
+    "pixelrnn": ["--depth", "1", "--width", "2", "--hold-out", "16"],
+    "completion": [
+        *("--depth", "1", "--width", "4", "--completions", "20"),
+        *("--binarize", "true"),
+    ],
+    "char_rnn": ["--steps-per-epoch", "40", "--width", "8", "--window", "2000"],
+    "seq2seq": ["--steps-per-epoch", "40", "--width", "8", "--pairs", "40"],
+    "waveglow": [
+        *("--steps-per-epoch", "2", "--samples", "512", "--fft-length", "256"),
+        *("--depth", "3", "--width", "4", "--layers", "2", "--clips", "8"),
+    ],
     "wgan": ["--width", "4", "--discriminator-steps", "2"],
     "wgan_gp": ["--width", "4", "--discriminator-steps", "2"],
     "realnvp": ["--depth", "2", "--width", "8", "--steps-per-execution", "1"],
+    "nice": ["--width", "8", "--hidden-layers", "1", "--hold-out", "16"],
+    "glow": [
+        *("--depth", "2", "--width", "4", "--conditional", "true"),
+        *("--dequantization", "variational"),
+    ],
+    "maf": ["--depth", "2", "--width", "8"],
+    "spline": ["--depth", "2", "--width", "8", "--bins", "4"],
 }
 KILLED = (
     "vae",
@@ -49,6 +73,7 @@ KILLED = (
     "factor_vae",
     "cvae_quadrants",
     "progressive_gan",
+    "char_rnn",
 )
 FILES = {
     "model.keras",
@@ -216,6 +241,16 @@ def test_bad_input_is_one_clear_sentence(case, tmp_path):
         ("cvae_quadrants", ["--dataset", "moons"], "no images to complete"),
         ("vae", ["--leave-out", "10"], "no class 10 to leave out"),
         ("posterior_collapse", ["--dataset", "rings"], "holds no images"),
+        ("outliers", ["--dataset", "rings"], "holds no images"),
+        ("outliers", ["--outliers", "mnits"], "did you mean 'mnist'"),
+        ("attributes", ["--dataset", "moons"], "has no classes"),
+        ("waveglow", ["--dataset", "moons"], "a folder of WAV files"),
+        ("pixelcnn", ["--dataset", "moons"], "needs images"),
+        ("pixelcnn", ["--likelihood", "bernoulli"], "--binarize true"),
+        ("completion", ["--dataset", "sprites"], "needs labels"),
+        ("char_rnn", ["--dataset", "nowhere.txt"], "the path of a text file"),
+        ("seq2seq", ["--dataset", "digits"], "must be one of 'numbers', 'reverse'"),
+        ("waveglow", ["--samples", "1000"], "a multiple of hop=64 samples"),
     ],
 )
 def test_data_that_a_recipe_cannot_use(recipe, flags, expected, tmp_path):
@@ -265,6 +300,25 @@ def test_stacked_images_have_modes(tmp_path):
     # 300 stacks of a thousand kinds meet 259 of them on average; six errors is 34.
     assert 225 <= results["data_modes"] <= 293
     assert 1 <= results["modes"] <= 300
+
+
+@pytest.mark.slow
+def test_attributes_of_a_model_that_is_given(tmp_path):
+    flags = [*TINY, *SMALL["attributes"]]
+    run("attributes", tmp_path / "trained", *flags, check=True)
+    path = str(tmp_path / "trained" / "model.keras")
+    done = run("attributes", tmp_path / "given", *flags, "--model", path)
+    assert done.returncode == 0, done.stderr
+    first, second = (
+        json.loads((tmp_path / name / "metrics.json").read_text())["results"]
+        for name in ("trained", "given")
+    )
+    assert first == pytest.approx(second, rel=1e-5)
+    other = ["--dataset", "mnist", *TINY, "--model", path]
+    if "TFDS_DATA_DIR" in os.environ:
+        done = run("attributes", tmp_path / "other", *other)
+        assert done.returncode == 2
+        assert "is no unconditional flow of images of shape (28, 28, 1)" in done.stderr
 
 
 def test_divergences(tmp_path):
@@ -324,3 +378,19 @@ def test_two_workers_write_once(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} >= FILES
     assert epochs(tmp_path) == [0, 1]
     assert said[1][0] == ""
+
+
+@pytest.mark.slow
+def test_density_2d(tmp_path):
+    flags = ["--densities", "moons", "--flows", "nice", "spline", "--steps", "2"]
+    done = run("density_2d", tmp_path, *flags, "--draws", "100")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "density_2d.png",
+        "metrics.json",
+    }
+    results = json.loads((tmp_path / "metrics.json").read_text())["results"]
+    assert {"moons_entropy", "moons_nice_nats", "moons_spline_nats"} <= set(results)
+    done = run("density_2d", tmp_path, "--steps", "0")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("density_2d.py: --steps must be")
