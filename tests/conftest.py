@@ -1,5 +1,6 @@
 """What all tests share: quiet TensorFlow, two virtual CPUs, and one strategy."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -8,6 +9,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import ops
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
@@ -28,6 +30,22 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_GEN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def graphs_are_freed():
+    """A module's graphs do not outlive it.
+
+    TensorFlow keeps the gradient of every traced `tf.custom_gradient`, which each sum
+    over replicas has, and with it the whole graph: 10 GB by the end of all tests.
+    """
+    gradients = ops.gradient_registry._registry
+    before = set(gradients)
+    yield
+    for name in set(gradients) - before:
+        del gradients[name]
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -37,6 +37,11 @@ def diversity(real, generated, real_labels=None, labels=None, partners=100, seed
     real, generated = (np.asarray(x).reshape(len(x), -1) for x in (real, generated))
     check_finite(real)
     check_finite(generated)
+    if real.shape[1] != generated.shape[1]:
+        raise ValueError(
+            "Arguments `real` and `generated` must hold examples of one size. "
+            f"Received: {real.shape[1]} and {generated.shape[1]} numbers"
+        )
     if (real_labels is None) != (labels is None):
         raise ValueError(
             "Arguments `real_labels` and `labels` must both be given, or neither. "
