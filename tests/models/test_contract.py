@@ -10,7 +10,6 @@ import tensorflow as tf
 from keras_gen import models
 from keras_gen.models import base
 from tests.zoo import (
-    MECHANISMS,
     TOKENS,
     ZOO,
     batch,
@@ -22,9 +21,6 @@ from tests.zoo import (
 )
 
 NAMES = sorted(ZOO)
-# What trains twice or more runs by default for one name of each mechanism.
-SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in NAMES if n not in MECHANISMS]
-EACH_MECHANISM = [*MECHANISMS, *SLOW]
 
 
 def fit(model, name, epochs=1, n=16, batch_size=8, **arguments):
@@ -116,22 +112,6 @@ def test_samples(name):
     np.testing.assert_array_equal(samples, model.sample(5, seed=7, **more))
     assert not np.array_equal(samples, model.sample(5, seed=8, **more))
     assert not np.array_equal(model.sample(5, **more), model.sample(5, **more))
-
-
-@pytest.mark.parametrize("name", EACH_MECHANISM)
-def test_the_same_seed_gives_the_same_run_sampled_or_not(name):
-    weights = []
-    for used in (False, True):
-        keras.utils.set_random_seed(3)
-        model = ZOO[name]()
-        model.compile(keras.optimizers.Adam(1e-3))
-        if used:
-            model.sample(3, **needed(name, 3))
-            model.evaluate(*pair(name, 8), verbose=0)
-        fit(model, name)
-        weights.append([w for w in model.weights if "sample_noise" not in w.path])
-    for a, b in zip(*weights, strict=True):
-        np.testing.assert_array_equal(a, b, a.path)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_gen import callbacks, data
-from tests.zoo import MECHANISMS, ZOO, batch, is_labelled, pair, source
+from tests.zoo import MECHANISMS, ZOO, batch, is_labelled, needed, pair, source
 
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
 
@@ -39,11 +39,16 @@ def make(name, steps_per_execution=1, **optimizer):
 
 
 def run(name, folder, stop_at=None, epochs=3, ema=False, spe=1, every_steps=2):
-    """Fits, resuming if there is something to resume; returns (model, history)."""
+    """Fits, resuming if there is something to resume; returns (model, history).
+
+    A model that goes on is sampled before, which must not change what follows.
+    """
     batches = source(name, 48).batches
     model = make(name, spe, **({"use_ema": True, "ema_momentum": 0.7} if ema else {}))
     checkpoint = callbacks.Checkpoint(folder, every_steps=every_steps)
     start = checkpoint.restore(model)
+    if start.total:
+        model.sample(2, **needed(name, 2))
     chosen = [checkpoint]
     if ema:
         chosen.append(callbacks.SwapEMAWeights(swap_on_epoch=True))
@@ -71,15 +76,22 @@ def stopped_run(name, folder, stops, **options):
 
 
 def assert_same(first, second):
+    """Asserts that all is equal but from where the next samples' noise will come."""
     for a, b in zip(first.state_variables(), second.state_variables(), strict=True):
-        np.testing.assert_array_equal(a.numpy(), b.numpy(), a.path)
+        if "sample_noise" not in a.path:
+            np.testing.assert_array_equal(a.numpy(), b.numpy(), a.path)
+
+
+# Before the first checkpoint, between two, and in the middle of another epoch; or in
+# the middle of the second epoch alone, since every stop means another trace.
+STOPS = {"VAE": (1, 5, 6), "DCGAN": (1, 5, 6)}
 
 
 @pytest.mark.parametrize("name", [*MECHANISMS, *SLOW])
 def test_stopping_anywhere_changes_nothing(name, tmp_path):
     never, history = run(name, tmp_path / "never")
-    # Before the first checkpoint, between two, and in the middle of another epoch.
-    again, resumed = stopped_run(name, tmp_path / "often", stops=(1, 5, 6))
+    stops = STOPS.get(name, (9,))
+    again, resumed = stopped_run(name, tmp_path / "often", stops=stops)
     assert_same(never, again)
     for key, values in resumed.items():
         np.testing.assert_array_equal(values, history[key][-len(values) :], key)
