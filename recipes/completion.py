@@ -40,9 +40,7 @@ def report(args, model, source, run):
 
 if __name__ == "__main__":
     run = Run(__doc__, epochs=30, batch_size=64, steps_per_execution=11)
-    run.flag("--depth", 5, "layers after the first")
-    run.flag("--width", 24, "channels")
+    pixels.add_stack_flags(run, depth=5, width=24)
     run.flag("--completions", 2000, "test digits that are completed")
-    run.flag("--dilations", "1", "how far apart taps are, layer by layer in turn")
     pixels.add_flags(run, conditional=True)
     run(build, report)

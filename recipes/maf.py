@@ -22,18 +22,7 @@ def build(args, source, run):
 
 
 if __name__ == "__main__":
-    points = {
-        "depth": 8,
-        "width": 64,
-        "batch_size": 512,
-        "epochs": 20,
-        "steps_per_epoch": 500,
-        "steps_per_execution": 50,
-        "learning_rate": 2e-3,
-        "decay_steps": 10_000,
-        "ema": 0.998,
-        "normalization": "none",
-    }
+    points = {"depth": 8, "width": 64, "normalization": "none", **likelihood.POINTS}
     run = Run(__doc__, epochs=60, batch_size=64, steps_per_execution=11, points=points)
     run.flag("--depth", 5, "maps")
     run.flag("--width", 256, "units of the hidden layers")

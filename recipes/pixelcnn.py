@@ -6,8 +6,7 @@ from runner import Run
 
 if __name__ == "__main__":
     run = Run(__doc__, epochs=30, batch_size=64, steps_per_execution=11)
-    run.flag("--depth", 7, "residual blocks")
-    run.flag("--width", 32, "channels inside of a block, half of those outside")
-    run.flag("--dilations", "1", "how far apart taps are, layer by layer in turn")
+    inside = "channels inside of a block, half of those outside"
+    pixels.add_stack_flags(run, 7, 32, "residual blocks", inside)
     pixels.add_flags(run)
     run(pixels.build_stack("PixelCNN"), pixels.report)

@@ -22,6 +22,13 @@ def add_flags(run, learning_rate=1e-3, conditional=False, kind="auto"):
     run.draw_samples = draw
 
 
+def add_stack_flags(run, depth, width, layers="layers after the first", of="channels"):
+    """Adds the flags of a name of masked convolutions."""
+    run.flag("--depth", depth, layers)
+    run.flag("--width", width, of)
+    run.flag("--dilations", "1", "how far apart taps are, layer by layer in turn")
+
+
 def build_stack(kind):
     """Returns the `build` of a name of masked convolutions, such as "PixelCNN"."""
 

@@ -26,15 +26,12 @@ def build(args, source, run):
 if __name__ == "__main__":
     # Many narrow couplings bend a plane better than a few wide ones.
     points = {
+        **likelihood.POINTS,
         "depth": 32,
         "width": 16,
-        "batch_size": 512,
         "epochs": 30,
-        "steps_per_epoch": 500,
-        "steps_per_execution": 50,
         "learning_rate": 5e-3,
         "decay_steps": 15_000,
-        "ema": 0.998,
         "normalization": "none",
     }
     run = Run(__doc__, epochs=60, batch_size=64, points=points)

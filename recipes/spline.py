@@ -22,18 +22,7 @@ def build(args, source, run):
 
 
 if __name__ == "__main__":
-    points = {
-        "depth": 6,
-        "width": 64,
-        "bins": 16,
-        "batch_size": 512,
-        "epochs": 20,
-        "steps_per_epoch": 500,
-        "steps_per_execution": 50,
-        "learning_rate": 2e-3,
-        "decay_steps": 10_000,
-        "ema": 0.998,
-    }
+    points = {"depth": 6, "width": 64, "bins": 16, **likelihood.POINTS}
     run = Run(__doc__, epochs=60, batch_size=64, steps_per_execution=11, points=points)
     run.flag("--depth", 4, "steps")
     run.flag("--width", 128, "units of the couplings' networks")

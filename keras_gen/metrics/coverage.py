@@ -5,7 +5,13 @@ import numpy as np
 
 from keras_gen.metrics.comparison import Comparison
 from keras_gen.metrics.estimate import Estimate, dealt
-from keras_gen.metrics.search import check_finite, nearest, pairwise, slices
+from keras_gen.metrics.search import (
+    check_finite,
+    check_widths,
+    nearest,
+    pairwise,
+    slices,
+)
 
 _NAMES = ("precision", "recall", "density", "coverage")
 _PARTS = 10
@@ -64,11 +70,7 @@ def precision_recall(real, generated, neighbours=5):
     real, generated = (np.asarray(x).reshape(len(x), -1) for x in (real, generated))
     check_finite(real)
     check_finite(generated)
-    if real.shape[1] != generated.shape[1]:
-        raise ValueError(
-            "Arguments `real` and `generated` must have the same number of features. "
-            f"Received: {real.shape[1]} and {generated.shape[1]}"
-        )
+    check_widths(real, generated)
     found = [Estimate.of_mean(x) for x in _measure(real, generated, neighbours)]
     errors = [np.nan] * len(found)
     if least // _PARTS >= 2 * (neighbours + 1):

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_gen.metrics.comparison import Comparison
 from keras_gen.metrics.estimate import Estimate, dealt
+from keras_gen.metrics.search import check_widths
 
 # How many pairs of rows are looked at at once: 16 MB.
 _CELLS = 2**21
@@ -37,11 +38,7 @@ def paired_rows(real, generated, least=2):
                 f"{'' if np.isfinite(x).all() else ', not finite'}"
             )
         rows.append(x.reshape(len(x), -1))
-    if rows[0].shape[1] != rows[1].shape[1]:
-        raise ValueError(
-            "Arguments `real` and `generated` must have the same number of features. "
-            f"Received: {rows[0].shape[1]} and {rows[1].shape[1]}"
-        )
+    check_widths(*rows)
     return rows
 
 

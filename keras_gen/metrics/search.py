@@ -67,6 +67,15 @@ def check_finite(x):
         )
 
 
+def check_widths(real, generated):
+    """Raises ValueError for examples (n, d) and (m, e) where d is not e."""
+    if real.shape[1] != generated.shape[1]:
+        raise ValueError(
+            "Arguments `real` and `generated` must have the same number of features. "
+            f"Received: {real.shape[1]} and {generated.shape[1]}"
+        )
+
+
 def _search(x, others, k, dtype):
     n, dims = x.shape
     few = min(len(others), k + 8)

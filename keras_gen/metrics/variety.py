@@ -6,7 +6,7 @@ import numpy as np
 from keras_gen.metrics.comparison import Comparison
 from keras_gen.metrics.estimate import Estimate
 from keras_gen.metrics.modes import class_divergence
-from keras_gen.metrics.search import check_finite
+from keras_gen.metrics.search import check_finite, check_widths
 
 
 def diversity(real, generated, real_labels=None, labels=None, partners=100, seed=0):
@@ -37,11 +37,7 @@ def diversity(real, generated, real_labels=None, labels=None, partners=100, seed
     real, generated = (np.asarray(x).reshape(len(x), -1) for x in (real, generated))
     check_finite(real)
     check_finite(generated)
-    if real.shape[1] != generated.shape[1]:
-        raise ValueError(
-            "Arguments `real` and `generated` must hold examples of one size. "
-            f"Received: {real.shape[1]} and {generated.shape[1]} numbers"
-        )
+    check_widths(real, generated)
     if (real_labels is None) != (labels is None):
         raise ValueError(
             "Arguments `real_labels` and `labels` must both be given, or neither. "

@@ -8,8 +8,37 @@ from keras_gen.losses.strategy import require_argument
 from keras_gen.models.autoregressive import Autoregressive, context_of
 
 
+class _Stack(Autoregressive):
+    """Layers of masked convolutions, one after the other."""
+
+    # Makes the network.
+    _network_of = None
+
+    def __init__(
+        self,
+        shape,
+        depth=7,
+        width=32,
+        likelihood=None,
+        classes=None,
+        context_shape=None,
+        head=None,
+        dilations=(1,),
+        **kwargs,
+    ):
+        network = self._network_of(
+            shape,
+            depth=depth,
+            width=width,
+            head=head,
+            dilations=dilations,
+            **_ways(likelihood, shape, classes, context_shape),
+        )
+        super().__init__(network, likelihood, classes, **kwargs)
+
+
 @keras.saving.register_keras_serializable("keras_gen")
-class PixelCNN(Autoregressive):
+class PixelCNN(_Stack):
     """Residual blocks of masked convolutions over the pixels before.
 
     Quick to train and to sample; it does not see the pixels to the upper right beyond
@@ -43,31 +72,11 @@ class PixelCNN(Autoregressive):
     Reference: [van den Oord et al., 2016](https://arxiv.org/abs/1601.06759)
     """
 
-    def __init__(
-        self,
-        shape,
-        depth=7,
-        width=32,
-        likelihood=None,
-        classes=None,
-        context_shape=None,
-        head=None,
-        dilations=(1,),
-        **kwargs,
-    ):
-        network = networks.pixel_cnn(
-            shape,
-            depth=depth,
-            width=width,
-            head=head,
-            dilations=dilations,
-            **_ways(likelihood, shape, classes, context_shape),
-        )
-        super().__init__(network, likelihood, classes, **kwargs)
+    _network_of = staticmethod(networks.pixel_cnn)
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class GatedPixelCNN(Autoregressive):
+class GatedPixelCNN(_Stack):
     """Two stacks of gated convolutions: all pixels before one are seen.
 
     Args:
@@ -93,27 +102,7 @@ class GatedPixelCNN(Autoregressive):
     Reference: [van den Oord et al., 2016](https://arxiv.org/abs/1606.05328)
     """
 
-    def __init__(
-        self,
-        shape,
-        depth=7,
-        width=32,
-        likelihood=None,
-        classes=None,
-        context_shape=None,
-        head=None,
-        dilations=(1,),
-        **kwargs,
-    ):
-        network = networks.gated_pixel_cnn(
-            shape,
-            depth=depth,
-            width=width,
-            head=head,
-            dilations=dilations,
-            **_ways(likelihood, shape, classes, context_shape),
-        )
-        super().__init__(network, likelihood, classes, **kwargs)
+    _network_of = staticmethod(networks.gated_pixel_cnn)
 
 
 @keras.saving.register_keras_serializable("keras_gen")

@@ -13,6 +13,18 @@ from keras_gen import bijectors, networks
 CONTEXT = (2,)
 
 
+class Counting(keras.layers.Layer):
+    """Writes its name into a list whenever it is called, and changes nothing."""
+
+    def __init__(self, calls, **kwargs):
+        super().__init__(**kwargs)
+        self.calls = lambda: calls.append(self.name)
+
+    def call(self, x):
+        self.calls()
+        return x
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """How a layer is made, the shapes of its data and context, and its volume.

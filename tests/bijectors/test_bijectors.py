@@ -11,6 +11,7 @@ from keras_gen import bijectors
 from keras_gen.bijectors import AffineCoupling, Logit, Squeeze
 from tests.bijectors.cases import (
     CASES,
+    Counting,
     assert_close,
     coupling,
     data_for,
@@ -304,21 +305,12 @@ def test_distribution_of_a_chain_knows_its_shape():
 class TestCaching:
     """One evaluation of a network where TFP asks twice, and never a stale one."""
 
-    class Counting(keras.layers.Layer):
-        def __init__(self, calls, **kwargs):
-            super().__init__(**kwargs)
-            self.calls = lambda: calls.append(self.name)
-
-        def call(self, x):
-            self.calls()
-            return x
-
     def chain(self):
         """Returns couplings whose networks write their names into a list."""
         calls, layers = [], []
         for index in range(3):
             inputs = keras.Input((2,))
-            x = self.Counting(calls, name=f"network{index}")(inputs)
+            x = Counting(calls, name=f"network{index}")(inputs)
             network = keras.Model(inputs, keras.layers.Dense(4)(x))
             layers.append(perturbed(AffineCoupling(network, reverse=index % 2 == 1)))
         calls.clear()

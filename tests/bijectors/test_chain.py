@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_gen import bijectors, layers, models, networks
 from tests.bijectors.cases import (
     CONTEXT,
+    Counting,
     assert_close,
     coupling,
     made,
@@ -222,16 +223,6 @@ def test_networks_in_half_precision():
     # Inputs that come back within a rounding of float32 fall, now and then, on the
     # other side of one of bfloat16, 2^-8.
     assert_alike(found, stored, 2.0**-6)
-
-
-class Counting(keras.layers.Layer):
-    def __init__(self, calls, **kwargs):
-        super().__init__(**kwargs)
-        self.calls = lambda: calls.append(self.name)
-
-    def call(self, x):
-        self.calls()
-        return x
 
 
 def test_networks_are_evaluated_again_instead_of_stored():

@@ -69,7 +69,7 @@ class TestDiversity:
             metrics.diversity(x, x, None, [0, 0, 1, 1])
         with pytest.raises(ValueError, match="two examples of some class"):
             metrics.diversity(x, x, [0, 0, 1, 1], [2, 2, 0, 1])
-        with pytest.raises(ValueError, match="one size. Received: 5 and 4 numbers"):
+        with pytest.raises(ValueError, match="number of features. Received: 5 and 4"):
             metrics.diversity(np.zeros((3, 5)), np.zeros((3, 2, 2)))
         with pytest.raises(ValueError, match="are all the same"):
             metrics.diversity(x, x)

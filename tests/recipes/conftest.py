@@ -22,8 +22,8 @@ def refusal(monkeypatch, capsys):
         path = str(ROOT / "recipes" / f"{recipe}.py")
         monkeypatch.setattr(sys, "argv", [path, *map(str, flags)])
         monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-        of_all = tf.config.experimental
-        monkeypatch.setattr(of_all, "enable_op_determinism", lambda: None)
+        config = tf.config.experimental
+        monkeypatch.setattr(config, "enable_op_determinism", lambda: None)
         with warnings.catch_warnings(), pytest.raises(SystemExit) as caught:
             runpy.run_path(path, run_name="__main__")
         assert caught.value.code == 2
