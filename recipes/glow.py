@@ -23,6 +23,7 @@ def build(args, source, run):
         classes=source.classes if args.conditional else None,
         dequantization=variational_noise(source.shape) if noise else None,
         constant_memory=memory,
+        equalize=args.equalize,
     )
     return likelihood.compiled(args, model, run)
 
@@ -34,6 +35,7 @@ if __name__ == "__main__":
     run.flag("--width", 48, "channels of the couplings' networks")
     kinds = ("uniform", "variational")
     run.flag("--dequantization", "uniform", "noise under the levels", choices=kinds)
+    run.flag("--equalize", False, "images with even histograms first")
     run.flag("--conditional", False, "whether it is told the class")
     ways = ("auto", "constant", "stored")
     run.flag("--memory", "auto", "what gradients need", choices=ways)

@@ -19,6 +19,7 @@ def build(args, source, run):
         normalization=None if args.normalization == "none" else args.normalization,
         margin=args.margin,
         flatten=args.flatten,
+        equalize=args.equalize,
     )
     return likelihood.compiled(args, model, run)
 
@@ -43,5 +44,6 @@ if __name__ == "__main__":
     run.flag("--normalization", "act", "before each coupling", choices=kinds)
     run.flag("--margin", 0.05, "of the logit of images")
     run.flag("--flatten", False, "images as vectors, after the logit")
+    run.flag("--equalize", False, "images with even histograms first")
     likelihood.add_flags(run, learning_rate=1e-3)
     run(build, likelihood.report)

@@ -143,7 +143,9 @@ ZOO = {
         fade_steps=2,
         seed=0,
     ),
-    "RealNVP": lambda: models.RealNVP(IMAGE, depth=2, width=4, levels=17, seed=0),
+    "RealNVP": lambda: models.RealNVP(
+        IMAGE, depth=2, width=4, levels=17, equalize=True, seed=0
+    ),
     "RelativisticGAN": lambda: models.RelativisticGAN(
         *networks.mlp_gan((2,), latent_dim=2, hidden=(8,)),
         feature_matching=0.5,

@@ -13,7 +13,7 @@ from keras_gen.bijectors.coupling import (
     AffineCoupling,
     SplineCoupling,
 )
-from keras_gen.bijectors.elementwise import Logit
+from keras_gen.bijectors.elementwise import Equalize, Logit
 from keras_gen.bijectors.linear import InvertibleConv
 from keras_gen.bijectors.multiscale import MultiScale
 from keras_gen.bijectors.normalise import ActNorm, BatchNorm, Scale
@@ -29,6 +29,7 @@ __all__ = [
     "Bypass",
     "Chain",
     "ContextScale",
+    "Equalize",
     "Flatten",
     "Invert",
     "InvertibleConv",

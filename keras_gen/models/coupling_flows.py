@@ -10,6 +10,7 @@ from keras_gen.bijectors import (
     AdditiveCoupling,
     AffineCoupling,
     BatchNorm,
+    Equalize,
     Flatten,
     InvertibleConv,
     Logit,
@@ -109,6 +110,8 @@ class RealNVP(Flow):
         margin: Of the logit of images. Defaults to `0.05`.
         flatten: Boolean. Whether images are treated as vectors, after the logit.
             Defaults to `False`.
+        equalize: Boolean. Whether `Equalize` comes first: images with a common value,
+            such as a black ground, are learned far faster. Defaults to `False`.
         classes: As for `Flow`. Defaults to `None`.
         **kwargs: Further arguments of `Flow`.
 
@@ -134,17 +137,19 @@ class RealNVP(Flow):
         normalization=None,
         margin=0.05,
         flatten=False,
+        equalize=False,
         classes=None,
         **kwargs,
     ):
         require_depth(depth)
         shape = tuple(shape)
         common = depth, width, normalization, context_of(classes, kwargs)
-        layers = as_vectors(shape, margin)
+        layers = _equalised(shape, levels, "levels") if equalize else []
         if len(shape) == 3 and not flatten:
             stages = _stages(shape, scales, blocks, *common)
-            layers = [Logit(margin=margin), MultiScale(stages, shape)]
+            layers += [Logit(margin=margin), MultiScale(stages, shape)]
         else:
+            layers += as_vectors(shape, margin)
             layers += _affine_couplings(math.prod(shape), *common)
         super().__init__(layers, shape, levels, classes=classes, **kwargs)
 
@@ -219,6 +224,9 @@ class Glow(Flow):
         classes: As for `Flow`. Defaults to `None`.
         lu: Boolean, as for `InvertibleConv`. Defaults to `True`.
         limit: Positive float, the couplings' largest log-scale. Defaults to `2.0`.
+        equalize: Boolean. Whether `Equalize` and a logit come first: images with a
+            common value, such as a black ground, are learned far faster. Defaults to
+            `False`.
         **kwargs: Further arguments of `Flow`.
 
     Example:
@@ -242,6 +250,7 @@ class Glow(Flow):
         classes=None,
         lu=True,
         limit=2.0,
+        equalize=False,
         **kwargs,
     ):
         context_shape = context_of(classes, kwargs)
@@ -268,8 +277,12 @@ class Glow(Flow):
         prior = kwargs.pop("prior", None)
         if prior is None and context_shape is not None:
             prior = LearnedNormal((math.prod(shape),), context_shape)
+        first = []
+        if equalize:
+            first = _equalised(shape, pixel_levels, "pixel_levels")
+            first.append(Logit(margin=0.01))
         super().__init__(
-            [MultiScale(stages, shape, splits)],
+            [*first, MultiScale(stages, shape, splits)],
             shape,
             pixel_levels,
             prior,
@@ -336,6 +349,13 @@ class NeuralSplineFlow(Flow):
             mix = InvertibleConv(size, lu=True, event_ndims=1)
             layers += [ActNorm(size), mix, coupling]
         super().__init__(layers, shape, levels, classes=classes, **kwargs)
+
+
+def _equalised(shape, levels, name):
+    """Returns the first layer of a flow for images with levels, in a list."""
+    known = len(shape) == 3 and levels is not None
+    require_argument(known, name, "given, with images, where `equalize` is", levels)
+    return [Equalize(shape[-1], levels)]
 
 
 def as_vectors(shape, margin):

@@ -272,6 +272,11 @@ def _cases():
             f"logit-{margin}-{shape}",
             Case(lambda s=shape, m=margin: bijectors.Logit(len(s), m), shape),
         )
+    for shape in ((2,), (2, 3, 2)):
+        yield (
+            f"equalize-{shape}",
+            Case(lambda s=shape: bijectors.Equalize(2, 5, len(s)), shape),
+        )
     yield "chain", Case(stack, (4, 4, 2))
     yield "chain-constant-memory", Case(lambda: stack(True), (4, 4, 2))
     yield "multiscale", Case(multiscale, (4, 4, 2))

@@ -261,6 +261,47 @@ class TestExactly:
         # Chi-square, error rate 1e-4.
         assert stats.chisquare(counts).pvalue > 1e-4
 
+    def test_equalised_levels_have_their_own_masses(self):
+        # The density is constant within a level: whatever the noise, the bits of an
+        # image are those of its levels.
+        equalize = bijectors.Equalize(1, 17)
+        masses = np.random.default_rng(0).dirichlet(np.ones(17))
+        equalize.logits.assign(np.log(masses)[None])
+        flow = models.Flow([equalize, Probit(3)], IMAGE, levels=17)
+        x = pixels(17)
+        want = -np.log2(masses[np.round(16 * x).astype(int)]).reshape(5, -1).mean(1)
+        np.testing.assert_allclose(flow.bits_per_dim(x, seed=0), want, rtol=1e-5)
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda image: models.Glow(
+                image, 1, 2, 8, pixel_levels=3, equalize=True, seed=0
+            ),
+            lambda image: models.RealNVP(
+                image, 2, 8, levels=3, scales=1, equalize=True, seed=0
+            ),
+        ],
+        ids=["Glow", "RealNVP"],
+    )
+    def test_masses_of_all_images_sum_to_one(self, make):
+        image, draws = (2, 2, 1), 300
+        flow = make(image)
+        every = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * 4), -1).reshape(-1, *image)
+        every = every.astype("float32")
+        batch = every[np.random.default_rng(0).geometric(0.05, 64) % 81]
+        flow.compile("sgd")
+        flow.train_on_batch(batch)  # it has seen data
+        perturbed(flow)
+        bits = [flow.bits_per_dim(every, seed=s).numpy() for s in range(draws)]
+        # E over u of p((2 x + u) / 3) / 3^4 is the mass of x; summed over all x.
+        sums = np.exp2(-4.0 * np.array(bits, "float64")).sum(1)
+        error = sums.std() / math.sqrt(draws)
+        assert error < 0.02
+        # Five standard errors of the mean of 300 draws: error rate 1e-6. Of the mass,
+        # some lies beyond [0, 1), in the margin of the logit.
+        assert 0.97 - 5 * error < sums.mean() < 1.0 + 5 * error
+
     def test_bits_bound_the_mass_of_a_level(self):
         # One logit-normal number of 8 levels: P(k) = Phi(logit((k + 1) / 8)) -
         # Phi(logit(k / 8)). By Jensen the mean of the bits is no less than -log2 P, and
@@ -298,6 +339,14 @@ class TestExactly:
         (lambda: models.NeuralSplineFlow((1,)), "more than one number"),
         (lambda: models.NICE((2,), depth=1), "`depth` must be at least 2"),
         (lambda: models.Glow((6, 6, 1), levels=2), "even sides"),
+        (
+            lambda: models.Glow((8, 8, 1), pixel_levels=None, equalize=True),
+            "`pixel_levels` must be given, with images, where `equalize` is",
+        ),
+        (
+            lambda: models.RealNVP((2,), levels=4, equalize=True),
+            "`levels` must be given, with images, where `equalize` is",
+        ),
         (lambda: models.IAF((8, 8, 1)), r"`shape` must be that of a vector, \(d,\)"),
         (
             lambda: models.MAF((2,), normalization="layer"),
