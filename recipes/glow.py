@@ -23,7 +23,7 @@ def build(args, source, run):
         classes=source.classes if args.conditional else None,
         dequantization=variational_noise(source.shape) if noise else None,
         constant_memory=memory,
-        equalize=args.equalize,
+        equalize=args.equalize and source.levels is not None,
     )
     return likelihood.compiled(args, model, run)
 
@@ -34,8 +34,8 @@ if __name__ == "__main__":
     run.flag("--depth", 8, "steps at each scale")
     run.flag("--width", 48, "channels of the couplings' networks")
     kinds = ("uniform", "variational")
-    run.flag("--dequantization", "uniform", "noise under the levels", choices=kinds)
-    run.flag("--equalize", False, "images with even histograms first")
+    run.flag("--dequantization", "variational", "noise under levels", choices=kinds)
+    run.flag("--equalize", True, "images with even histograms first")
     run.flag("--conditional", False, "whether it is told the class")
     ways = ("auto", "constant", "stored")
     run.flag("--memory", "auto", "what gradients need", choices=ways)

@@ -58,10 +58,7 @@ SMALL = {
     "wgan_gp": ["--width", "4", "--discriminator-steps", "2"],
     "realnvp": ["--depth", "2", "--width", "8", "--steps-per-execution", "1"],
     "nice": ["--width", "8", "--hidden-layers", "1", "--hold-out", "16"],
-    "glow": [
-        *("--depth", "2", "--width", "4", "--conditional", "true"),
-        *("--dequantization", "variational"),
-    ],
+    "glow": ["--depth", "2", "--width", "4", "--conditional", "true"],
     "maf": ["--depth", "2", "--width", "8"],
     "spline": ["--depth", "2", "--width", "8", "--bins", "4"],
 }
