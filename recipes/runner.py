@@ -398,6 +398,7 @@ class Run:
             "skipped_updates": model.guard.skipped,
             "weights": int(model.count_params()),
             "seconds": round(seconds, 1),
+            "report_seconds": round(time.time() - self.started - seconds, 1),
             "seed": args.seed,
             "command": " ".join(["python", *sys.argv]),
             "settings": self._settings(),
