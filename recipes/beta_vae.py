@@ -10,17 +10,16 @@ def build(args, source, run):
     from keras_gen import losses, models
 
     encoder, decoder, likelihood = latent.parts(args, source)
-    beta = args.beta
-    if args.first_beta:
-        beta = losses.LinearSchedule(args.first_beta, args.beta, args.beta_steps)
     if args.regulariser == "total_correlation":
-        model = models.BetaTCVAE(encoder, decoder, source.examples, beta, likelihood)
+        model = models.BetaTCVAE(
+            encoder, decoder, source.examples, args.beta, likelihood
+        )
     elif args.regulariser == "capacity":
         rising = losses.LinearSchedule(0.0, args.capacity, args.capacity_steps)
-        divergence = losses.CapacityKL(rising, gamma=beta)
+        divergence = losses.CapacityKL(rising, gamma=args.beta)
         model = models.VAE(encoder, decoder, likelihood, divergence)
     else:
-        model = models.BetaVAE(encoder, decoder, beta, likelihood)
+        model = models.BetaVAE(encoder, decoder, args.beta, likelihood)
     model.compile(run.adam(args.learning_rate), **run.ways)
     return model
 
@@ -34,8 +33,6 @@ if __name__ == "__main__":
     run = Run(__doc__, epochs=4, batch_size=64, dataset="sprites", steps_per_epoch=500)
     latent.add_flags(run, latent_dim=10, network="disentangling", importance=0)
     run.flag("--beta", 4.0, "weight of the divergence, or of the total correlation")
-    run.flag("--first-beta", 0.0, "weight at first, if it is to change; 0: it is not")
-    run.flag("--beta-steps", 20_000, "steps in which it changes")
     run.flag(
         "--regulariser",
         "kl",
