@@ -7,6 +7,9 @@ from keras_gen.bijectors.base import BijectiveLayer
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.strategy import require_argument
 
+# The share of the mass that `Equalize` spreads evenly, whatever its first batch.
+_UNSEEN = 0.01
+
 
 @keras.saving.register_keras_serializable("keras_gen")
 class Logit(BijectiveLayer):
@@ -137,7 +140,3 @@ class Equalize(BijectiveLayer):
     def _at(self, bins, *tables):
         places = self._places(bins)
         return [tf.gather(tf.reshape(table, (-1,)), places) for table in tables]
-
-
-# The share of the mass that `Equalize` spreads evenly, whatever its first batch.
-_UNSEEN = 0.01

@@ -110,9 +110,9 @@ class RealNVP(Flow):
         margin: Of the logit of images. Defaults to `0.05`.
         flatten: Boolean. Whether images are treated as vectors, after the logit.
             Defaults to `False`.
+        classes: As for `Flow`. Defaults to `None`.
         equalize: Boolean. Whether `Equalize` comes first: images with a common value,
             such as a black ground, are learned far faster. Defaults to `False`.
-        classes: As for `Flow`. Defaults to `None`.
         **kwargs: Further arguments of `Flow`.
 
     Example:
@@ -137,8 +137,8 @@ class RealNVP(Flow):
         normalization=None,
         margin=0.05,
         flatten=False,
-        equalize=False,
         classes=None,
+        equalize=False,
         **kwargs,
     ):
         require_depth(depth)
