@@ -120,6 +120,11 @@ class Run:
             type=_positive,
             help="steps in which the learning rate falls to a hundredth, by a cosine",
         )
+        add(
+            "--warm-up-steps",
+            type=_positive,
+            help="the first of these, in which the learning rate rises from zero",
+        )
         add("--sample-every", type=_positive, help="epochs between sample pictures")
 
     def flag(self, name, default, help, choices=None):
@@ -183,12 +188,26 @@ class Run:
         import keras
 
         if self.args.decay_steps:
-            learning_rate = keras.optimizers.schedules.CosineDecay(
-                learning_rate, self.args.decay_steps, alpha=0.01
-            )
+            learning_rate = self._falling(learning_rate)
+        elif self.args.warm_up_steps:
+            raise ValueError("--warm-up-steps needs --decay-steps.")
         if self.args.ema:
             arguments |= {"use_ema": True, "ema_momentum": self.args.ema}
         return getattr(keras.optimizers, kind)(learning_rate, **arguments)
+
+    def _falling(self, rate):
+        """Returns the schedule that falls to a hundredth, and rises first if told."""
+        import keras
+
+        schedule = keras.optimizers.schedules.CosineDecay
+        decay, rise = self.args.decay_steps, self.args.warm_up_steps
+        if not rise:
+            return schedule(rate, decay, alpha=0.01)
+        if rise >= decay:
+            raise ValueError(
+                f"--warm-up-steps must be below --decay-steps: {rise}, {decay}."
+            )
+        return schedule(0.0, decay - rise, 0.01, warmup_target=rate, warmup_steps=rise)
 
     @property
     def ways(self):

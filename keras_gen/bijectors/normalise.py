@@ -74,8 +74,7 @@ class Scale(Channels):
 
     def initialise(self, x, context=None):
         """Sets the scales from a batch, and returns its z."""
-        variance = global_mean(tf.square(x - global_mean(x)))
-        log_scale = -0.5 * tf.math.log(variance + 1e-8)
+        log_scale = -0.5 * tf.math.log(place_variance(x))
         self.log_scale.assign(tf.cast(log_scale, self.log_scale.dtype))
         return super().initialise(x, context)
 
@@ -242,6 +241,11 @@ class BatchNorm(Channels):
         log_slope = self._log_slope(variance, x)
         z = (x - mean) * tf.exp(log_slope) + tf.cast(self.bias.value, x.dtype)
         return z, self.volume(log_slope, x)
+
+
+def place_variance(x):
+    """Returns the variance at each place over the batches of all replicas, above 0."""
+    return global_mean(tf.square(x - global_mean(x))) + 1e-8
 
 
 def _moments(x, event_ndims):

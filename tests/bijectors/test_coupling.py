@@ -4,8 +4,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_gen import networks
-from keras_gen.bijectors import AffineCoupling
+from keras_gen.bijectors import AdditiveCoupling, AffineCoupling
 from keras_gen.bijectors.coupling import make_mask
+from tests.bijectors.cases import perturbed
 
 tfb = tfp.bijectors
 
@@ -128,6 +129,26 @@ def test_zero_initialised_coupling_is_the_identity():
     z, log_det = layer.inverse_and_log_det(x)
     np.testing.assert_array_equal(z, x)
     np.testing.assert_array_equal(log_det, tf.zeros(6))
+
+
+@pytest.mark.parametrize("mask", ["half", "split"])
+def test_shifts_are_in_units_of_the_first_batch(mask):
+    x = np.random.default_rng(0).normal(5.0, [1.0, 1.0, 4.0, 1e-6], (64, 4))
+    x = x.astype("float32")
+    size = 2 if mask == "split" else 4
+    layer = AdditiveCoupling(perturbed(networks.mlp((size,), size)), mask)
+    before = layer(x) - x
+    layer.initialise(tf.constant(x))
+    # Of what hardly varies, a hundredth of the typical deviation.
+    variance = x.var(axis=0)[-size:]
+    units = np.sqrt(np.maximum(variance, 1e-4 * variance.mean()))
+    # A variance of 64 numbers in float32, to which 1e-8 is added.
+    np.testing.assert_allclose(layer.units.numpy(), units, rtol=1e-4)
+    moved = layer(x) - x
+    assert np.abs(before[:, 2]).min() > 0.0
+    # A difference of numbers near 10 in float32.
+    np.testing.assert_allclose(moved[:, 2], before[:, 2] * units[-2], atol=1e-5)
+    assert layer.units in layer.non_trainable_variables
 
 
 @pytest.mark.parametrize(

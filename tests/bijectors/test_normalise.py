@@ -77,11 +77,19 @@ def test_layers_of_a_chain_are_initialised_one_after_the_other():
     np.testing.assert_allclose(tf.math.reduce_variance(z, axis=0), np.ones(3), 1e-3)
 
 
-def test_two_replicas_initialise_as_one(strategy):
-    alone = ActNorm(3, 3)
-    alone.initialise(IMAGES)
+@pytest.mark.parametrize("kind", ["act_norm", "scale", "additive"])
+def test_two_replicas_initialise_as_one(kind, strategy):
+    def make():
+        if kind == "additive":
+            dense = keras.layers.Dense(3, kernel_initializer="zeros")
+            network = keras.Sequential([keras.Input((4, 4, 3)), dense])
+            return bijectors.AdditiveCoupling(network, "checkerboard")
+        return ActNorm(3, 3) if kind == "act_norm" else Scale((4, 4, 3))
+
     with strategy.scope():
-        layer = ActNorm(3, 3)
+        layer = make()
+    alone = make()
+    alone.initialise(IMAGES)
     # Unequal parts, as a last batch is.
     parts = strategy.experimental_distribute_values_from_function(
         lambda c: [IMAGES[:40], IMAGES[40:]][c.replica_id_in_sync_group]

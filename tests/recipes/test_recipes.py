@@ -62,6 +62,7 @@ SMALL = {
     "maf": ["--depth", "2", "--width", "8"],
     "spline": ["--depth", "2", "--width", "8", "--bins", "4"],
 }
+AVERAGED = ["--ema", "0.9", "--warm-up-steps", "20", "--decay-steps", "200"]
 KILLED = (
     "vae",
     "dcgan",
@@ -142,7 +143,7 @@ def test_a_recipe_writes_what_it_promises_and_says_little(recipe, tmp_path):
     ("recipe", "flags"),
     [
         *((recipe, []) for recipe in KILLED),
-        *((recipe, ["--ema", "0.9", "--decay-steps", "200"]) for recipe in KILLED[:4]),
+        *((recipe, AVERAGED) for recipe in KILLED[:4]),
     ],
 )
 def test_killed_three_times_it_ends_as_if_it_had_never_been(recipe, flags, tmp_path):
@@ -219,6 +220,11 @@ BAD = {
     "batch too large": (["--batch-size", "4096"], "batch_size"),
     "impossible size": (["--image-size", "30"], "multiples of 4 from 8 to 128"),
     "no such device": (["--devices", "tpu"], "--devices is auto, all or cpu:N"),
+    "warm-up alone": (["--warm-up-steps", "5"], "--warm-up-steps needs --decay-steps"),
+    "warm-up too long": (
+        ["--warm-up-steps", "9", "--decay-steps", "9"],
+        "--warm-up-steps must be below --decay-steps: 9, 9.",
+    ),
 }
 
 
