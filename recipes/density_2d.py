@@ -86,13 +86,15 @@ def draw(path, learned, densities, points=120):
         layout="constrained",
     )
     panels = figure.subplots(len(densities), len(columns), squeeze=False)
+    for panel, title in zip(panels[0], columns, strict=True):
+        panel.set_title(title, fontsize=9)
     for row, (name, density) in zip(panels, densities.items(), strict=True):
         (left, right), (low, high) = density.bounds
         axes = np.linspace(left, right, points), np.linspace(low, high, points)
         plane = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2).astype("float32")
         truth = np.exp(density.log_prob(plane))
         shown = [truth, *(np.exp(f.log_prob(plane)) for f in learned[name].values())]
-        for panel, values, title in zip(row, shown, columns, strict=True):
+        for panel, values in zip(row, shown, strict=True):
             panel.imshow(
                 np.reshape(values, (points, points)),
                 extent=(left, right, low, high),
@@ -102,8 +104,6 @@ def draw(path, learned, densities, points=120):
                 vmax=np.percentile(truth, 99.5),
             )
             panel.set(xticks=[], yticks=[])
-            if row is panels[0]:
-                panel.set_title(title, fontsize=9)
         row[0].set_ylabel(name, fontsize=9)
     figure.savefig(path)
 
