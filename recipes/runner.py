@@ -123,7 +123,7 @@ class Run:
         add(
             "--warm-up-steps",
             type=_positive,
-            help="the first of these, in which the learning rate rises from zero",
+            help="the first of --decay-steps, in which the rate rises from zero",
         )
         add("--sample-every", type=_positive, help="epochs between sample pictures")
 
