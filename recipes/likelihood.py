@@ -18,6 +18,7 @@ def add_flags(run, learning_rate, clip_norm=1.0, hold_out=0):
     """Adds the flags of every recipe that trains by maximum likelihood."""
     run.flag("--learning-rate", learning_rate, "of Adam")
     run.flag("--clip-norm", clip_norm, "largest norm of the gradient")
+    run.flag("--weight-decay", 0.0, "of the networks' kernels, a step, times the rate")
     run.flag("--hold-out", hold_out, "examples kept from training, the last ones")
     run.held = None
     run.prepare_training = lambda source: keep_some(run, source)
@@ -55,9 +56,24 @@ def validation(held):
 
 def compiled(args, model, run):
     """Compiles a model with the run's optimizer and returns it."""
-    adam = run.adam(args.learning_rate, global_clipnorm=args.clip_norm)
-    model.compile(adam, **run.ways)
+    model.compile(
+        optimizer(model, run, args.learning_rate, args.clip_norm, args.weight_decay),
+        **run.ways,
+    )
     return model
+
+
+def optimizer(model, run, learning_rate, clip_norm, weight_decay):
+    """Returns the run's Adam, under which nothing but networks' kernels decays.
+
+    A scale or an invertible matrix that decayed would change the volume.
+    """
+    decay = weight_decay or None
+    adam = run.adam(learning_rate, global_clipnorm=clip_norm, weight_decay=decay)
+    adam.exclude_from_weight_decay(
+        [weight for weight in model.trainable_variables if weight.name != "kernel"]
+    )
+    return adam
 
 
 def report(args, model, source, run):

@@ -5,6 +5,7 @@ test splits of both sets are scored, and a table says how well each score tells 
 apart. The background of the last row is a lossless compressor.
 """
 
+import likelihood
 import numpy as np
 
 from runner import Run
@@ -86,10 +87,8 @@ def build(args, source, run):
         source.shape, args.levels, args.depth, args.width, pixel_levels=source.levels
     )
     decay = args.weight_decay if run.variant == "background" else 0.0
-    model.compile(
-        run.adam(args.learning_rate, global_clipnorm=1.0, weight_decay=decay or None),
-        **run.ways,
-    )
+    adam = likelihood.optimizer(model, run, args.learning_rate, 1.0, decay)
+    model.compile(adam, **run.ways)
     return model
 
 
