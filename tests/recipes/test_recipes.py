@@ -56,7 +56,10 @@ SMALL = {
     ],
     "wgan": ["--width", "4", "--discriminator-steps", "2"],
     "wgan_gp": ["--width", "4", "--discriminator-steps", "2"],
-    "realnvp": ["--depth", "2", "--width", "8", "--steps-per-execution", "1"],
+    "realnvp": [
+        *("--depth", "2", "--width", "8", "--steps-per-execution", "1"),
+        *("--weight-decay", "0.1"),
+    ],
     "nice": ["--width", "8", "--hidden-layers", "1", "--hold-out", "16"],
     "glow": ["--depth", "2", "--width", "4", "--conditional", "true"],
     "maf": ["--depth", "2", "--width", "8"],
