@@ -17,6 +17,7 @@ def build(args, source, run):
         normalization=None if args.normalization == "none" else args.normalization,
         bins=args.bins,
         margin=args.margin,
+        limit=args.scale_limit,
     )
     return likelihood.compiled(args, model, run)
 
@@ -31,5 +32,6 @@ if __name__ == "__main__":
     run.flag("--normalization", "batch", "after each map", choices=kinds)
     run.flag("--bins", 0, "of splines; 0: scales and shifts")
     run.flag("--margin", 1e-6, "of the logit of images")
+    run.flag("--scale-limit", 3.0, "of the logarithm of a map's scales")
     likelihood.add_flags(run, learning_rate=1e-3)
     run(build, likelihood.report)

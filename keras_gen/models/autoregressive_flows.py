@@ -30,6 +30,8 @@ class MAF(Flow):
         bins: Integer, of splines on [-4, 4]; 0: scales and shifts. Defaults to `0`.
         margin: Of the logit of images. Defaults to `1e-6`.
         classes: As for `Flow`. Defaults to `None`.
+        limit: Positive float, the maps' largest log-scale, without `bins`. A smaller
+            one makes decoded codes more exact. Defaults to `3.0`.
         **kwargs: Further arguments of `Flow`.
 
     Example:
@@ -53,6 +55,7 @@ class MAF(Flow):
         bins=0,
         margin=1e-6,
         classes=None,
+        limit=3.0,
         **kwargs,
     ):
         layers, size = as_vectors(shape, margin), math.prod(shape)
@@ -69,7 +72,7 @@ class MAF(Flow):
             layers.append(
                 SplineAutoregressive(network, bins)
                 if bins
-                else MaskedAutoregressive(network)
+                else MaskedAutoregressive(network, limit)
             )
             layers += normalised(normalization, size, 1)
         super().__init__(layers, shape, levels, classes=classes, **kwargs)
