@@ -106,7 +106,7 @@ ZOO = {
     "MADE": lambda: models.MADE(
         IMAGE, (8,), order=0, masks=2, likelihood=losses.Categorical(17), seed=0
     ),
-    "MAF": lambda: models.MAF((2,), depth=2, hidden=(8,), seed=0),
+    "MAF": lambda: models.MAF((2,), depth=2, hidden=(8,), limit=2.0, seed=0),
     "NICE": lambda: models.NICE(IMAGE, depth=2, hidden=(8,), levels=17, seed=0),
     "NeuralSplineFlow": lambda: models.NeuralSplineFlow(
         (2,), depth=2, width=8, bins=4, seed=0

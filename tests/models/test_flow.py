@@ -582,6 +582,13 @@ class TestNames:
             [1, 2, 3, 4],
         ]
 
+    def test_maf_bounds_its_scales(self):
+        flow = models.MAF((3,), 1, (6,), normalization=None, limit=0.5, seed=0)
+        flow = perturbed(flow, 30.0)
+        x = tf.random.stateless_normal((50, 3), (0, 1))
+        _, log_det = flow.chain.inverse_and_log_det(x)
+        assert 1.4 < np.abs(log_det).max() <= 1.5 + 1e-5
+
     @pytest.mark.parametrize(
         "make",
         [
