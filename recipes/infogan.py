@@ -8,11 +8,9 @@ from runner import Run
 
 def build(args, source, run):
     """Returns a compiled InfoGAN for images."""
-    from keras_gen import layers, models, networks
+    from keras_gen import models, networks
 
     adversarial.require_images(source)
-    much = args.augmentation
-    augmentation = layers.RandomAffine(0.25 * much, 0.4 * much, 0.2 * much, 0.08 * much)
     codes = args.categories + args.continuous
     pair = networks.dcgan(
         source.shape,
@@ -29,7 +27,7 @@ def build(args, source, run):
         code_weight=args.code_weight,
         continuous_weight=args.continuous_weight,
         instance_noise=args.instance_noise,
-        augmentation=augmentation if much else None,
+        augmentation=adversarial.augmentation(args),
     )
     return adversarial.compiled(args, model, run, beta_1=0.5)
 
@@ -83,7 +81,7 @@ if __name__ == "__main__":
     run.flag("--hidden", 512, "units of a dense layer, where code and noise meet")
     run.flag("--code-hidden", 0, "units of a dense layer that Q has to itself; 0: none")
     run.flag("--instance-noise", 0.0, "standard deviation of noise on all that D sees")
-    run.flag("--augmentation", 0.0, "how much D turns, slants, stretches and shifts")
+    adversarial.add_augmentation_flag(run)
     run.flag("--categories", 10, "classes of the one-hot code; 0: none")
     run.flag("--continuous", 2, "how many uniform codes")
     run.flag("--code-weight", 1.0, "lambda of the one-hot code")

@@ -97,6 +97,7 @@ def build(args, source, run):
         feature_layer=-3 if dense else None,
         # Matching features is slow once the discriminator tells all samples apart.
         balance=losses.HoldBack(0.0, args.hold_back) if args.hold_back < 1 else None,
+        augmentation=adversarial.augmentation(args),
     )
     return adversarial.compiled(args, model, run, beta_1=0.5)
 
@@ -149,5 +150,6 @@ if __name__ == "__main__":
     run.flag("--label-seed", 0, "which ones")
     run.flag("--labelled-share", 0.2, "the share of them in a batch")
     run.flag("--class-weight", 1.0, "of their cross-entropy")
+    adversarial.add_augmentation_flag(run)
     run.prepare_training = hide_labels(run)
     run(build, report)

@@ -206,25 +206,30 @@ class RandomAffine(RandomLayer):
         """Transforms while training; returns the input otherwise."""
         if not training or not any(self.bounds.values()):
             return x
-        matrix, shift = self._draw(tf.shape(x)[0])
         size = tf.cast(tf.shape(x)[1:3], "float32")
         centre = 0.5 * (size - 1.0)
-        rows, columns = (tf.range(size[i]) - centre[i] for i in range(2))
-        grid = tf.stack(tf.meshgrid(rows, columns, indexing="ij"), axis=-1)
-        places = tf.einsum("nij,hwj->nhwi", matrix, grid)
-        return _bilinear(x, places + (centre + shift * size)[:, None, None])
+        rows = (tf.range(size[0]) - centre[0])[:, None]
+        columns = tf.range(size[1]) - centre[1]
+        # A plane for each axis is 2.5 times as fast as pairs in a last axis.
+        planes = []
+        for axis, (down, across, shift) in enumerate(self._draw(tf.shape(x)[0])):
+            start = centre[axis] + shift * size[axis]
+            place = down * rows + (across * columns + start)
+            planes.append(tf.clip_by_value(place, 0.0, size[axis] - 1.0))
+        return _bilinear(x, *planes)
 
     def _draw(self, n):
-        """Returns a matrix of (rows, columns) and a shift for each of n images."""
+        """Returns (a row of the matrix, a shift) for both axes, each (n, 1, 1)."""
         draws = tf.random.stateless_uniform((n, 6), self.next_seed(), -1.0, 1.0)
+        draws = tf.reshape(tf.transpose(draws), (6, -1, 1, 1))
         bounds = self.bounds
-        turn, slant = bounds["rotation"] * draws[:, 0], bounds["shear"] * draws[:, 1]
-        tall, wide = (tf.exp(bounds["stretch"] * draws[:, i]) for i in (2, 3))
+        turn, slant = bounds["rotation"] * draws[0], bounds["shear"] * draws[1]
+        tall, wide = (tf.exp(bounds["stretch"] * draws[i]) for i in (2, 3))
         cos, sin = tf.cos(turn), tf.sin(turn)
         # Rotation, shear of columns by rows and stretch, multiplied.
-        first = tf.stack([(cos - sin * slant) * tall, -sin * wide], axis=-1)
-        second = tf.stack([(sin + cos * slant) * tall, cos * wide], axis=-1)
-        return tf.stack([first, second], axis=1), bounds["shift"] * draws[:, 4:]
+        first = (cos - sin * slant) * tall, -sin * wide, bounds["shift"] * draws[4]
+        second = (sin + cos * slant) * tall, cos * wide, bounds["shift"] * draws[5]
+        return first, second
 
     def get_config(self):
         """Returns the layer's configuration."""
@@ -263,23 +268,22 @@ class Sampling(RandomLayer):
         return input_shape[0]
 
 
-def _bilinear(x, places):
-    """Returns images at fractional (row, column) places, (batch, height, width, 2)."""
-    last = tf.shape(x)[1:3] - 1
-    places = tf.clip_by_value(places, 0.0, tf.cast(last, "float32"))
-    low = tf.floor(places)
-    part = tf.cast(places - low, x.dtype)
-    low = tf.cast(low, "int32")
-    high = tf.minimum(low + 1, last)
-    flat = tf.reshape(x, (tf.shape(x)[0], -1, x.shape[-1]))
+def _bilinear(x, rows, columns):
+    """Returns images at fractional places inside them, (batch, height, width) each."""
+    height, width = tf.shape(x)[1], tf.shape(x)[2]
+    top, left = tf.floor(rows), tf.floor(columns)
+    down = tf.cast(rows - top, x.dtype)[..., None]
+    across = tf.cast(columns - left, x.dtype)[..., None]
+    top, left = tf.cast(top, "int32"), tf.cast(left, "int32")
+    flat = tf.reshape(x, (-1, x.shape[-1]))
+    first = tf.range(tf.shape(x)[0])[:, None, None] * height
+    here = (first + top) * width + left
+    right = tf.cast(left + 1 < width, "int32")
+    below = tf.where(top + 1 < height, width, 0)
 
-    def at(rows, columns):
-        return tf.gather(flat, rows * (last[1] + 1) + columns, batch_dims=1)
+    def between(places):
+        one, other = tf.gather(flat, places), tf.gather(flat, places + right)
+        return one + across * (other - one)
 
-    def between(rows):
-        across = part[..., 1:]
-        left, right = at(rows, low[..., 1]), at(rows, high[..., 1])
-        return left + across * (right - left)
-
-    above, below = between(low[..., 0]), between(high[..., 0])
-    return above + part[..., :1] * (below - above)
+    upper, lower = between(here), between(here + below)
+    return upper + down * (lower - upper)

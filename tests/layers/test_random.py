@@ -280,6 +280,11 @@ class TestRandomAffine:
         ):
             return layer(image, training=True)
 
+    def drawn(self, layer, n):
+        """Returns the matrices, (n, 2, 2), and the shifts, (n, 2), of n images."""
+        numbers = np.reshape(layer._draw(n), (2, 3, n)).transpose(2, 0, 1)
+        return numbers[..., :2], numbers[..., 2]
+
     def test_a_quarter_turn(self):
         square = self.image[:, :, 1:6]
         turned = self.moved(square, [1.0, 0, 0, 0, 0, 0], rotation=math.pi / 2)
@@ -316,7 +321,7 @@ class TestRandomAffine:
         with unittest.mock.patch.object(
             tf.random, "stateless_uniform", lambda *args: tf.constant(draws)
         ):
-            matrix, shift = layer._draw(1)
+            matrix, shift = self.drawn(layer, 1)
         turn, slant, tall, wide = draws[0, :4] * (0.3, 0.2, 0.4, 0.4)
         rotation = [
             [math.cos(turn), -math.sin(turn)],
@@ -328,14 +333,14 @@ class TestRandomAffine:
 
     def test_draws_cover_their_bounds_and_differ(self):
         layer = RandomAffine(0.3, 0.2, 0.4, 0.1, seed=0)
-        matrix, shift = layer._draw(2000)
+        matrix, shift = self.drawn(layer, 2000)
         assert np.abs(shift).max() <= 0.1
         # The variance of U(-b, b) is b^2 / 3; 4000 draws give it to 4 percent.
         assert np.var(shift) == pytest.approx(0.01 / 3, rel=0.08)
         determinants = np.linalg.det(matrix)
         assert np.abs(np.log(determinants)).max() <= 0.8
         assert len(np.unique(determinants)) > 1990
-        again, _ = layer._draw(2000)
+        again, _ = self.drawn(layer, 2000)
         assert not np.array_equal(matrix, again)
 
     def test_gradient_equals_finite_differences(self):
@@ -354,6 +359,14 @@ class TestRandomAffine:
         got = float(tf.reduce_sum(tape.gradient(value, x) * step))
         # The map is linear in the image.
         assert got == pytest.approx(float(loss(x + step) - value), rel=1e-4)
+
+    def test_in_a_function(self):
+        layer = RandomAffine(0.3, 0.2, 0.4, 0.1, seed=0)
+        x = tf.random.stateless_normal((3, 6, 5, 2), (0, 1))
+        want = layer(x, training=True)
+        layer.rewind()
+        got = tf.function(lambda x: layer(x, training=True))(x)
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
     def test_compiled(self):
         x = tf.random.stateless_normal((1, 6, 5, 2), (0, 1))
