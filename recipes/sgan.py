@@ -98,6 +98,8 @@ def build(args, source, run):
         # Matching features is slow once the discriminator tells all samples apart.
         balance=losses.HoldBack(0.0, args.hold_back) if args.hold_back < 1 else None,
         augmentation=adversarial.augmentation(args),
+        consistency_weight=args.consistency,
+        confidence=args.confidence,
     )
     return adversarial.compiled(args, model, run, beta_1=0.5)
 
@@ -150,6 +152,8 @@ if __name__ == "__main__":
     run.flag("--label-seed", 0, "which ones")
     run.flag("--labelled-share", 0.2, "the share of them in a batch")
     run.flag("--class-weight", 1.0, "of their cross-entropy")
+    run.flag("--consistency", 0.0, "weight of finding a sure class in training's noise")
+    run.flag("--confidence", 0.95, "the probability from which a class is sure")
     adversarial.add_augmentation_flag(run)
     run.prepare_training = hide_labels(run)
     run(build, report)

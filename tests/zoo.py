@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_gen import bijectors, data, losses, models, networks
+from keras_gen import bijectors, data, layers, losses, models, networks
 
 IMAGE = (8, 8, 1)
 
@@ -152,7 +152,11 @@ ZOO = {
         seed=0,
     ),
     "SGAN": lambda: models.SGAN(
-        *networks.dcgan(IMAGE, latent_dim=4, width=4, outputs=3), seed=0
+        *networks.dcgan(IMAGE, latent_dim=4, width=4, outputs=3),
+        augmentation=layers.RandomAffine(shear=0.3, seed=1),
+        consistency_weight=0.5,
+        confidence=0.4,
+        seed=0,
     ),
     "SNGAN": lambda: models.SNGAN(
         *networks.dcgan(IMAGE, latent_dim=4, width=4, critic=True),

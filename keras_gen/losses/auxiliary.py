@@ -67,7 +67,12 @@ class Auxiliary(Strategy):
         """Names the terms of both players."""
         raise NotImplementedError
 
-    def discriminator(self, real, fake, labels, codes, step):
+    @property
+    def looks_again(self):
+        """Whether `discriminator` is given what is said of real data in inference."""
+        return False
+
+    def discriminator(self, real, fake, labels, codes, step, calm=None):
         """Returns {name: (weight, term)} of the discriminator's loss.
 
         Args:
@@ -76,6 +81,8 @@ class Auxiliary(Strategy):
             labels: One-hot vectors, of both.
             codes: The codes that the fakes were made from.
             step: The step, for schedules.
+            calm: What is said of real data in inference, without a gradient, if the
+                task `looks_again`. Defaults to `None`.
         """
         raise NotImplementedError
 
@@ -116,7 +123,7 @@ class ClassLoss(Auxiliary):
         """Names the cross-entropies on both kinds, and the generator's."""
         return "class_loss", "fake_class_loss"
 
-    def discriminator(self, real, fake, labels, codes, step):
+    def discriminator(self, real, fake, labels, codes, step, calm=None):
         """Returns the cross-entropy on real data plus that on fakes."""
         loss = _cross_entropy(real, labels) + _cross_entropy(fake, labels)
         return {"class_loss": (value_at(self.weight, step), tf.reduce_mean(loss))}
@@ -227,7 +234,7 @@ class CodeLoss(Auxiliary):
         names += ["continuous_code_loss"] if self.continuous else []
         return (*names, *(f"fake_{name}" for name in names))
 
-    def discriminator(self, real, fake, labels, codes, step):
+    def discriminator(self, real, fake, labels, codes, step, calm=None):
         """Returns -E log Q(c | G(z)) for both kinds of codes."""
         known, values = self.log_posterior(fake, codes)
         terms = {}
@@ -254,15 +261,25 @@ class LabelLoss(Auxiliary):
     and -1 where a class is unknown; every example counts as real, and those of known
     class add weight CE(l, y), the mean over them, to the discriminator's loss.
 
+    With `consistency_weight` examples teach their own class. Where in inference the
+    likeliest class has at least the probability `confidence`, CE(l, that class) is
+    added, as a mean over all examples: what is sure of an image must still be found
+    under the augmentation, the noise and the dropout of training.
+
     Args:
         classes: Integer, K.
         weight: Float or schedule. Defaults to `1.0`.
+        consistency_weight: Float or schedule. Defaults to `0.0`: they do not.
+        confidence: Float. Defaults to `0.95`.
 
-    Reference: [Salimans et al., 2016](https://arxiv.org/abs/1606.03498)
+    Reference: [Salimans et al., 2016](https://arxiv.org/abs/1606.03498); consistency:
+    [Sohn et al., 2020](https://arxiv.org/abs/2001.07685)
     """
 
     classes: int
     weight: object = 1.0
+    consistency_weight: object = 0.0
+    confidence: float = 0.95
 
     needs_labels = True
 
@@ -270,6 +287,14 @@ class LabelLoss(Auxiliary):
         """Checks the arguments."""
         require_argument(self.classes > 1, "classes", "larger than one", self.classes)
         require_weight("weight", self.weight)
+        require_weight("consistency_weight", self.consistency_weight)
+        good = 0.0 <= self.confidence <= 1.0
+        require_argument(good, "confidence", "in [0, 1]", self.confidence)
+
+    @property
+    def looks_again(self):
+        """Whether examples teach their own class."""
+        return bool(self.consistency_weight)
 
     def require(self, outputs, latent_dim, classes):
         """Raises ValueError unless the discriminator has one output, K logits."""
@@ -284,11 +309,15 @@ class LabelLoss(Auxiliary):
         return tf.reduce_logsumexp(outputs, axis=-1, keepdims=True), outputs
 
     def term_names(self):
-        """Names the cross-entropy of the labelled, and their accuracy."""
-        return "class_loss", "class_accuracy"
+        """Names the cross-entropy of the labelled, and their accuracy.
 
-    def discriminator(self, real, fake, labels, codes, step):
-        """Returns the mean cross-entropy of the examples with a label."""
+        With consistency also its loss, and the share of examples whose class is sure.
+        """
+        consistency = ("consistency_loss", "confident") if self.looks_again else ()
+        return "class_loss", "class_accuracy", *consistency
+
+    def discriminator(self, real, fake, labels, codes, step, calm=None):
+        """Returns the mean cross-entropy of the examples with a label, and of all."""
         known = tf.reduce_sum(labels, axis=-1)
         share = tf.stop_gradient(global_mean(known))
 
@@ -297,10 +326,18 @@ class LabelLoss(Auxiliary):
 
         right = tf.equal(tf.argmax(real, axis=-1), tf.argmax(labels, axis=-1))
         loss = mean(_cross_entropy(real, labels))
-        return {
+        terms = {
             "class_loss": (value_at(self.weight, step), loss),
             "class_accuracy": (0.0, mean(tf.cast(right, "float32"))),
         }
+        if self.looks_again:
+            likeliest = tf.one_hot(tf.argmax(calm, axis=-1), self.classes)
+            highest = tf.reduce_max(tf.nn.softmax(calm), axis=-1)
+            sure = tf.cast(highest >= self.confidence, "float32")
+            loss = tf.reduce_mean(sure * _cross_entropy(real, likeliest))
+            terms["consistency_loss"] = value_at(self.consistency_weight, step), loss
+            terms["confident"] = 0.0, tf.reduce_mean(sure)
+        return terms
 
     def generator(self, fake, labels, codes, step):
         """Returns nothing: the generator learns from real or fake alone."""

@@ -172,6 +172,12 @@ class SGAN(Classifier, GAN):
         class_weight: Float or schedule, of the cross-entropy. Defaults to `1.0`.
         feature_matching: As for `GAN`. Defaults to `1.0`.
         adversarial_weight: As for `GAN`. Defaults to `0.0`.
+        consistency_weight: Float or schedule, of the cross-entropy between a class that
+            is sure in inference and what D says of the same example in training, where
+            `augmentation` and noise are. It needs much less training to find the
+            classes. Defaults to `0.0`.
+        confidence: Float, the probability from which a class is sure. Defaults to
+            `0.95`.
         **kwargs: Further arguments of `GAN`.
 
     Example:
@@ -194,12 +200,15 @@ class SGAN(Classifier, GAN):
         class_weight=1.0,
         feature_matching=1.0,
         adversarial_weight=0.0,
+        consistency_weight=0.0,
+        confidence=0.95,
         **kwargs,
     ):
+        classes = discriminator.output_shape[-1]
         super().__init__(
             generator,
             discriminator,
-            auxiliary=LabelLoss(discriminator.output_shape[-1], class_weight),
+            auxiliary=LabelLoss(classes, class_weight, consistency_weight, confidence),
             feature_matching=feature_matching,
             adversarial_weight=adversarial_weight,
             **kwargs,

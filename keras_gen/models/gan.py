@@ -321,7 +321,10 @@ class GAN(Latent, GenerativeModel):
             terms["accuracy"] = self._accuracy(of_real.logits, of_fake.logits)
         if self.auxiliary:
             said = of_real.said, of_fake.said, context, self._codes(z)
-            _add(terms, self.auxiliary.discriminator(*said, self.step.value))
+            calm = None
+            if self.auxiliary.looks_again:
+                calm = tf.stop_gradient(self._look(real, context, False).said)
+            _add(terms, self.auxiliary.discriminator(*said, self.step.value, calm))
         return terms
 
     def _generator_terms(self, x, context, training):

@@ -138,6 +138,56 @@ class TestLabelLoss:
         )
         assert terms["class_loss"][1] == 0.0
 
+    def test_consistency_by_hand(self):
+        task = losses.LabelLoss(3, consistency_weight=0.5, confidence=0.8)
+        assert task.looks_again and not losses.LabelLoss(3).looks_again
+        # The likeliest class has .94, .33, .98 and .73 of the probability.
+        calm = tf.constant([[4.0, 1, 0], [0, 0, 0], [0, 0, 5], [0, 2, 1]])
+        labels = tf.zeros((4, 3))
+        terms = task.discriminator(LOGITS, None, labels, None, 0, calm)
+        wanted = (surprise(LOGITS, [0, 0, 2, 1]) * [1, 0, 1, 0]).mean()
+        weight, loss = terms["consistency_loss"]
+        assert weight == 0.5
+        np.testing.assert_allclose(loss, wanted, rtol=1e-6)
+        assert terms["confident"] == (0.0, 0.5)
+        assert set(terms) == set(task.term_names())
+
+    def test_what_is_sure_is_found_in_inference(self):
+        from keras_gen import layers, models, networks
+
+        pair = networks.dcgan((8, 8, 1), latent_dim=4, width=4, outputs=3)
+        model = models.SGAN(
+            *pair,
+            consistency_weight=1.0,
+            confidence=0.0,
+            augmentation=layers.RandomAffine(shift=0.5, seed=0),
+            seed=0,
+        )
+        x = tf.random.stateless_uniform((16, 8, 8, 1), (0, 1))
+        y = tf.constant([-1] * 16)
+        sure = tf.argmax(model.classify(x), axis=-1)
+        terms = model._discriminator_terms(x, model._condition(y), True)
+        assert terms["confident"] == 1.0
+        noisy = terms["consistency_loss"]
+        terms = model._discriminator_terms(x, model._condition(y), False)
+        wanted = -tf.reduce_mean(
+            tf.gather(model.classify(x), sure, axis=-1, batch_dims=1)
+        )
+        np.testing.assert_allclose(terms["consistency_loss"], wanted, rtol=1e-5)
+        # Batch normalisation and the shifts make training's verdict another one.
+        assert abs(noisy - wanted) > 1e-4
+
+    @pytest.mark.parametrize(
+        "arguments, message",
+        [
+            ({"consistency_weight": -1.0}, "`consistency_weight` must be non-negative"),
+            ({"confidence": 1.5}, "`confidence` must be in"),
+        ],
+    )
+    def test_errors(self, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            losses.LabelLoss(3, **arguments)
+
 
 def test_networks_that_do_not_fit():
     from keras_gen import models, networks

@@ -17,7 +17,7 @@ OBJECTS = [
     losses.ClassLoss(losses.LinearSchedule(0.0, 1.0, steps=10)),
     losses.CodeLoss(),
     losses.CodeLoss((3, 2), continuous=2, weight=0.5),
-    losses.LabelLoss(10),
+    losses.LabelLoss(10, consistency_weight=0.5),
     losses.Wasserstein(),
     losses.Wasserstein(drift=1e-3),
     losses.Hinge(),
