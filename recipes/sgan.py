@@ -122,11 +122,17 @@ def report(args, model, source, run):
 
 
 def train_alone(args, run, model, updates=2000):
-    """Returns a classifier: the discriminator's network, the labelled data alone."""
+    """Returns a classifier: the discriminator's network, the labelled data alone.
+
+    It is augmented as the discriminator is.
+    """
     import keras
 
     x, y = run.labelled.arrays(labels=True)
     alone = networks_of(args, run.labelled)[1]
+    augmentation = adversarial.augmentation(args)
+    if augmentation is not None:
+        alone = keras.Sequential([keras.Input(x.shape[1:]), augmentation, alone])
     alone.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, updates)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
