@@ -31,7 +31,7 @@ SMALL = {
     "acgan": ["--width", "4", "--hidden", "8", "--neighbours", "50"],
     "bigan": ["--hidden", "8"],
     "infogan": ["--width", "4", "--hidden", "8"],
-    "sgan": ["--limit", "300", "--latent-dim", "8"],
+    "sgan": "--limit 300 --latent-dim 8 --consistency 1 --augmentation 1".split(),
     "dcgan": ["--width", "4"],
     "lsgan": ["--width", "4"],
     "modes": ["--hidden", "8", "--steps-per-epoch", "2", "--draws", "100"],
