@@ -317,7 +317,10 @@ class LabelLoss(Auxiliary):
         return "class_loss", "class_accuracy", *consistency
 
     def discriminator(self, real, fake, labels, codes, step, calm=None):
-        """Returns the mean cross-entropy of the examples with a label, and of all."""
+        """Returns the mean cross-entropy of the examples with a label.
+
+        With consistency also that of the sure ones, as a mean over all.
+        """
         known = tf.reduce_sum(labels, axis=-1)
         share = tf.stop_gradient(global_mean(known))
 
