@@ -24,10 +24,11 @@ def fixed_noise(monkeypatch):
             rows = tf.cast(tf.range(shape[0]) % period, "float32")
             return tf.reshape(tf.sin(rows[:, None] + tf.range(1.0, 1.0 + size)), shape)
 
+        def uniform(shape, seed, minval=0.0, maxval=1.0, **_):
+            return tf.fill(shape, minval + 0.75 * (maxval - minval))
+
         monkeypatch.setattr(tf.random, "stateless_normal", normal)
-        monkeypatch.setattr(
-            tf.random, "stateless_uniform", lambda shape, seed, **_: tf.fill(shape, 0.5)
-        )
+        monkeypatch.setattr(tf.random, "stateless_uniform", uniform)
 
     return hold
 
