@@ -126,7 +126,7 @@ class Autoregressive(Density, GenerativeModel):
                     f"value {place}, or one before it, change with later ones or it."
                 )
 
-    def check_data(self, x, y=None):
+    def check_examples(self, x):
         """Raises for data that are none of the likelihood's levels."""
         return require(
             on_levels(x, self.levels),

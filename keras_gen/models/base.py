@@ -7,6 +7,7 @@ from keras import ops
 from keras_gen.layers import Configured, RandomLayer
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.guard import Guard
+from keras_gen.models.loop import require
 from keras_gen.models.step import TrainingStep
 
 
@@ -160,6 +161,48 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
             )
         return tf.cast(x, "float32"), y if self.needs_labels else None
 
+    def check_data(self, x, y=None):
+        """Raises for examples, or labels, on which the model would train to nothing."""
+        checks = [self.check_examples(x), None if y is None else self.check_context(y)]
+        checks = [check for check in checks if check is not None]
+        return tf.group(checks) if checks else None
+
+    def check_examples(self, x):
+        """Raises for images of another scale than [0, 1]."""
+        if len(x.shape) != 4:
+            return None
+        x = tf.cast(x, "float32")
+        # What is not finite is the guard's to judge.
+        beyond = ((x < -0.01) | (x > 1.01)) & tf.math.is_finite(x)
+        return require(
+            ~tf.reduce_any(beyond),
+            "Images must lie in [0, 1]: divide pixels of 0 to 255 by 255. The model "
+            "rescales them to its networks' range.",
+        )
+
+    def check_context(self, y):
+        """Raises for labels that are no class; their vectors would be zeros."""
+        if not self.needs_labels or not self._are_labels(y):
+            return None
+        low, classes = self.label_range
+        y = tf.cast(y, "int32")
+        return require(
+            tf.reduce_all((y >= low) & (y < classes)),
+            f"Labels must be from {low} to {classes - 1}.",
+        )
+
+    @property
+    def label_range(self):
+        """The lowest label in data, and the number of classes or `None`."""
+        return 0, self.classes
+
+    def _are_labels(self, y):
+        """Returns whether contexts are numbers of classes, (batch,) or (batch, 1)."""
+        _, classes = self.label_range
+        if classes is None or len(y.shape) > 2:
+            return False
+        return len(y.shape) < 2 or y.shape[1] == 1 < classes
+
     @property
     def needs_labels(self):
         """Whether the data are pairs (x, y): where samples have a context, they are."""
@@ -189,11 +232,11 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
             return tf.cast(context, "float32")
         labels = tf.range(n) % self.classes if context is None else context
         labels = tf.convert_to_tensor(labels)
-        if len(labels.shape) == 2 and labels.shape[1] == 1 < self.classes:
-            labels = labels[:, 0]  # as some of Keras's data sets have them
-        if len(labels.shape) == 2:
+        if not self._are_labels(labels):
             return tf.cast(labels, "float32")
-        labels = tf.cast(labels, "int32")
+        labels = self._known_labels(tf.cast(labels, "int32"))
+        if labels.shape.rank == 2:
+            labels = labels[:, 0]  # as some of Keras's data sets have them
         if not labels.shape.rank:
             if n is None:
                 raise ValueError(
@@ -202,6 +245,18 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
                 )
             labels = tf.fill([n], labels)
         return tf.one_hot(labels, self.classes)
+
+    def _known_labels(self, labels):
+        """Returns labels; raises, at once or when the graph runs, for what is none."""
+        known = (labels >= 0) & (labels < self.classes)
+        message = f"Labels must be from 0 to {self.classes - 1}."
+        if tf.executing_eagerly():
+            unknown = labels.numpy()[~known.numpy()]
+            if unknown.size:
+                raise ValueError(f"{message} Received: the label {unknown[0]}")
+            return labels
+        with tf.control_dependencies([require(tf.reduce_all(known), message)]):
+            return tf.identity(labels)
 
     def next_seed(self, training):
         """Returns the next seed of the training's or the evaluation's stream."""

@@ -223,6 +223,13 @@ class GAN(Latent, GenerativeModel):
         """Whether the data are pairs (x, y)."""
         return self.uses_labels or bool(self.auxiliary and self.auxiliary.needs_labels)
 
+    @property
+    def label_range(self):
+        """The lowest label in data, -1 where it may be unknown, and the classes."""
+        if self.uses_labels or not self.needs_labels:
+            return super().label_range
+        return -1, self.auxiliary.classes
+
     def players(self):
         """Returns the two networks, the generator leading."""
         return {

@@ -99,12 +99,13 @@ class Seq2Seq(TokenModel):
         source, target = super().unpack(data)
         return tf.cast(target, "int32"), source
 
-    def check_data(self, x, y=None):
-        """Raises for sources and targets of what is no token."""
-        checks = [require_tokens(x, self.source_vocabulary)]
-        if y is not None:
-            checks.append(require_tokens(y, self.vocabulary))
-        return tf.group(checks)
+    def check_examples(self, x):
+        """Raises for sources, which a dataset yields first, of what is no token."""
+        return require_tokens(x, self.source_vocabulary)
+
+    def check_context(self, y):
+        """Raises for targets of what is no token."""
+        return require_tokens(y, self.vocabulary)
 
     def terms(self, x, logits):
         """Adds which part of the targets is right from end to end."""

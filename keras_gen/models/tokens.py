@@ -51,7 +51,7 @@ class TokenModel(Density, GenerativeModel):
         x, context = super().unpack(data)
         return tf.cast(x, "int32"), context
 
-    def check_data(self, x, y=None):
+    def check_examples(self, x):
         """Raises for what is no token."""
         return require_tokens(x, self.vocabulary)
 

@@ -1,0 +1,106 @@
+"""Data that would train in silence to nothing are refused in words."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_gen import export
+from tests.zoo import CLASSES, IMAGE, ZOO, data_shape, is_conditional, pair
+
+FAST = "CGAN", "CVAE", "CharRNN", "DCGAN", "GatedPixelCNN", "RealNVP"
+
+
+def named(condition):
+    """Returns the names of which something is true, most of them slow tests."""
+    return [
+        pytest.param(name, marks=[] if name in FAST else pytest.mark.slow)
+        for name in sorted(filter(condition, ZOO))
+    ]
+
+
+IMAGES = named(lambda name: data_shape(name) == IMAGE)
+CONDITIONAL = named(is_conditional)
+
+
+def model_of(name, **ways):
+    model = ZOO[name]()
+    model.compile("sgd", **ways)
+    return model
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_pixels_to_255(name):
+    model = model_of(name)
+    x, *y = pair(name)
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="divide pixels|k / 16 in .0, 1.. Scale"):
+            call(255.0 * x, *y, verbose=0)
+    assert int(model.step) == 0
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [{}, {"steps_per_execution": 2}, {"jit_compile": True}, {"run_eagerly": True}],
+)
+def test_in_every_way_of_running(ways):
+    model = model_of("CVAE", **ways)
+    x, y = pair("CVAE")
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+        model.fit(2.0 * x - 1.0, y, verbose=0)
+    with pytest.raises(ValueError, match="Labels must be from 0 to 2"):
+        model.fit(x, y + 1, verbose=0)
+
+
+def test_labels_in_a_column():
+    model = model_of("CVAE")
+    x, y = pair("CVAE")
+    model.fit(x, y[:, None], verbose=0)
+    with pytest.raises(ValueError, match="Labels must be from 0 to 2"):
+        model.fit(x, y[:, None] + 1, verbose=0)
+
+
+def test_integers_of_pixels():
+    x = np.full((16, *IMAGE), 200, "uint8")
+    with pytest.raises(ValueError, match="divide pixels"):
+        model_of("VAE").fit(x, verbose=0)
+
+
+def test_a_little_beyond_is_rounding():
+    x, *_ = pair("VAE")
+    model = model_of("VAE")
+    model.fit(1.005 * x, verbose=0)
+    assert int(model.step) == 1
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_labels_that_are_no_class(name):
+    model = model_of(name)
+    x, y = pair(name)
+    for unknown in (-1, CLASSES):
+        y[3] = unknown
+        for call in (model.fit, model.evaluate):
+            with pytest.raises(ValueError, match="Labels must be from 0 to 2"):
+                call(x, y, verbose=0)
+        with pytest.raises(ValueError, match=f"Received: the label {unknown}"):
+            model.sample(4, context=unknown)
+        with pytest.raises(ValueError, match=f"Received: the label {unknown}"):
+            model.sample(len(y), context=y)
+
+
+def test_a_label_may_be_unknown_where_some_are():
+    model = model_of("SGAN")
+    x, y = pair("SGAN")
+    assert (y == -1).any()
+    model.fit(x, y, verbose=0)
+    for unknown in (-2, CLASSES):
+        y[3] = unknown
+        with pytest.raises(ValueError, match="Labels must be from -1 to 2"):
+            model.fit(x, y, verbose=0)
+
+
+def test_a_served_model_knows_its_labels(tmp_path):
+    export.save(ZOO["CGAN"](), tmp_path / "served")
+    served = tf.saved_model.load(tmp_path / "served")
+    assert served.sample(2, 0, np.array([0, 2], "int32")).shape == (2, *IMAGE)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Labels must be from 0"):
+        served.sample(2, 0, np.array([0, 3], "int32"))
