@@ -213,8 +213,9 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
 
         Args:
             context: Labels (batch,), one label for all, or tensors (batch, ...).
-            n: The batch's size, where `None` stands for all classes in turn and one
-                label for as many. Defaults to `None`: a context must be given.
+            n: The batch's size, where `None` stands for all classes in turn, and one
+                label or context for as many. Defaults to `None`: one for each example
+                must be given.
         """
         if not self.uses_labels:
             if context is not None:
@@ -229,22 +230,19 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
                 f"{'labels' if self.classes else 'one for each example'}."
             )
         if self.classes is None:
-            return tf.cast(context, "float32")
+            return _for_each(tf.cast(context, "float32"), n)
         labels = tf.range(n) % self.classes if context is None else context
         labels = tf.convert_to_tensor(labels)
         if not self._are_labels(labels):
-            return tf.cast(labels, "float32")
+            return _for_each(tf.cast(labels, "float32"), n)
         labels = self._known_labels(tf.cast(labels, "int32"))
-        if labels.shape.rank == 2:
-            labels = labels[:, 0]  # as some of Keras's data sets have them
-        if not labels.shape.rank:
-            if n is None:
-                raise ValueError(
-                    "Argument `context` must hold one label for each example. "
-                    f"Received: context={context}"
-                )
-            labels = tf.fill([n], labels)
-        return tf.one_hot(labels, self.classes)
+        if n is None and not labels.shape.rank:
+            raise ValueError(
+                "Argument `context` must hold one label for each example. "
+                f"Received: context={context}"
+            )
+        # Some of Keras's data sets have labels as a column.
+        return _for_each(tf.one_hot(tf.reshape(labels, [-1]), self.classes), n)
 
     def _known_labels(self, labels):
         """Returns labels; raises, at once or when the graph runs, for what is none."""
@@ -491,6 +489,18 @@ class Untracked:
         """Returns features and outputs in float32."""
         features, outputs = self.network(x, training=training)
         return tf.cast(features, "float32"), in_float32(outputs)
+
+
+def _for_each(context, n):
+    """Returns n contexts of n, or of one; as they are where n is `None`."""
+    if n is None:
+        return context
+    if tf.executing_eagerly() and context.shape[0] not in (1, int(n)):
+        raise ValueError(
+            f"Argument `context` must hold one, or one for each of {int(n)} examples. "
+            f"Received: {context.shape[0]}"
+        )
+    return tf.broadcast_to(context, tf.concat([[n], tf.shape(context)[1:]], axis=0))
 
 
 def in_float32(outputs):
