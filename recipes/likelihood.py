@@ -71,7 +71,7 @@ def optimizer(model, run, learning_rate, clip_norm, weight_decay):
     decay = weight_decay or None
     adam = run.adam(learning_rate, global_clipnorm=clip_norm, weight_decay=decay)
     adam.exclude_from_weight_decay(
-        [weight for weight in model.trainable_variables if weight.name != "kernel"]
+        [w for w in model.trainable_variables if not w.name.endswith("kernel")]
     )
     return adam
 

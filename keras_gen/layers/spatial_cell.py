@@ -78,8 +78,8 @@ class DiagonalCell(keras.layers.Layer):
 
     def build(self, input_shape):
         """Makes a kernel for each direction."""
-        self.left = _kernel(self, "left", 2)
-        self.right = _kernel(self, "right", 2)
+        self.left = _kernel(self, "left_kernel", 2)
+        self.right = _kernel(self, "right_kernel", 2)
 
     def kernels(self):
         """Returns, for either direction, the kernels of the states above and beside."""

@@ -3,13 +3,26 @@ import types
 import keras
 import likelihood
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_gen import models
 
+GLOW = {"kernel"}, {"bias", "log_scale", "lower", "upper"}
+PIXEL_RNN = {"kernel", "left_kernel", "right_kernel"}, {"bias"}
+CHAR_RNN = {"kernel", "recurrent_kernel"}, {"bias"}
 
-def test_only_kernels_decay():
-    model = models.Glow((4, 4, 1), levels=1, depth=2, width=4, pixel_levels=4)
+
+@pytest.mark.parametrize(
+    "make, names",
+    [
+        (lambda: models.Glow((4, 4, 1), levels=1, depth=2, width=4), GLOW),
+        (lambda: models.PixelRNN((4, 4, 1), "diagonal_bilstm", 1, 4), PIXEL_RNN),
+        (lambda: models.CharRNN(5, 6, width=8), CHAR_RNN),
+    ],
+)
+def test_only_kernels_decay(make, names):
+    model = make()
     run = types.SimpleNamespace(adam=keras.optimizers.Adam)
     optimizer = likelihood.optimizer(model, run, 0.1, 1.0, weight_decay=0.5)
     model.compile(optimizer)
@@ -17,8 +30,8 @@ def test_only_kernels_decay():
         weight.assign(np.ones(weight.shape))
     zeros = [tf.zeros(weight.shape) for weight in model.trainable_variables]
     model.optimizer.apply(zeros, model.trainable_variables)
+    decaying, others = names
     for weight in model.trainable_variables:
-        wanted = 0.95 if weight.name == "kernel" else 1.0
+        wanted = 0.95 if weight.name in decaying else 1.0
         np.testing.assert_allclose(weight, wanted, rtol=1e-6, err_msg=weight.path)
-    names = {weight.name for weight in model.trainable_variables}
-    assert {"kernel", "bias", "log_scale", "lower", "upper"} <= names
+    assert decaying | others <= {weight.name for weight in model.trainable_variables}
