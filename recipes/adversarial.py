@@ -96,7 +96,7 @@ def compiled(args, model, run, kind="Adam", **arguments):
     model.compile(
         run.optimizer(kind, args.learning_rate, **arguments),
         discriminator_optimizer=run.optimizer(
-            kind, args.discriminator_rate, **arguments
+            kind, args.discriminator_rate, averages=False, **arguments
         ),
         **run.ways,
     )

@@ -25,8 +25,12 @@ def build(args, source, run):
     )
     model.compile(
         run.adam(args.learning_rate, beta_1=0.5),
-        discriminator_optimizer=run.adam(args.discriminator_rate, beta_1=0.5),
-        classifier_optimizer=run.adam(args.discriminator_rate, beta_1=0.5),
+        discriminator_optimizer=run.adam(
+            args.discriminator_rate, averages=False, beta_1=0.5
+        ),
+        classifier_optimizer=run.adam(
+            args.discriminator_rate, averages=False, beta_1=0.5
+        ),
         **run.ways,
     )
     return model

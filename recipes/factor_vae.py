@@ -20,7 +20,7 @@ def build(args, source, run):
     model.compile(
         run.adam(args.learning_rate),
         discriminator_optimizer=run.adam(
-            args.discriminator_rate, beta_1=0.5, beta_2=0.9
+            args.discriminator_rate, averages=False, beta_1=0.5, beta_2=0.9
         ),
         **run.ways,
     )

@@ -183,15 +183,23 @@ class Run:
         """Returns Adam with the run's moving average and schedule."""
         return self.optimizer("Adam", learning_rate, **arguments)
 
-    def optimizer(self, kind, learning_rate, **arguments):
-        """Returns one of Keras's optimizers with the run's average and schedule."""
+    def optimizer(self, kind, learning_rate, averages=True, **arguments):
+        """Returns one of Keras's optimizers with the run's average and schedule.
+
+        Args:
+            kind: Its class's name.
+            learning_rate: At the start of the schedule.
+            averages: Whether it keeps the average that `--ema` asks for. Defaults to
+                `True`; otherwise its networks stay as they were trained.
+            **arguments: Its other arguments.
+        """
         import keras
 
         if self.args.decay_steps:
             learning_rate = self._falling(learning_rate)
         elif self.args.warm_up_steps:
             raise ValueError("--warm-up-steps needs --decay-steps.")
-        if self.args.ema:
+        if self.args.ema and averages:
             arguments |= {"use_ema": True, "ema_momentum": self.args.ema}
         return getattr(keras.optimizers, kind)(learning_rate, **arguments)
 

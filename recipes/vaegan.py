@@ -18,7 +18,9 @@ def build(args, source, run):
     model = models.VAEGAN(*parts, divergence=divergence, gamma=args.gamma)
     model.compile(
         run.adam(args.learning_rate, beta_1=0.5),
-        discriminator_optimizer=run.adam(args.discriminator_rate, beta_1=0.5),
+        discriminator_optimizer=run.adam(
+            args.discriminator_rate, averages=False, beta_1=0.5
+        ),
         **run.ways,
     )
     return model

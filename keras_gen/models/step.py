@@ -11,8 +11,9 @@ class TrainingStep:
 
     A model names its *players*: groups of networks, each with an optimizer of its own.
     The first player's optimizer is `model.optimizer`, on which Keras's callbacks for
-    learning rates and moving averages act; any other player's is the attribute
-    `<player>_optimizer`. A `train_step` calls `minimise` once for every update.
+    learning rates act; any other player's is the attribute `<player>_optimizer`. The
+    moving averages of all of them are the weights after `fit`, as Keras has it for one.
+    A `train_step` calls `minimise` once for every update.
     """
 
     def check_batch(self, x):
@@ -108,7 +109,9 @@ class TrainingStep:
             if not optimizer.built:
                 optimizer.build(variables)
             fused.fuse(optimizer)
-            _finalise_own_variables(optimizer, variables)
+        _finalise_all(
+            self.optimizer, [(self.optimizer_of(p), v) for p, v in trained.items()]
+        )
         self.guard.watch(trained)
 
     def get_compile_config(self):
@@ -296,17 +299,23 @@ def _apply(optimizer, gradients, variables, moves, when):
     tf.distribute.get_replica_context().merge_call(across, args=(gradients, moves))
 
 
-def _finalise_own_variables(optimizer, variables):
-    """Makes the end of `fit` average the optimizer's own variables, not the model's.
+def _finalise_all(first, optimizers):
+    """Makes the end of `fit` average every player's own variables.
 
     `fit` hands all the model's weights to the first optimizer's moving averages; with
-    two optimizers those lists differ, and the averages would land in other weights.
-    Averages that no update has reached yet are zeros, and left alone.
+    two optimizers those lists differ, and the averages would land in other weights,
+    while the second's would be of no use. Averages that no update has reached yet are
+    zeros, and left alone.
+
+    Args:
+        first: The optimizer that `fit` knows.
+        optimizers: A list of (optimizer, its variables), the first one's included.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
 
     def finalise(_):
-        if inner.iterations.numpy() > 0:
-            type(inner).finalize_variable_values(inner, variables)
+        for optimizer, variables in optimizers:
+            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            if inner.iterations.numpy() > 0:
+                type(inner).finalize_variable_values(inner, variables)
 
-    optimizer.finalize_variable_values = finalise
+    first.finalize_variable_values = finalise

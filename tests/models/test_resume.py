@@ -123,24 +123,58 @@ def test_moving_averages_are_exchanged_bit_for_bit():
     x = batch("DCGAN")
     model.fit(x, batch_size=8, verbose=0)
     before = [v.numpy() for v in model.state_variables()]
-    averages = model.optimizer._model_variables_moving_average
-    expected = [v.numpy() for v in averages]
+    expected = [
+        v.numpy()
+        for player in model.players()
+        for v in model.optimizer_of(player)._model_variables_moving_average
+    ]
     swap = callbacks.SwapEMAWeights()
     swap.set_model(model)
     swap.on_test_begin()
-    for a, b in zip(model.generator.trainable_variables, expected, strict=True):
+    weights = [
+        *model.generator.trainable_variables,
+        *model.discriminator.trainable_variables,
+    ]
+    for a, b in zip(weights, expected, strict=True):
         np.testing.assert_array_equal(a, b)
     swap.on_test_end()
     for a, b in zip(model.state_variables(), before, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_the_averages_of_one_player_stay_out_of_the_other():
-    model = make("DCGAN", use_ema=True, ema_momentum=0.5)
-    model.fit(batch("DCGAN"), batch_size=8, verbose=0)
-    averages = model.optimizer._model_variables_moving_average
-    for a, b in zip(model.generator.trainable_variables, averages, strict=True):
+def test_after_fit_every_player_has_its_own_averages():
+    model = make("VAEGAN", use_ema=True, ema_momentum=0.5)
+    model.fit(batch("VAEGAN"), batch_size=8, verbose=0)
+    for player, networks in model.players().items():
+        averages = model.optimizer_of(player)._model_variables_moving_average
+        weights = [v for network in networks for v in network.trainable_variables]
+        for a, b in zip(weights, averages, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_averages_of_one_player_alone():
+    model = ZOO["DCGAN"]()
+    averaging = keras.optimizers.Adam(use_ema=True)
+    model.compile("adam", discriminator_optimizer=averaging)
+    swap = callbacks.SwapEMAWeights()
+    swap.set_model(model)
+    before = [v.numpy() for v in model.discriminator.trainable_variables]
+    swap.on_test_begin()  # no update has reached them yet
+    swap.on_test_end()
+    for v, old in zip(model.discriminator.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(v, old)
+    model.fit(batch("DCGAN"), batch_size=8, epochs=2, verbose=0, callbacks=[swap])
+    averages = averaging._model_variables_moving_average
+    for a, b in zip(model.discriminator.trainable_variables, averages, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_without_averages_there_is_nothing_to_swap():
+    model = make("DCGAN")
+    swap = callbacks.SwapEMAWeights()
+    swap.set_model(model)
+    with pytest.raises(ValueError, match="no optimizer with `use_ema=True`"):
+        swap.on_test_begin()
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path):
