@@ -355,7 +355,7 @@ class Run:
             _cut_history(self.out / "history.csv", start.epoch)
         return checkpoint, start
 
-    def _callbacks(self, checkpoint, own):
+    def _callbacks(self, checkpoint, own, data):
         import keras
 
         from keras_gen import callbacks
@@ -363,10 +363,10 @@ class Run:
         args, out = self.args, self.out
         first = [keras.callbacks.CSVLogger(str(out / "history.csv"), append=True)]
         chosen = [*own, *(first if self.chief else []), checkpoint]
+        every = args.sample_every or max(1, args.epochs // 10)
         if args.ema:
-            chosen.append(callbacks.SwapEMAWeights(swap_on_epoch=True))
+            chosen.append(callbacks.SwapEMAWeights(True, every, data))
         if self.chief:
-            every = args.sample_every or max(1, args.epochs // 10)
             logs = str(out / "logs")
             chosen.append(
                 callbacks.SampleGrid(
@@ -383,20 +383,18 @@ class Run:
     def _fit(self, model, source, checkpoint, start):
         args = self.args
         own = self.callbacks(args, model, source, self)
-        batches = source.batches(
-            self.examples_per_step,
-            seed=args.seed,
-            start=start.total,
-            labels=model.needs_labels,
-        )
+        given = {"seed": args.seed, "labels": model.needs_labels}
+        size = self.examples_per_step
         try:
             model.fit(
-                batches,
+                source.batches(size, start=start.total, **given),
                 epochs=args.epochs,
                 initial_epoch=start.epoch,
                 steps_per_epoch=self.steps_per_epoch,
                 shuffle=False,
-                callbacks=self._callbacks(checkpoint, own),
+                callbacks=self._callbacks(
+                    checkpoint, own, source.batches(size, **given)
+                ),
                 verbose="auto" if self.chief else 0,
             )
         except FloatingPointError as error:

@@ -4,13 +4,15 @@ import keras
 
 
 class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
-    """Keras's callback, which exchanges weights and averages bit for bit.
+    """Keras's callback, for several optimizers, batch normalisation, and exactly.
 
-    Keras exchanges a and b by a + b and differences, which rounds: each epoch alters
-    the weights a little, and a resumed run differs from one that was never stopped.
-    Here values are copied, and those of every optimizer of a model with several that
-    keeps averages; Keras knows of one. Averages that no update has reached yet are
-    zeros, and stay where they are.
+    - Weights come back bit for bit. Keras exchanges a and b by a + b and differences,
+      which rounds: a resumed run would differ from one that was never stopped.
+    - Every optimizer of the model that keeps averages takes part; Keras knows of one.
+      Averages that no update has reached yet are zeros, and stay where they are.
+    - Batch normalisation's moving statistics are settled (`GenerativeModel.settle`):
+      those of the weights that are trained fit the averages badly.
+    - When training is stopped early, `fit` ends with the averages all the same.
 
     Place it after `Checkpoint`, which must see the weights that are trained, and before
     the callbacks that should see the averages.
@@ -18,6 +20,12 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
     Args:
         swap_on_epoch: Boolean. Whether the callbacks after this one see the averages at
             the end of an epoch. Defaults to `False`.
+        every: Epochs from one such end to the next; the last epoch is always one.
+            Defaults to `1`.
+        data: A dataset from which statistics are settled, for networks that see data;
+            its first batches are read. Defaults to `None`: those of a GAN's generator
+            are, from draws.
+        batches: How many batches the statistics are means over. Defaults to `50`.
 
     Example:
 
@@ -25,21 +33,75 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
     >>> averages = SwapEMAWeights(swap_on_epoch=True)
     """
 
-    def _apply_to_ema_optimizers(self, tf_fn, backend_fn):
-        if not hasattr(self.model, "optimizer_of"):
-            super()._apply_to_ema_optimizers(tf_fn, backend_fn)
+    def __init__(self, swap_on_epoch=False, every=1, data=None, batches=50):
+        super().__init__(swap_on_epoch)
+        if every < 1:
+            raise ValueError(
+                f"Argument `every` must be positive. Received: every={every}"
+            )
+        self.every, self.data, self.batches = every, data, batches
+        self._trained = None  # (variable, value) of what averages stand in for
+
+    def on_train_begin(self, logs=None):
+        """Goes on from the weights with which the training before has ended."""
+        self._trained, self._ema_weights_in_model = None, False
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Puts the averages in place, if it is time."""
+        if (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]:
+            super().on_epoch_end(epoch, logs)
+
+    def on_train_end(self, logs=None):
+        """Settles statistics from data; `fit` has put the averages in place."""
+        if self.data is not None and self._averages():
+            self.model.settle(self.data, self.batches)
+
+    def on_predict_end(self, logs=None):
+        """Puts the trained weights back."""
+        self.on_test_end(logs)
+
+    def _swap_variables(self):
+        if self._trained is None:
+            self._trained = self._put_averages()
             return
-        found = map(self.model.optimizer_of, self.model.players())
+        for variable, value in self._trained:
+            variable.assign(value)
+        self._trained = None
+
+    def _put_averages(self):
+        pairs = self._averages()
+        settles = bool(pairs) and hasattr(self.model, "settle")
+        changed = [variable for variable, _ in pairs]
+        changed += self.model.statistics.variables() if settles else []
+        trained = [(v, keras.ops.convert_to_numpy(v)) for v in changed]
+        for variable, average in pairs:
+            variable.assign(average)
+        if settles:
+            self.model.settle(self.data, self.batches)
+        return trained
+
+    def _averages(self):
+        """Returns pairs of variables and averages that some update has reached."""
+        model, found = self.model, [self.model.optimizer]
+        if hasattr(model, "optimizer_of"):
+            found = [model.optimizer_of(player) for player in model.players()]
         found = [getattr(one, "inner_optimizer", one) for one in found]
-        averaging = [one for one in found if one.use_ema]
-        if not averaging:
+        found = [each for one in found for each in getattr(one, "optimizers", [one])]
+        if not any(one.use_ema for one in found):
             raise ValueError(
                 "`SwapEMAWeights` needs an optimizer that keeps averages. "
                 "Received: no optimizer with `use_ema=True`"
             )
-        for optimizer in averaging:
-            if optimizer.iterations.numpy() > 0:
-                tf_fn(optimizer)
+        return [
+            pair
+            for one in found
+            if one.use_ema and one.iterations.numpy() > 0
+            for pair in zip(
+                one._trainable_variables,
+                one._model_variables_moving_average,
+                strict=True,
+            )
+        ]
 
-    def _tf_swap_variables(self, optimizer):
-        self._backend_swap_variables(optimizer)
+    def _finalize_ema_values(self):
+        """Does nothing: the optimizer's averages have stayed what they are."""

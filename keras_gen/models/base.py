@@ -8,6 +8,7 @@ from keras_gen.layers import Configured, RandomLayer
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.guard import Guard
 from keras_gen.models.loop import require
+from keras_gen.models.statistics import Statistics
 from keras_gen.models.step import TrainingStep
 
 
@@ -53,6 +54,7 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
         self.test_noise = RandomLayer(seed=start + apart, name="test_noise")
         self.sample_noise = RandomLayer(seed=start + 2 * apart, name="sample_noise")
         self.guard = Guard(name="guard")
+        self.statistics = Statistics(self)
         self.step = self.add_weight(  # where the schedules of all weights stand
             name="step",
             shape=(),
@@ -278,6 +280,33 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
         if len(x.shape) != 4:
             return x
         return tf.clip_by_value((x - low) / (high - low), 0.0, 1.0)
+
+    def settle(self, data=None, batches=100):
+        """Makes batch normalisation's moving statistics those of the present weights.
+
+        Weights that were put in place of those that were trained, such as their moving
+        averages, need it, or samples are of another network than the one that learned.
+        `fit` ends with it where it ends with averages, without data.
+
+        Args:
+            data: A dataset as for `fit`. Defaults to `None`: what networks make of
+                draws alone is settled, which is a GAN's generator.
+            batches: How many batches the statistics are means over. Defaults to `100`.
+        """
+        if not self.statistics.layers():
+            return
+        if data is not None:
+            parts = (self.unpack(part) for part in data.take(batches))
+            self.statistics.settle(self._look_at_data, parts)
+        elif self.generates_freely:
+            parts = ((tf.constant([i, 0]),) for i in range(batches))
+            self.statistics.settle(self._look_at_draws, parts)
+
+    # Whether a network makes something of draws alone: `_look_at_draws(seed)`.
+    generates_freely = False
+
+    def _look_at_data(self, x, context):
+        self.objective(x, context, training=True)
 
     def log_prob(self, x, context=None):
         """Raises, unless the model's density is exact (`Density`)."""

@@ -378,6 +378,15 @@ class GAN(Latent, GenerativeModel):
     def _codes(self, z):
         return z[:, self.latent_shape[-1] - self.auxiliary.code_size :]
 
+    @property
+    def generates_freely(self):
+        """Whether the generator needs nothing but draws, and labels in turn."""
+        return self.classes is not None or not self.uses_labels
+
+    def _look_at_draws(self, seed, n=64):
+        z = self.draw_latents(n, seed)
+        self._generate(z, self.as_context(None, n), training=True)
+
     def _generate(self, z, context, training):
         inputs = [z, context] if self.uses_labels else z
         return tf.cast(self.generator(inputs, training=training), "float32")

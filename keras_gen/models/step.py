@@ -109,10 +109,28 @@ class TrainingStep:
             if not optimizer.built:
                 optimizer.build(variables)
             fused.fuse(optimizer)
-        _finalise_all(
-            self.optimizer, [(self.optimizer_of(p), v) for p, v in trained.items()]
-        )
+        self.optimizer.finalize_variable_values = lambda _: self._take_averages(trained)
         self.guard.watch(trained)
+
+    def _take_averages(self, trained):
+        """Ends `fit` with every player's moving averages, of its own variables.
+
+        `fit` hands all the model's weights to the first optimizer; with two, the
+        averages would land in other weights, and the second's be of no use. Averages
+        that no update has reached yet are zeros, and left alone.
+
+        Args:
+            trained: {player: its variables}.
+        """
+        taken = False
+        for player, variables in trained.items():
+            optimizer = self.optimizer_of(player)
+            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            if inner.use_ema and inner.iterations.numpy() > 0:
+                type(inner).finalize_variable_values(inner, variables)
+                taken = True
+        if taken:
+            self.settle()
 
     def get_compile_config(self):
         """Returns every optimizer and the way of running, for `.keras` files."""
@@ -297,25 +315,3 @@ def _apply(optimizer, gradients, variables, moves, when):
         tf.cond(flag, apply, lambda: tf.constant(0))
 
     tf.distribute.get_replica_context().merge_call(across, args=(gradients, moves))
-
-
-def _finalise_all(first, optimizers):
-    """Makes the end of `fit` average every player's own variables.
-
-    `fit` hands all the model's weights to the first optimizer's moving averages; with
-    two optimizers those lists differ, and the averages would land in other weights,
-    while the second's would be of no use. Averages that no update has reached yet are
-    zeros, and left alone.
-
-    Args:
-        first: The optimizer that `fit` knows.
-        optimizers: A list of (optimizer, its variables), the first one's included.
-    """
-
-    def finalise(_):
-        for optimizer, variables in optimizers:
-            inner = getattr(optimizer, "inner_optimizer", optimizer)
-            if inner.iterations.numpy() > 0:
-                type(inner).finalize_variable_values(inner, variables)
-
-    first.finalize_variable_values = finalise

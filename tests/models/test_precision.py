@@ -50,6 +50,7 @@ def test_scales_move_and_an_overflow_is_skipped(name, replicas, request):
     before = [v.numpy() for v in judge.trainable_variables]
     x = batch(name, 8)
     x[-2:] = 1e30  # beyond half precision, in the last replica's part alone
+    model.check_examples = lambda x: None
     model.fit(x, batch_size=8, verbose=0, shuffle=False)
     assert scales(model) == ([8.0] if name == "VAE" else [16.0, 8.0])
     for v, old in zip(judge.trainable_variables, before, strict=True):
