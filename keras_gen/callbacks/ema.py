@@ -44,6 +44,7 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
 
     def on_train_begin(self, logs=None):
         """Goes on from the weights with which the training before has ended."""
+        self._averages()  # which raises where there will be none
         self._trained, self._ema_weights_in_model = None, False
 
     def on_epoch_end(self, epoch, logs=None):

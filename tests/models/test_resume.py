@@ -173,8 +173,9 @@ def test_without_averages_there_is_nothing_to_swap():
     model = make("DCGAN")
     swap = callbacks.SwapEMAWeights()
     swap.set_model(model)
-    with pytest.raises(ValueError, match="no optimizer with `use_ema=True`"):
-        swap.on_test_begin()
+    for begin in (swap.on_test_begin, swap.on_train_begin):
+        with pytest.raises(ValueError, match="no optimizer with `use_ema=True`"):
+            begin()
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path):
