@@ -55,7 +55,7 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
     def on_train_end(self, logs=None):
         """Settles statistics from data; `fit` has put the averages in place."""
         if self.data is not None and self._averages():
-            self.model.settle(self.data, self.batches)
+            self._settle()
 
     def on_predict_end(self, logs=None):
         """Puts the trained weights back."""
@@ -71,15 +71,19 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
 
     def _put_averages(self):
         pairs = self._averages()
-        settles = bool(pairs) and hasattr(self.model, "settle")
         changed = [variable for variable, _ in pairs]
-        changed += self.model.statistics.variables() if settles else []
+        if hasattr(self.model, "statistics"):
+            changed += self.model.statistics.variables()
         trained = [(v, keras.ops.convert_to_numpy(v)) for v in changed]
         for variable, average in pairs:
             variable.assign(average)
-        if settles:
-            self.model.settle(self.data, self.batches)
+        if pairs:
+            self._settle()
         return trained
+
+    def _settle(self):
+        if hasattr(self.model, "settle"):  # no other model of Keras can
+            self.model.settle(self.data, self.batches)
 
     def _averages(self):
         """Returns pairs of variables and averages that some update has reached."""

@@ -186,12 +186,8 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
         """Raises for labels that are no class; their vectors would be zeros."""
         if not self.needs_labels or not self._are_labels(y):
             return None
-        low, classes = self.label_range
-        y = tf.cast(y, "int32")
-        return require(
-            tf.reduce_all((y >= low) & (y < classes)),
-            f"Labels must be from {low} to {classes - 1}.",
-        )
+        known, message = self._known_labels(tf.cast(y, "int32"))
+        return require(tf.reduce_all(known), message)
 
     @property
     def label_range(self):
@@ -237,7 +233,7 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
         labels = tf.convert_to_tensor(labels)
         if not self._are_labels(labels):
             return _for_each(tf.cast(labels, "float32"), n)
-        labels = self._known_labels(tf.cast(labels, "int32"))
+        labels = self._required_labels(tf.cast(labels, "int32"))
         if n is None and not labels.shape.rank:
             raise ValueError(
                 "Argument `context` must hold one label for each example. "
@@ -247,9 +243,14 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
         return _for_each(tf.one_hot(tf.reshape(labels, [-1]), self.classes), n)
 
     def _known_labels(self, labels):
+        """Returns which integers are labels, and what to say of the others."""
+        low, classes = self.label_range
+        known = (labels >= low) & (labels < classes)
+        return known, f"Labels must be from {low} to {classes - 1}."
+
+    def _required_labels(self, labels):
         """Returns labels; raises, at once or when the graph runs, for what is none."""
-        known = (labels >= 0) & (labels < self.classes)
-        message = f"Labels must be from 0 to {self.classes - 1}."
+        known, message = self._known_labels(labels)
         if tf.executing_eagerly():
             unknown = labels.numpy()[~known.numpy()]
             if unknown.size:

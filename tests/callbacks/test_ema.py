@@ -156,7 +156,8 @@ def test_every_so_many_epochs_and_at_the_last():
 def test_it_serves_other_models_of_keras():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.Adam(0.1, use_ema=True), "mse")
-    swap = callbacks.SwapEMAWeights(swap_on_epoch=True)
+    data = tf.data.Dataset.from_tensors((np.ones((8, 3)), np.ones(8)))
+    swap = callbacks.SwapEMAWeights(swap_on_epoch=True, data=data)
     model.fit(np.ones((8, 3)), np.ones(8), epochs=3, verbose=0, callbacks=[swap])
     averages = model.optimizer._model_variables_moving_average
     assert_equal(weights_of(model), [v.numpy() for v in averages])
