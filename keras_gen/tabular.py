@@ -172,7 +172,7 @@ class FlowDensity(DensityMixin, BaseEstimator):
         if shape == (1,) and self.flow != "spline":
             raise ValueError(
                 f"Argument `flow` must be 'spline' for a single column, which "
-                f"{self.flow!r} cannot bend. Received: X of one column"
+                f"{self.flow!r} cannot bend. Received: X with n_features=1"
             )
         if self.flow == "realnvp":
             return models.RealNVP(shape, self.depth, self.hidden, seed=seed)
@@ -247,6 +247,8 @@ class FlowDensity(DensityMixin, BaseEstimator):
 def _drawn_from(seed):
     """Lets Keras draw first weights from a seed, and puts its generator back."""
     state = random.getstate()
+    import keras_gen.models  # noqa: F401 (importing Keras draws from it, too)
+
     random.seed(seed)
     try:
         yield

@@ -2,10 +2,14 @@
 
 import pickle
 import random
+import subprocess
+import sys
+import textwrap
 
 import joblib
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import stats
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -13,6 +17,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
 
 from keras_gen import bijectors, models, networks
 from keras_gen.tabular import FlowDensity
@@ -37,6 +42,14 @@ BANANA_ENTROPY = stats.norm(scale=1.5).entropy() + stats.norm(scale=0.3).entropy
 def quick(flow="maf", **kwargs):
     arguments = {"depth": 2, "hidden": 16, "epochs": 2, "random_state": 0} | kwargs
     return FlowDensity(flow, **arguments)
+
+
+@pytest.fixture
+def eagerly():
+    """Steps are few and tracing them costs more than they do."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +101,6 @@ class TestMathematics:
         density = quick("spline", epochs=40, hidden=32).fit(x)
         # A Gaussian of its moments scores -1.42, the truth -1.
         assert -1.3 < density.score(x) < -0.9
-        with pytest.raises(ValueError, match="must be 'spline' for a single column"):
-            quick("maf").fit(x)
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
@@ -142,6 +153,33 @@ class TestTraining:
         np.testing.assert_array_equal(same, second.sample(5, random_state=3))
         assert np.all(same != first.sample(5, random_state=4))
 
+    @pytest.mark.parametrize("flow", ["spline", "realnvp"])
+    @pytest.mark.usefixtures("eagerly")
+    @pytest.mark.filterwarnings("ignore:Even though the")  # tf.data is traced
+    def test_a_seed_repeats_every_flow(self, flow):
+        x = gaussian(32, 0)
+        first, second = (
+            quick(flow, epochs=1, validation_fraction=0).fit(x).flow_.get_weights()
+            for _ in range(2)
+        )
+        for one, other in zip(first, second, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    @pytest.mark.slow
+    def test_a_seed_repeats_the_first_fit_of_a_process(self):
+        program = """
+            import random
+            import numpy as np
+            from keras_gen.tabular import FlowDensity
+            before = random.getstate()
+            x = np.random.default_rng(0).normal(size=(64, 2))
+            density = FlowDensity(depth=1, hidden=4, epochs=1, random_state=0)
+            first = density.fit(x).score_samples(x)
+            assert random.getstate() == before
+            np.testing.assert_array_equal(first, density.fit(x).score_samples(x))
+        """
+        subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
+
     def test_a_flow_of_ones_own(self):
         def build(shape):
             network = networks.mlp(shape, 6, (8,))
@@ -158,6 +196,17 @@ class TestCustoms:
         assert density.get_params()["depth"] == 3
         assert clone(density).set_params(hidden=7).hidden == 7
         assert "depth=3" in repr(density)
+
+    def test_a_single_column_asks_for_splines(self):
+        # Its number in scikit-learn's words, for which their checks look.
+        with pytest.raises(ValueError, match="must be 'spline'.* n_features=1"):
+            quick("maf").fit(np.arange(9.0)[:, None])
+
+    @pytest.mark.slow
+    @pytest.mark.usefixtures("eagerly")
+    @pytest.mark.filterwarnings("default")  # theirs, for each check that they skip
+    def test_scikit_learns_own_checks(self):
+        check_estimator(FlowDensity(depth=1, hidden=4, epochs=1))
 
     @pytest.mark.slow
     def test_pipeline_and_grid_search(self):

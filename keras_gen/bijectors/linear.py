@@ -1,5 +1,7 @@
 """Linear maps of the channels."""
 
+import random
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -23,8 +25,9 @@ class InvertibleConv(BijectiveLayer):
         lu: Boolean. Whether W is an LU product. Defaults to `False`.
         event_ndims: How many axes make one example: 3 for images, 2 for sequences, 1
             for vectors. Defaults to `3`.
-        seed: Integer, of the first rotation. Defaults to `None`, drawn from NumPy's
-            generator, which `keras.utils.set_random_seed` makes repeatable.
+        seed: Integer, of the first rotation. Defaults to `None`, drawn from Python's
+            generator, as all first weights are in Keras, which
+            `keras.utils.set_random_seed` makes repeatable.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -41,7 +44,7 @@ class InvertibleConv(BijectiveLayer):
         from scipy import linalg
 
         if seed is None:
-            seed = np.random.randint(2**31)
+            seed = random.randint(0, 2**31 - 1)
         self.channels, self.lu = channels, lu
         shape = (channels, channels)
         start = np.random.default_rng(seed).normal(size=shape)

@@ -1,3 +1,5 @@
+import random
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -34,6 +36,13 @@ def test_it_starts_as_a_rotation(lu, size):
     # Sums of five products.
     np.testing.assert_allclose(matrix @ tf.transpose(matrix), np.eye(size), atol=1e-5)
     assert abs(float(log_det)) < 1e-5
+
+
+def test_keras_seed_repeats_the_first_rotation():
+    first, second = (
+        (random.seed(5), InvertibleConv(3).get_weights()[0])[1] for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
 
 
 def test_determinants_of_both_signs():
