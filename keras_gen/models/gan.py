@@ -89,7 +89,7 @@ class GAN(Latent, GenerativeModel):
         adversarial_weight: Float or schedule, the weight there of the loss proper.
             Defaults to `1.0`.
         feature_layer: The name or index of the layer that gives the features. Defaults
-            to `None`: what the last layer with weights is given.
+            to `None`: what its last layers with weights make the logits of.
         constraint: A `keras.constraints.Constraint` of all the discriminator's
             weights, such as `layers.Clip()`. Defaults to `None`.
         balance: A rule that holds back who is winning, such as `HoldBack()`. Defaults
@@ -485,7 +485,8 @@ class GAN(Latent, GenerativeModel):
 
         Args:
             layer: The name or index of the layer whose output the features are.
-                Defaults to `None`: what the last layer with weights is given.
+                Defaults to `None`: what its last layers with weights make the logits
+                of.
 
         Example:
 

@@ -236,7 +236,8 @@ class VAEGAN(_AdversarialAutoencoder):
         divergence: An object of `losses.divergence`. Defaults to `KL()`.
         gamma: Non-negative float or a schedule. Defaults to `0.01`.
         feature_layer: The name or the index of the discriminator's layer that gives the
-            features. Defaults to `None`: what its last layer with weights is given.
+            features. Defaults to `None`: what its last layers with weights make the
+            logits of.
         **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
 
     Example:
@@ -350,7 +351,8 @@ class CVAEGAN(_AdversarialAutoencoder):
         matching_weight: lambda_3, likewise. Defaults to `1e-3`.
         class_matching_weight: lambda_4, likewise. Defaults to `1e-3`.
         feature_layer: The name or the index of the discriminator's layer that gives
-            f_D. Defaults to `None`: what its last layer with weights is given.
+            f_D. Defaults to `None`: what its last layers with weights make the logits
+            of.
         classifier_layer: The same of the classifier. Defaults to `None`.
         **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
 

@@ -15,7 +15,9 @@ def with_features(network, layer=None):
     Args:
         network: A built `keras.Model`.
         layer: The name or the index of the layer whose output the features are.
-            Defaults to `None`: what the last layer with weights is given.
+            Defaults to `None`: what its last layers with weights make the first output
+            of. Where several do so side by side, as `layers.Projection` does beside
+            the layer that gives its logit, it is what all of them start from.
 
     Example:
 
@@ -25,8 +27,7 @@ def with_features(network, layer=None):
     (TensorShape([2, 6]), TensorShape([2, 1]))
     """
     if layer is None:
-        last = [part for part in network.layers if part.weights][-1]
-        features = _call(network, last).input_tensors[0]
+        features = _last_passage(network)
     elif isinstance(layer, str):
         features = _call(network, network.get_layer(layer)).outputs[0]
     else:
@@ -36,6 +37,35 @@ def with_features(network, layer=None):
     inputs = network.inputs[0] if len(network.inputs) == 1 else network.input
     outputs = network.outputs[0] if len(network.outputs) == 1 else network.output
     return keras.Model(inputs, [features, outputs])
+
+
+def _last_passage(network):
+    """Returns the last tensor by which all pass from the first input to the output.
+
+    From it to the first output there is at least one layer with weights.
+    """
+    data, output = network.inputs[0], network.outputs[0]
+    # Of each tensor: those that all paths to it share, and the weighted calls on them.
+    shared, depth = {id(data): [data]}, {id(data): 0}
+    for node in nodes_of(network):
+        seen = [id(x) for x in node.input_tensors if id(x) in shared]
+        if not seen:
+            continue
+        first, *others = (shared[x] for x in seen)
+        others = [{id(x) for x in path} for path in others]
+        common = [x for x in first if all(id(x) in path for path in others)]
+        weighted = bool(getattr(node.operation, "weights", ()))
+        for made in node.output_tensors:
+            shared[id(made)] = [*common, made]
+            depth[id(made)] = max(depth[x] for x in seen) + weighted
+    path = shared.get(id(output), [])
+    before = [x for x in path if depth[id(x)] < depth[id(output)]]
+    if not before:
+        raise ValueError(
+            "Argument `network` must have a layer with weights between its first input "
+            f"and its first output. Received: network={network.name}"
+        )
+    return before[-1]
 
 
 def _call(network, layer):

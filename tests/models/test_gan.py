@@ -546,6 +546,14 @@ class TestFeatures:
         got = model.features()(x)
         np.testing.assert_allclose(got, want, atol=1e-5 * np.abs(want).max())
 
+    def test_a_projections_are_matched_and_given_without_the_class(self):
+        pair = networks.conditional_dcgan(SHAPE, 3, 4, width=4)
+        model = models.CGAN(*pair, feature_matching=1.0, seed=0)
+        x, ones = tf.constant(numbered(3, SHAPE)), tf.one_hot([0, 1, 2], 3)
+        got = model.features()([x, ones])
+        assert got.shape == model.judge(x, [0, 1, 2]).features.shape == (3, 2 * 2 * 8)
+        np.testing.assert_array_equal(got, model.features()([x, ones[::-1]]))
+
     def test_by_layer_and_packed(self):
         model, x = plane(2), numbered(5)
         name = model.discriminator.layers[1].name

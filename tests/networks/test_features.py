@@ -24,6 +24,45 @@ def test_default_features_are_what_makes_the_logits():
     np.testing.assert_allclose(by_hand, logits, atol=1e-6 * abs(features).numpy().max())
 
 
+@pytest.mark.parametrize("hidden", [0, 5])
+def test_features_beside_a_projection_make_both_of_its_terms(hidden):
+    _, network = networks.conditional_dcgan(IMAGE, 3, 2, width=4, hidden=hidden)
+    classes = tf.one_hot([0, 2, 1], 3)
+    features, logits = networks.with_features(network)([images(), classes])
+    assert features.shape == (3, hidden or 2 * 2 * 8)
+    *_, head, bias, match = network.weights
+    by_hand = features @ tf.reshape(head, (-1, 1)) + bias
+    by_hand += tf.reduce_sum(classes @ match * features, axis=-1, keepdims=True)
+    # Sums of 64 products.
+    np.testing.assert_allclose(by_hand, logits, atol=1e-6 * abs(features).numpy().max())
+
+
+@pytest.mark.parametrize("hidden", [0, 5])
+def test_features_are_those_of_the_logit_not_of_a_side_output(hidden):
+    network = networks.dcgan_discriminator(IMAGE, 4, None, (1, 3), hidden, 7)
+    features, (logits, _) = networks.with_features(network)(images())
+    heads = [w for w in network.weights if w.shape[-1] == 1 and w.shape.rank > 1]
+    by_hand = features @ tf.reshape(heads[0], (-1, 1))
+    # The bias is zero; sums of 32 products.
+    np.testing.assert_allclose(by_hand, logits, atol=1e-6 * abs(features).numpy().max())
+
+
+def test_features_of_a_residual_end_are_what_both_ways_start_from():
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(3, "relu")(inputs)
+    bent = keras.layers.Dense(1)(keras.layers.Dense(5, "relu")(x))
+    network = keras.Model(inputs, bent + keras.layers.Dense(1)(x))
+    features, _ = networks.with_features(network)(tf.ones((2, 4)))
+    np.testing.assert_array_equal(features, keras.Model(inputs, x)(tf.ones((2, 4))))
+
+
+def test_a_network_without_weights_has_no_features():
+    inputs = keras.Input((4,))
+    network = keras.Model(inputs, keras.layers.ReLU()(inputs))
+    with pytest.raises(ValueError, match="a layer with weights between"):
+        networks.with_features(network)
+
+
 @pytest.mark.parametrize("layer", ["wanted", 2])
 def test_a_layer_by_name_and_by_index(layer):
     inputs = keras.Input((4,))
