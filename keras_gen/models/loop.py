@@ -57,14 +57,17 @@ def make_function(model, step, check=None):
         )
     done = tf.Variable(0, dtype="int64", trainable=False, name="steps_done")
 
-    def run_next(iterator):
-        data = iterator.get_next()
+    def checked(data):
         parts = [strategy.experimental_local_results(x) for x in _leaves(data)]
-        # Nothing of a step may happen before it is certain that there is a batch.
         checks = (
             [check(*leaves[:2]) for leaves in zip(*parts, strict=True)] if check else []
         )
-        ready = [x for x in (*checks, *(x for p in parts for x in p)) if x is not None]
+        return [x for x in (*checks, *(x for p in parts for x in p)) if x is not None]
+
+    def run_next(iterator):
+        data = iterator.get_next()
+        # Nothing of a step may happen before it is certain that there is a batch.
+        ready = checked(data)
         with tf.control_dependencies(ready):
             done.assign_add(1)
             run(data)
@@ -82,16 +85,19 @@ def make_function(model, step, check=None):
         execute = tf.function(execute, autograph=False, reduce_retracing=True)
         logs = tf.function(logs, autograph=False, reduce_retracing=True)
 
+    def run_batches(batches):
+        for _, data in zip(range(steps), batches, strict=False):
+            checked(data)
+            run(data)
+        model.guard.check()
+        return logs()
+
     def function(iterator):
-        if not isinstance(
-            iterator, tf.data.Iterator | tf.distribute.DistributedIterator
-        ):
-            for _, data in zip(range(steps), iterator, strict=False):
-                run(data)
-            return logs()
+        kinds = tf.data.Iterator | tf.distribute.DistributedIterator
         before = done.numpy() if steps > 1 else None
         try:
-            return execute(iterator)
+            one_go = execute if isinstance(iterator, kinds) else run_batches
+            return one_go(iterator)
         except tf.errors.OutOfRangeError:
             if steps > 1 and done.numpy() > before:
                 return logs()

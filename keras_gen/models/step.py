@@ -225,10 +225,18 @@ class TrainingStep:
             tracker.update_state(value, sample_weight=count)
 
     def get_metrics_result(self):
-        """Returns the running means; outside of a graph, looks at skipped steps too."""
+        """Returns the running means; outside of a graph, looks at skipped steps too.
+
+        Where no step counted a mean is NaN, not Keras's zero, which would be the best
+        loss of all to callbacks that keep the best.
+        """
         if tf.executing_eagerly():
             self.guard.check()
-        return super().get_metrics_result()
+        results = super().get_metrics_result()
+        for mean in (self._loss_tracker, *self._terms.values()):
+            result = tf.where(mean.count > 0, results[mean.name], float("nan"))
+            results[mean.name] = result
+        return results
 
     def reset_metrics(self):
         """Resets the running means; evaluation then draws its noise from the start."""

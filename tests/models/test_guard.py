@@ -5,6 +5,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_gen import models, networks
 from tests.zoo import ZOO, batch
@@ -36,7 +37,8 @@ def test_a_bad_batch_changes_nothing_and_the_next_one_trains(name):
         ):
             np.testing.assert_array_equal(v.numpy(), old, v.path)
     assert int(model.optimizer_of(player).iterations) == 0
-    assert np.isfinite(logs["loss"]).all()
+    own = "discriminator_loss" if name == "DCGAN" else "loss"
+    assert np.isnan(logs[own]).all()
     model.fit(batch(name), batch_size=8, verbose=0)
     assert int(model.optimizer_of(player).iterations) > 0
 
@@ -51,6 +53,33 @@ def test_the_mean_is_over_the_good_batches():
         mixed = model.fit(both, batch_size=8, shuffle=False, verbose=0).history
     # The two draw different noise: the ELBO of one draw moves by a few per cent.
     assert mixed["loss"][0] == pytest.approx(alone, rel=0.1)
+
+
+@pytest.mark.filterwarnings("ignore:.*skipped so far")
+def test_an_epoch_of_skipped_updates_is_never_the_best(tmp_path):
+    model = ZOO["VAE"]()
+    model.compile(keras.optimizers.SGD(1e-3), run_eagerly=True)
+    good = batch("VAE", 8)
+    epochs = [good, np.full_like(good, np.nan), good]
+    best = keras.callbacks.ModelCheckpoint(
+        tmp_path / "best.weights.h5", "loss", save_best_only=True, save_weights_only=True
+    )
+    batches = tf.data.Dataset.from_tensor_slices(np.stack(epochs))
+    ways = {"steps_per_epoch": 1, "epochs": 3, "shuffle": False, "verbose": 0}
+    history = model.fit(batches, callbacks=[best], **ways).history
+    for term in ("loss", *model.term_names()):
+        assert np.isfinite(history[term]).tolist() == [True, False, True]
+    assert best.best == min(history["loss"][::2])
+
+
+def test_a_single_batch_that_is_skipped_has_no_loss():
+    model = ZOO["VAE"]()
+    model.compile("sgd", run_eagerly=True)
+    with pytest.warns(UserWarning, match="1 update.* skipped"):
+        logs = model.train_on_batch(np.full_like(nan_batch(), np.nan))
+    assert np.isnan(logs).all()
+    with pytest.raises(ValueError, match="divide pixels"):
+        model.train_on_batch(255.0 * batch("VAE", 8))
 
 
 @pytest.mark.parametrize("steps_per_execution", [1, 5])
