@@ -150,7 +150,9 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
     def test_step(self, data):
         """Adds the objective on one batch to the running means."""
         x, context = self.unpack(data)
-        terms = self.objective(x, context, training=False)
+        terms = self.with_regularizers(
+            lambda: self.objective(x, context, training=False)
+        )
         self.track(terms, tf.cast(tf.shape(x)[0], "float32"))
 
     def unpack(self, data):

@@ -33,7 +33,8 @@ def fuse(optimizer):
             return
         dtype = variable.dtype
         if dtype not in scalars:
-            steps = tf.cast(inner.iterations.value + 1, dtype)
+            # A tensor, not a variable, where gradients are accumulated.
+            steps = tf.cast(tf.convert_to_tensor(inner.iterations) + 1, dtype)
             betas = tf.constant([inner.beta_1, inner.beta_2], dtype)
             names = "beta1_power", "beta2_power", "beta1", "beta2", "lr", "epsilon"
             numbers = *tf.unstack(betas**steps), *tf.unstack(betas), learning_rate

@@ -1,5 +1,7 @@
 """One training step, written once: several optimizers, replicas, precision, guard."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -177,7 +179,8 @@ class TrainingStep:
             player: The player's name.
             terms_of: A function without arguments that returns a dictionary of scalar
                 means over the batch, with the key `"loss"`, which is logged as
-                `<player>_loss` for any player but the first.
+                `<player>_loss` for any player but the first. The regularizers of the
+                player's networks are added to it here.
             examples: The data of this update, whose first axis is the batch.
             when: A boolean tensor, the same on every replica: whether the player
                 moves. Terms are logged all the same, and the step counts. Defaults to
@@ -194,9 +197,10 @@ class TrainingStep:
         count = tf.cast(tf.shape(examples)[0], "float32")
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
-            terms = terms_of()
-            loss = terms["loss"] + _regularisation(networks)
-            scaled = optimizer.scale_loss(loss * _share(count))
+            with _regularized(networks):
+                terms = _of_examples(terms_of(), count)
+                terms["loss"] += _regularization(networks)
+            scaled = optimizer.scale_loss(terms["loss"] * _share(count))
         gradients = tape.gradient(scaled, [v.value for v in variables])
         scale = optimizer.scale_loss(1.0)
         slopes = {id(v): g for v, g in zip(variables, gradients, strict=True)}
@@ -216,6 +220,21 @@ class TrainingStep:
             terms = {**terms, f"{player}_loss": terms["loss"]}
             del terms["loss"]
         self.track(terms, count * tf.cast(finite, "float32"))
+
+    def with_regularizers(self, terms_of):
+        """Returns the terms of a batch, regularizers added to each player's loss.
+
+        Args:
+            terms_of: A function without arguments that returns the terms.
+        """
+        first, *others = self.players()
+        keys = {first: "loss", **{name: f"{name}_loss" for name in others}}
+        with _regularized([self]):
+            terms = dict(terms_of())
+            for player, key in keys.items():
+                if key in terms:
+                    terms[key] += _regularization(self.trained(player))
+        return terms
 
     def track(self, terms, count):
         """Adds a batch's terms to the epoch's means, weighted by its examples."""
@@ -279,9 +298,35 @@ def _copy(optimizer):
     return type(optimizer).from_config(optimizer.get_config())
 
 
-def _regularisation(networks):
+def _regularization(networks):
+    """Returns the sum of the regularizers of weights and, as called, of outputs."""
     losses = [loss for network in networks for loss in network.losses]
     return tf.add_n([tf.cast(x, "float32") for x in losses]) if losses else 0.0
+
+
+@contextlib.contextmanager
+def _regularized(networks):
+    """Lets losses of layers add up over all calls, where Keras keeps the last one's."""
+    for network in networks:
+        network._clear_losses()
+    layers = [layer for network in networks for layer in network._flatten_layers()]
+    for layer in layers:
+        layer.__dict__["_clear_losses"] = lambda: None
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.__dict__.pop("_clear_losses", None)
+
+
+def _of_examples(terms, count):
+    """Returns terms as they are, zeros from a replica without examples.
+
+    Means over no examples are NaN, in which even a share of zero would end.
+    """
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return dict(terms)
+    return {k: tf.where(count > 0, v, tf.zeros_like(v)) for k, v in terms.items()}
 
 
 def _share(count):

@@ -26,6 +26,7 @@ WAYS = {
     "clipped": dict(learning_rate=0.1, global_clipnorm=0.5, weight_decay=0.1),
     "averaged": dict(learning_rate=0.1, use_ema=True, ema_momentum=0.5),
     "scheduled": dict(learning_rate=keras.optimizers.schedules.CosineDecay(0.1, 5)),
+    "accumulated": dict(learning_rate=0.1, gradient_accumulation_steps=2),
     "amsgrad": dict(learning_rate=0.1, amsgrad=True),
 }
 
@@ -37,7 +38,7 @@ def test_the_updates_are_those_of_keras(way, dtype):
         lambda: keras.optimizers.Adam(**WAYS[way]), dtype
     )
     step = tf.function(lambda g: fast.apply(g, theirs))
-    for seed in range(5):
+    for seed in range(6):
         rng = np.random.default_rng(seed)
         slopes = [tf.constant(rng.normal(size=v.shape), dtype) for v in ours]
         plain.apply(slopes, ours)

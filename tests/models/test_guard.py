@@ -62,7 +62,10 @@ def test_an_epoch_of_skipped_updates_is_never_the_best(tmp_path):
     good = batch("VAE", 8)
     epochs = [good, np.full_like(good, np.nan), good]
     best = keras.callbacks.ModelCheckpoint(
-        tmp_path / "best.weights.h5", "loss", save_best_only=True, save_weights_only=True
+        tmp_path / "best.weights.h5",
+        "loss",
+        save_best_only=True,
+        save_weights_only=True,
     )
     batches = tf.data.Dataset.from_tensor_slices(np.stack(epochs))
     ways = {"steps_per_epoch": 1, "epochs": 3, "shuffle": False, "verbose": 0}

@@ -122,6 +122,26 @@ def test_an_uneven_last_batch_counts_by_its_examples(name, strategy, fixed_noise
         np.testing.assert_allclose(ours[key], value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["Autoencoder", "VAE"])
+def test_a_last_batch_may_be_smaller_than_the_number_of_replicas(
+    name, strategy, fixed_noise
+):
+    found, losses = [], []
+    fixed_noise()
+    batches = tf.data.Dataset.from_tensor_slices(batch(name, 9)).batch(8)
+    for scope in (contextlib.nullcontext(), strategy.scope()):
+        keras.utils.set_random_seed(0)
+        with scope:
+            model = ZOO[name]()
+            model.compile(keras.optimizers.SGD(1e-3))
+        logs = model.fit(batches, shuffle=False, verbose=0).history
+        found.append(state(model))
+        losses.append(logs["loss"])
+        assert model.step.numpy() == 2 and model.guard.skipped == 0
+    assert_close(*found)
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
 def test_replicas_draw_different_noise_and_masks(strategy):
     from keras_gen import layers
 
