@@ -5,6 +5,7 @@ import math
 
 import tensorflow as tf
 
+from keras_gen.losses.mean import Mean
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.losses.strategy import Strategy, require_argument
@@ -74,6 +75,8 @@ class Auxiliary(Strategy):
 
     def discriminator(self, real, fake, labels, codes, step, calm=None):
         """Returns {name: (weight, term)} of the discriminator's loss.
+
+        A term is a mean over the batch: a scalar, or a `Mean` over some of it.
 
         Args:
             real: What is said of real data.
@@ -325,7 +328,9 @@ class LabelLoss(Auxiliary):
         share = tf.stop_gradient(global_mean(known))
 
         def mean(values):
-            return tf.math.divide_no_nan(tf.reduce_mean(known * values), share)
+            # Over the known ones of all replicas, of which this one logs its part.
+            value = tf.math.divide_no_nan(tf.reduce_mean(known * values), share)
+            return Mean(value, share * tf.cast(tf.shape(known)[0], "float32"))
 
         right = tf.equal(tf.argmax(real, axis=-1), tf.argmax(labels, axis=-1))
         loss = mean(_cross_entropy(real, labels))

@@ -16,6 +16,7 @@ from keras_gen.losses import (
     Wasserstein,
 )
 from keras_gen.losses.matching import mean_matching
+from keras_gen.losses.mean import value_of
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.losses.strategy import require_argument
@@ -303,7 +304,15 @@ class GAN(Latent, GenerativeModel):
         """Returns one-hot labels, or other contexts; an unknown label is all zeros."""
         if self.uses_labels or not self.needs_labels:
             return self.as_context(y)
-        return tf.one_hot(tf.cast(y, "int32"), self.auxiliary.classes)
+        y, classes = tf.convert_to_tensor(y), self.auxiliary.classes
+        if y.shape.rank == 1 or tuple(y.shape[1:]) == (1,):
+            return tf.one_hot(tf.reshape(tf.cast(y, "int32"), [-1]), classes)
+        if tuple(y.shape[1:]) == (classes,):
+            return tf.cast(y, "float32")
+        raise ValueError(
+            "Labels must have the shape (batch,), (batch, 1), or, as one-hot vectors, "
+            f"(batch, {classes}). Received: {tuple(y.shape)}"
+        )
 
     def _discriminator_terms(self, x, context, training):
         real = self._pack(self.to_network(x))
@@ -514,7 +523,7 @@ def _add(terms, more):
     """Adds {name: (weight, term)} to a player's terms and to its loss."""
     for name, (weight, term) in more.items():
         terms[name] = term
-        terms["loss"] += weight * term
+        terms["loss"] += weight * value_of(term)
 
 
 @keras.saving.register_keras_serializable("keras_gen")

@@ -5,6 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from keras_gen.losses.mean import Mean, value_of
 from keras_gen.models import fused, guard, loop
 
 
@@ -178,9 +179,9 @@ class TrainingStep:
         Args:
             player: The player's name.
             terms_of: A function without arguments that returns a dictionary of scalar
-                means over the batch, with the key `"loss"`, which is logged as
-                `<player>_loss` for any player but the first. The regularizers of the
-                player's networks are added to it here.
+                means over the batch, or a `Mean` over some of it, with the key
+                `"loss"`, which is logged as `<player>_loss` for any player but the
+                first. The regularizers of the player's networks are added to it here.
             examples: The data of this update, whose first axis is the batch.
             when: A boolean tensor, the same on every replica: whether the player
                 moves. Terms are logged all the same, and the step counts. Defaults to
@@ -205,7 +206,8 @@ class TrainingStep:
         scale = optimizer.scale_loss(1.0)
         slopes = {id(v): g for v, g in zip(variables, gradients, strict=True)}
         of_all = [slopes.get(id(v)) for v in _variables(self.players()[player])]
-        finite = self.guard.inspect(player, scale, examples, terms, of_all)
+        values = {name: value_of(term) for name, term in terms.items()}
+        finite = self.guard.inspect(player, scale, examples, values, of_all)
         moves = finite if when is None else finite & when
         own = {id(v) for v in _variables(networks, "non_trainable_weights")}
         for variable, before in statistics:
@@ -237,11 +239,19 @@ class TrainingStep:
         return terms
 
     def track(self, terms, count):
-        """Adds a batch's terms to the epoch's means, weighted by its examples."""
-        for name, value in terms.items():
+        """Adds a batch's terms to the epoch's means.
+
+        Args:
+            terms: {name: scalar}, means over the batch, or a `Mean` over some of it.
+            count: How many examples the batch has, zero where nothing is to count.
+        """
+        for name, term in terms.items():
             tracker = self._loss_tracker if name == "loss" else self._terms[name]
-            value = tf.where(count > 0, tf.cast(value, "float32"), 0.0)
-            tracker.update_state(value, sample_weight=count)
+            value = tf.where(count > 0, tf.cast(value_of(term), "float32"), 0.0)
+            weight = count
+            if isinstance(term, Mean):
+                weight = tf.where(count > 0, term.count, 0.0)
+            tracker.update_state(value, sample_weight=weight)
 
     def get_metrics_result(self):
         """Returns the running means; outside of a graph, looks at skipped steps too.
@@ -326,7 +336,13 @@ def _of_examples(terms, count):
     """
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return dict(terms)
-    return {k: tf.where(count > 0, v, tf.zeros_like(v)) for k, v in terms.items()}
+
+    def kept(term):
+        if isinstance(term, Mean):
+            return Mean(kept(term.value), kept(term.count))
+        return tf.where(count > 0, term, tf.zeros_like(term))
+
+    return {name: kept(term) for name, term in terms.items()}
 
 
 def _share(count):

@@ -127,16 +127,19 @@ class TestLabelLoss:
         labels = tf.one_hot([0, -1, 1, -1], 3)
         terms = task.discriminator(LOGITS, None, labels, None, 0)
         expected = surprise(LOGITS, LABELS)[[0, 2]].mean()
-        np.testing.assert_allclose(terms["class_loss"][1], expected, rtol=1e-6)
+        _, loss = terms["class_loss"]
+        np.testing.assert_allclose(loss.value, expected, rtol=1e-6)
         weight, accuracy = terms["class_accuracy"]
-        assert (weight, accuracy) == (0.0, 1.0)
+        assert (weight, float(accuracy)) == (0.0, 1.0)
+        assert loss.count == accuracy.count == 2.0
         assert task.generator(None, labels, None, 0) == {}
 
     def test_a_batch_without_labels_counts_nothing(self):
         terms = losses.LabelLoss(3).discriminator(
             LOGITS, None, tf.zeros((4, 3)), None, 0
         )
-        assert terms["class_loss"][1] == 0.0
+        _, loss = terms["class_loss"]
+        assert (loss.value, loss.count) == (0.0, 0.0)
 
     def test_consistency_by_hand(self):
         task = losses.LabelLoss(3, consistency_weight=0.5, confidence=0.8)

@@ -79,6 +79,17 @@ def of_mean(weights, x, noise):
     return tf.reduce_sum(tf.square(global_mean(encode(weights, x, noise)[1])))
 
 
+def class_terms(weights, x):
+    # Some labels are unknown, and not as many in each part.
+    labels = tf.where(x[:, 2] > 0.0, tf.cast(x[:, 0] > 0.0, "int32"), -1)
+    task = losses.LabelLoss(4)
+    return task.discriminator(x @ weights, None, tf.one_hot(labels, 4), None, 0)
+
+
+def of_labels(weights, x, noise):
+    return class_terms(weights, x)["class_loss"][1].value
+
+
 GLOBAL = {  # the same number on every replica
     "gather": of_gathered,
     "global_mean": of_mean,
@@ -89,6 +100,7 @@ GLOBAL = {  # the same number on every replica
 LOCAL = {  # means of a replica's rows, whose weighted sum is that of all
     "KL": of_divergence(losses.KL(2.0)),
     "TotalCorrelation": of_divergence(losses.TotalCorrelation(40)),
+    "LabelLoss": of_labels,
     "its whole data set": of_divergence(losses.TotalCorrelation(ROWS)),
 }
 
@@ -116,6 +128,21 @@ def test_value_and_gradient_are_those_of_one_replica(name, first, strategy):
     total = results[0][2] + results[1][2]  # as Keras's optimizers sum them
     bound = 5 * RELATIVE * abs(gradient).numpy().max()
     np.testing.assert_allclose(total, gradient, rtol=0, atol=bound)
+
+
+@SIZES
+@pytest.mark.parametrize("name", ["class_loss", "class_accuracy"])
+def test_logs_of_labels_are_those_of_one_replica(name, first, strategy):
+    def logged(x):
+        _, mean = class_terms(tf.constant(WEIGHTS), x)[name]
+        return mean.value * mean.count, mean.count
+
+    wanted = logged(tf.constant(X))
+    assert 0.0 < float(wanted[1]) < ROWS
+    for parts, total in zip(
+        zip(*on_two(strategy, first, logged, X), strict=True), wanted, strict=True
+    ):
+        assert float(sum(parts)) == pytest.approx(float(total), rel=RELATIVE)
 
 
 def test_free_bits_of_this_file_are_partly_paid():
