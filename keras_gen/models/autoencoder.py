@@ -21,7 +21,8 @@ class Autoencoder(Encoding, GenerativeModel):
 
     The code is the best of its size for reconstruction, where PCA's is the best linear
     one. No prior shapes it: `sample` draws from a Gaussian that is fitted to the codes
-    while training, which is a makeshift; use a `VAE` to generate.
+    while training, which is a makeshift; use a `VAE` to generate. Before training it is
+    N(0, I), of which nothing is left after the first step.
 
     Args:
         encoder: A built `keras.Model` from data to (latent_dim,).
@@ -30,8 +31,9 @@ class Autoencoder(Encoding, GenerativeModel):
         likelihood: An object of `losses.likelihood`. Defaults to `Gaussian(1.0)`.
         corruption: A layer that spoils what the encoder sees in training. Defaults to
             `None`.
-        momentum: Float in [0, 1), of the Gaussian fitted to the codes. Defaults to
-            `0.99`.
+        momentum: Float in [0, 1), of the moving averages of the batches' means and
+            covariances that are the Gaussian of the codes: the batch of k steps ago
+            counts `momentum ** k`. Defaults to `0.99`.
         **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
 
     Example:
@@ -70,6 +72,7 @@ class Autoencoder(Encoding, GenerativeModel):
         for name, shape, initial in (
             ("mean", self.latent_shape, "zeros"),
             ("covariance", self.latent_shape * 2, "identity"),
+            ("weight", (), "zeros"),
         ):
             weight = self.add_weight(
                 name=f"moving_code_{name}",
@@ -127,13 +130,20 @@ class Autoencoder(Encoding, GenerativeModel):
         return tf.cast(self.encoder(self.to_network(x), training=training), "float32")
 
     def _follow(self, z):
-        """Moves the Gaussian of the codes towards those of the global batch."""
+        """Moves the Gaussian of the codes towards those of the global batch.
+
+        The averages are over the batches seen, their weights' sum being `code_weight`:
+        the start counts nothing, as in Adam's moments with their bias corrected.
+        """
         mean = global_mean(z)
         centred = z - mean
         covariance = global_mean(centred[:, :, None] * centred[:, None])
+        kept = self.momentum * self.code_weight.value
+        seen = kept + (1.0 - self.momentum)
         for weight, now in ((self.code_mean, mean), (self.code_covariance, covariance)):
-            now = tf.stop_gradient(now)
-            weight.assign(self.momentum * weight.value + (1.0 - self.momentum) * now)
+            now = (1.0 - self.momentum) * tf.stop_gradient(now)
+            weight.assign((kept * weight.value + now) / seen)
+        self.code_weight.assign(seen)
 
     def encode(self, x, context=None):
         """Returns the code of each example."""

@@ -366,8 +366,7 @@ class Latent:
                 to `False`.
         """
         start, end = self.to_latent(start, context), self.to_latent(end, context)
-        z = (_arcs if spherical else _lines)(start, end, steps)
-        return self._decode_all(z, context)
+        return self._decode_all(walk(start, end, steps, spherical), context)
 
     def traverse(self, z, values=(-2.0, -1.0, 0.0, 1.0, 2.0), context=None):
         """Returns what each dimension of a code does: (dims, len(values), ...).
@@ -551,6 +550,18 @@ def built_network(network, argument):
     must = "a built network whose first layer is a `keras.Input`"
     require_argument(bool(built), argument, must, network)
     return network
+
+
+def walk(start, end, steps, spherical=False):
+    """Returns points from each start to its end: (batch, steps, ...).
+
+    Args:
+        start: Tensor (batch, ...).
+        end: Tensor of the same shape.
+        steps: How many points, both ends included.
+        spherical: Whether to walk along great circles. Defaults to `False`: straight.
+    """
+    return (_arcs if spherical else _lines)(start, end, steps)
 
 
 def _lines(start, end, steps):

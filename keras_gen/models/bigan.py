@@ -7,7 +7,10 @@ from keras import ops
 from keras_gen.losses.matching import pair_matching
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.models.base import Encoding, built_network
-from keras_gen.models.gan import GAN
+from keras_gen.models.gan import GAN, refuse
+
+# Arguments of `GAN` that have no meaning for a discriminator of pairs.
+_NOT_HERE = {"auxiliary", "classes", "packing", "penalty"}
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -35,7 +38,9 @@ class BiGAN(Encoding, GAN):
             reconstructions in the networks' range, a term of G and E. Defaults to
             `0.0`.
         instance_noise: As for `GAN`. Defaults to `0.0`.
-        **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
+        **kwargs: `augmentation`, `feature_matching`, of G and E, `adversarial_weight`,
+            `feature_layer`, `constraint`, `balance` and `pretraining`, as for `GAN`;
+            `network_range`, `seed`, and the arguments of `keras.Model`.
 
     Example:
 
@@ -63,6 +68,7 @@ class BiGAN(Encoding, GAN):
         instance_noise=0.0,
         **kwargs,
     ):
+        refuse("BiGAN", kwargs, _NOT_HERE, "a discriminator of data and codes")
         super().__init__(
             generator,
             discriminator,
@@ -112,22 +118,22 @@ class BiGAN(Encoding, GAN):
 
     def _discriminator_terms(self, x, context, training):
         of_real, of_fake, _ = self._verdicts(x, training)
-        loss = self.adversarial_loss.discriminator(of_real.logits, of_fake.logits)
-        return {
-            "loss": loss,
-            "real_score": tf.reduce_mean(of_real.logits),
-            "fake_score": tf.reduce_mean(of_fake.logits),
-        }
+        return self._verdict_terms(of_real, of_fake)
 
     def _generator_terms(self, x, context, training):
         of_real, of_fake, codes = self._verdicts(x, training)
         loss = self.adversarial_loss.discriminator(of_fake.logits, of_real.logits)
+        terms = self._weighted_terms(loss, of_real, of_fake)
         if not self.reconstruction_weight:
-            return {"loss": loss}
+            return terms
         again = self._generate(codes, None, training)
         error = 2.0 * pair_matching(self.to_network(x), again)
         weight = value_at(self.reconstruction_weight, self.step.value)
-        return {"loss": loss + weight * error, "reconstruction": error}
+        return {
+            **terms,
+            "loss": terms["loss"] + weight * error,
+            "reconstruction": error,
+        }
 
     def _verdicts(self, x, training):
         """Returns the verdicts on data and on fakes, and the codes of data."""

@@ -320,11 +320,7 @@ class GAN(Latent, GenerativeModel):
         fakes = self._pack(fakes)
         of_real = self._judge(real, context, training)
         of_fake = self._judge(fakes, context, training)
-        terms = {
-            "loss": self.adversarial_loss.discriminator(of_real.logits, of_fake.logits),
-            "real_score": tf.reduce_mean(of_real.logits),
-            "fake_score": tf.reduce_mean(of_fake.logits),
-        }
+        terms = self._verdict_terms(of_real, of_fake)
         if self.penalty:
             terms["penalty"] = self.penalty(
                 lambda images: self._look(images, context, training).logits,
@@ -333,8 +329,6 @@ class GAN(Latent, GenerativeModel):
                 self.next_seed(training),
             )
             terms["loss"] += terms["penalty"]
-        if self.balance:
-            terms["accuracy"] = self._accuracy(of_real.logits, of_fake.logits)
         if self.auxiliary:
             said = of_real.said, of_fake.said, context, self._codes(z)
             calm = None
@@ -350,16 +344,33 @@ class GAN(Latent, GenerativeModel):
         if self.feature_matching or self.adversarial_loss.relativistic:
             real = self._pack(self.to_network(x))
             of_real = self._judge(real, context, training)
-        step = self.step.value
         loss = self.adversarial_loss.generator(of_fake.logits, of_real.logits)
+        terms = self._weighted_terms(loss, of_real, of_fake)
+        if self.auxiliary:
+            said = of_fake.said, context, self._codes(z)
+            _add(terms, self.auxiliary.generator(*said, self.step.value))
+        return terms
+
+    def _verdict_terms(self, of_real, of_fake):
+        """Returns the discriminator's loss proper, and what is logged of it."""
+        real, fake = of_real.logits, of_fake.logits
+        terms = {
+            "loss": self.adversarial_loss.discriminator(real, fake),
+            "real_score": tf.reduce_mean(real),
+            "fake_score": tf.reduce_mean(fake),
+        }
+        if self.balance:
+            terms["accuracy"] = self._accuracy(real, fake)
+        return terms
+
+    def _weighted_terms(self, loss, of_real, of_fake):
+        """Returns the generator's loss proper and the matching, as they are weighed."""
+        step = self.step.value
         terms = {"loss": value_at(self.adversarial_weight, step) * loss}
         if self.feature_matching:
             distance = mean_matching(of_real.features, of_fake.features)
             weight = value_at(self.feature_matching, step)
             _add(terms, {"feature_matching": (weight, distance)})
-        if self.auxiliary:
-            said = of_fake.said, context, self._codes(z)
-            _add(terms, self.auxiliary.generator(*said, step))
         return terms
 
     def _fakes(self, x, context, training):
@@ -428,13 +439,15 @@ class GAN(Latent, GenerativeModel):
 
         Args:
             x: A batch of data.
-            context: What it is conditioned on. Defaults to `None`.
+            context: What it is conditioned on, which a discriminator that is told it
+                needs. Defaults to `None`.
             training: Boolean. Whether it looks as it does while it trains. Defaults to
                 `False`.
         """
         if len(self.discriminator.inputs) == 2:
-            context = self.as_context(context, tf.shape(x)[0])
-            context = tf.repeat(context, self.packing, axis=0)
+            # Data have contexts of their own: there are none to choose, as for samples.
+            n = None if context is None else tf.shape(x)[0]
+            context = tf.repeat(self.as_context(context, n), self.packing, axis=0)
         x = self.to_network(ops.convert_to_tensor(x, "float32"))
         return self._look(
             self._pack(tf.repeat(x, self.packing, axis=0)), context, training
@@ -517,6 +530,23 @@ class GAN(Latent, GenerativeModel):
     def call(self, z, training=False):
         """Returns what the generator makes of codes, or of [codes, context]."""
         return self.decode(*(z if isinstance(z, list | tuple) else [z]))
+
+
+def refuse(name, given, without, networks):
+    """Raises for arguments of `GAN` that have no meaning for other networks.
+
+    Args:
+        name: The model's.
+        given: The names of the arguments that were given.
+        without: The names of those that it does not take.
+        networks: What it has instead of one generator and one discriminator.
+    """
+    wrong = sorted({*given} & {*without})
+    if wrong:
+        raise TypeError(
+            f"`{name}` does not take {', '.join(f'`{w}`' for w in wrong)}, which "
+            f"{'has' if len(wrong) == 1 else 'have'} no meaning for {networks}."
+        )
 
 
 def _add(terms, more):

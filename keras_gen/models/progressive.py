@@ -9,7 +9,7 @@ from keras import ops
 from keras_gen.losses import GradientPenalty, Wasserstein
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import in_float32
-from keras_gen.models.gan import GAN, Verdict
+from keras_gen.models.gan import GAN, Verdict, refuse
 from keras_gen.networks import with_features
 
 # Arguments of `GAN` that have no meaning for networks of several sizes.
@@ -84,11 +84,7 @@ class ProgressiveGAN(GAN):
         instance_noise=0.0,
         **kwargs,
     ):
-        wrong = sorted({*kwargs} & _NOT_HERE)
-        if wrong:
-            raise TypeError(
-                f"`ProgressiveGAN` does not take {', '.join(f'`{w}`' for w in wrong)}."
-            )
+        refuse("ProgressiveGAN", kwargs, _NOT_HERE, "networks of several sizes")
         require_argument(stable_steps > 0, "stable_steps", "positive", stable_steps)
         require_argument(fade_steps >= 0, "fade_steps", "non-negative", fade_steps)
         super().__init__(

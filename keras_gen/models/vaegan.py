@@ -214,7 +214,8 @@ class VAEGAN(_AdversarialAutoencoder):
 
     - reconstruction = 1/2 E |D_l(x) - D_l(G(z))|^2, a Gaussian of unit variance;
     - encoder: KL(q(z|x) || p(z)) + reconstruction;
-    - generator: gamma reconstruction + loss.generator(D(G(z)), D(G(z_p)));
+    - generator: gamma reconstruction + loss.generator([D(G(z)), D(G(z_p))], D(x)),
+      D(x) counting in relativistic losses alone;
     - discriminator: loss.discriminator(D(x), [D(G(z)), D(G(z_p))]).
 
     Sums over features and latent dimensions, means over the batch; in the adversarial
@@ -300,8 +301,8 @@ class VAEGAN(_AdversarialAutoencoder):
         return reconstruction
 
     def _generator_terms(self, views, context):
-        fakes = tf.concat(views["logits"][1:], axis=0)
-        adversarial = self.adversarial_loss.generator(fakes)
+        real, *fakes = views["logits"]
+        adversarial = self.adversarial_loss.generator(tf.concat(fakes, axis=0), real)
         weight = value_at(self.gamma, self.step.value)
         loss = weight * self._reconstruction(views) + adversarial
         return {"loss": loss, "adversarial": adversarial}

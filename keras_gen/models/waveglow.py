@@ -14,6 +14,7 @@ from keras_gen.bijectors import (
 )
 from keras_gen.layers import LogMel
 from keras_gen.losses.strategy import require_argument
+from keras_gen.models.base import walk
 from keras_gen.models.flow import Flow
 
 
@@ -190,17 +191,14 @@ class WaveGlow(Flow):
             start: Clips.
             end: As many others.
             steps: How many points, both ends included.
-            context: The spectrograms of all points. Defaults to `None`: they move along
-                a line, too.
-            spherical: As for other models. Defaults to `False`.
+            context: The spectrograms of all points. Defaults to `None`: they move, too,
+                along a line.
+            spherical: As for other models, of the codes. Defaults to `False`.
         """
         if context is not None:
             return super().interpolate(start, end, steps, context, spherical)
-        ends = self.mel(start), self.mel(end)
-        t = tf.linspace(0.0, 1.0, steps)[None, :, None, None]
-        mel = ends[0][:, None] * (1.0 - t) + ends[1][:, None] * t
-        codes = [self.encode(x) for x in (start, end)]
-        z = codes[0][:, None] * (1.0 - t) + codes[1][:, None] * t
+        mel = walk(self.mel(start), self.mel(end), steps)
+        z = walk(self.encode(start), self.encode(end), steps, spherical)
         shape = tf.concat([tf.shape(z)[:2], self.data_shape], axis=0)
         flat = [tf.reshape(part, (-1, *part.shape[2:])) for part in (z, mel)]
         return tf.reshape(self.decode(*flat), shape)

@@ -47,7 +47,6 @@ def test_the_gaussian_of_the_codes_follows_them():
     x = data(64)
     model.fit(x, batch_size=64, epochs=20, verbose=0)
     z = model.encode(x).numpy()
-    # What is left of the start: 2^-20.
     np.testing.assert_allclose(model.code_mean, z.mean(0), atol=1e-4)
     covariance = np.cov(z.T, bias=True)
     np.testing.assert_allclose(model.code_covariance, covariance, atol=1e-4)
@@ -58,6 +57,30 @@ def test_the_gaussian_of_the_codes_follows_them():
     np.testing.assert_allclose(np.cov(draws.T), covariance, atol=bound)
     log_prob = model.prior.log_prob(z[:3])
     assert log_prob.shape == (3,)
+
+
+def test_nothing_of_the_first_gaussian_is_left_after_a_step():
+    model, parts = tiny(momentum=0.75), [data(8, seed) for seed in (0, 1)]
+    for x in parts:
+        model.objective(tf.constant(x), training=True)
+    codes = [model.encode(x).numpy() for x in parts]
+    mean = (0.75 * codes[0].mean(0) + codes[1].mean(0)) / 1.75
+    within = [np.cov(z.T, bias=True) for z in codes]
+    # Some roundings in float32.
+    np.testing.assert_allclose(model.code_mean, mean, atol=1e-6)
+    np.testing.assert_allclose(
+        model.code_covariance, (0.75 * within[0] + within[1]) / 1.75, atol=1e-6
+    )
+
+
+def test_a_skipped_step_leaves_the_gaussian_where_it_was():
+    model = tiny()
+    model.compile("sgd", run_eagerly=True)
+    with pytest.warns(UserWarning, match="skipped"):
+        model.fit(np.full((4, 4), np.nan, "float32"), verbose=0)
+    np.testing.assert_array_equal(model.code_mean, np.zeros(2))
+    model.fit(data(), verbose=0)
+    assert abs(model.code_mean.numpy()).min() > 1e-3
 
 
 def test_corruption_spoils_training_alone():

@@ -57,6 +57,68 @@ def test_reconstruction_by_hand():
     assert "reconstruction" not in plain.term_names()
 
 
+def test_weights_of_the_loss_and_of_matched_features_by_hand():
+    plain = bigan()
+    model = bigan(adversarial_weight=0.5, feature_matching=3.0)
+    model.set_weights(plain.get_weights())
+    x = np.random.default_rng(3).random((5, *SHAPE)).astype("float32")
+    terms, without = model.objective(tf.constant(x)), plain.objective(tf.constant(x))
+    model.test_noise.rewind()
+    model.test_noise.next_seed()  # the discriminator's fakes
+    fakes, z = model._fakes(tf.constant(x), None, False)
+    ink = tf.constant(2.0 * x - 1.0)
+    with_features = networks.with_features(model.discriminator)
+    pairs = [ink, model.encoder(ink)], [fakes, z]
+    real, fake = (with_features(pair)[0].numpy().mean(0) for pair in pairs)
+    matched = 0.5 * np.sum((real - fake) ** 2)
+    # Differences of means in float32.
+    np.testing.assert_allclose(terms["feature_matching"], matched, rtol=1e-4)
+    np.testing.assert_allclose(
+        terms["loss"], 0.5 * without["loss"] + 3.0 * matched, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "moved"),
+    [
+        ({}, {"generator", "encoder", "discriminator"}),
+        # It began at 99.95 % and an untrained discriminator has less.
+        ({"balance": losses.HoldBack(0.999, 1.0)}, {"discriminator"}),
+        ({"pretraining": 5}, {"discriminator"}),
+    ],
+    ids=["nobody waits", "balance", "pretraining"],
+)
+def test_who_moves(way, moved):
+    model = bigan(**way)
+    model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+    parts = {name: getattr(model, name) for name in ("encoder", "generator")}
+    parts["discriminator"] = model.discriminator
+    before = {name: part.get_weights()[-2] for name, part in parts.items()}
+    x = np.random.default_rng(2).random((8, *SHAPE)).astype("float32")
+    assert set(model.term_names()) <= {*model.fit(x, verbose=0).history}
+    changed = {
+        name
+        for name, part in parts.items()
+        if not np.array_equal(part.get_weights()[-2], before[name])
+    }
+    assert changed == moved
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"packing": 2}, "does not take `packing`, which has no meaning for a disc"),
+        (
+            {"penalty": losses.GradientPenalty(), "classes": 3},
+            "does not take `classes`, `penalty`, which have no meaning",
+        ),
+    ],
+)
+def test_arguments_that_it_does_not_take(given, said):
+    with pytest.raises(TypeError, match=said):
+        bigan(**given)
+
+
 def test_codes_of_data():
     model = bigan()
     x = np.random.default_rng(1).random((3, *SHAPE)).astype("float32")

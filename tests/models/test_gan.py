@@ -610,6 +610,20 @@ class TestContext:
             np.testing.assert_array_equal(data, x[part::2])
             np.testing.assert_array_equal(context.argmax(1), y[part::2])
 
+    def test_data_are_judged_with_labels_of_their_own(self):
+        model, x = self.conditional(), numbered(3)
+        with pytest.raises(ValueError, match="is conditional: give `context`"):
+            model.judge(x)
+        want = model.judge(x, [2, 2, 2]).logits
+        np.testing.assert_array_equal(model.judge(x, 2).logits, want)
+        np.testing.assert_array_equal(
+            model.discriminator([x, np.eye(4)[[2, 2, 2]]]), want
+        )
+        assert self.conditional(discriminator_sees=False).judge(x).logits.shape == (
+            3,
+            1,
+        )
+
     def test_errors(self):
         model = self.conditional()
         with pytest.raises(ValueError, match="must agree: the generator takes"):

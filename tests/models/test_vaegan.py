@@ -133,6 +133,17 @@ class TestVAEGAN:
         want = 0.5 * ((fakes - 1) ** 2).mean()
         assert float(got["adversarial"]) == pytest.approx(want, rel=RELATIVE)
 
+    def test_a_relativistic_loss_compares_with_real_data(self):
+        model, (encode, generate, judge) = vaegan(loss=losses.RelativisticAverage())
+        noise, prior = noise_of(model.test_noise)
+        got = model.objective(tf.constant(data()))
+        real = dense(data(), judge)[-1]
+        z, _ = codes_by_hand(data(), encode, noise)
+        fakes = dense(dense(np.concatenate([z, prior]), generate)[-1], judge)[-1]
+        fakes, real = fakes - real.mean(), real - fakes.mean()
+        want = softplus(-fakes).mean() + softplus(real).mean()
+        assert float(got["adversarial"]) == pytest.approx(want, rel=RELATIVE)
+
     def test_features_of_a_chosen_layer(self):
         model, (encode, generate, judge) = vaegan(feature_layer=-1)
         noise, _ = noise_of(model.test_noise)

@@ -174,6 +174,18 @@ class TestAudio:
         same = model.interpolate(x[:2], x[2:4], 3, context=model.mel(x[:2]))
         assert same.shape == (2, 3, 64, 1)
 
+    def test_arcs_are_of_the_codes_alone(self):
+        model, x = waveglow(), clips()
+        start, end = x[:1], x[2:3]
+        path = model.interpolate(start, end, 3, spherical=True)
+        # The middle of an arc by hand, with the middle of the spectrograms.
+        first, last = model.encode(start).numpy(), model.encode(end).numpy()
+        cosine = np.sum(first * last) / np.linalg.norm(first) / np.linalg.norm(last)
+        share = 0.5 / np.cos(np.arccos(cosine) / 2)
+        mel = 0.5 * (model.mel(start) + model.mel(end))
+        assert_close(path[:, 1], model.decode(share * (first + last), mel))
+        assert_close(path[:, -1], end)
+
     @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
     def test_mixed_precision(self, policy):
         keras.config.set_dtype_policy(policy)
