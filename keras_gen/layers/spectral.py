@@ -6,6 +6,7 @@ The file needs Keras alone.
 import keras
 from keras import ops
 
+_DEPTHWISE = keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D
 _TRANSPOSED = (
     keras.layers.Conv1DTranspose,
     keras.layers.Conv2DTranspose,
@@ -22,7 +23,8 @@ class SpectralNormalization(keras.layers.Wrapper):
     W is the kernel as a matrix from all that one output sees to the outputs; u and v
     are its leading singular vectors, which one power iteration in each training call
     follows while W changes. The layer is then Lipschitz, with a constant of one for
-    dense layers, at the cost of two products of W with a vector.
+    dense layers, at the cost of two products of W with a vector. A depthwise kernel is
+    that of an ordinary convolution whose channels do not mix, zeros included.
 
     This is a reparameterisation: W itself is trained and is never overwritten, and the
     gradient passes through sigma, with u and v held constant, which is its exact value
@@ -32,7 +34,7 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     Args:
         layer: A layer with a `kernel` or with `embeddings`, such as `Dense`, `Conv1D`
-            to `Conv3D`, their transposes, and `Embedding`.
+            to `Conv3D`, their transposes, depthwise convolutions, and `Embedding`.
         power_iterations: Positive integer, for each training call. Defaults to `1`.
         **kwargs: Arguments of `keras.layers.Wrapper`.
 
@@ -130,6 +132,11 @@ class SpectralNormalization(keras.layers.Wrapper):
         if isinstance(self.layer, _TRANSPOSED):
             *places, outputs, inputs = range(len(kernel.shape))
             kernel = ops.transpose(kernel, (*places, inputs, outputs))
+        if isinstance(self.layer, _DEPTHWISE):
+            *places, inputs, each = kernel.shape
+            apart = ops.eye(inputs, dtype=kernel.dtype)[:, :, None]
+            kernel = ops.expand_dims(kernel, -2) * apart
+            kernel = ops.reshape(kernel, (*places, inputs, inputs * each))
         return ops.reshape(kernel, (-1, kernel.shape[-1]))
 
     def _leading(self, shape, dtype):

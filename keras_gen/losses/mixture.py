@@ -9,6 +9,10 @@ from keras_gen.losses.likelihood import Likelihood, log1mexp
 from keras_gen.losses.quantile import inverse_cdf
 from keras_gen.losses.strategy import require_argument
 
+# The narrowest component lies within a level; beyond the widest, far beyond all data,
+# scales would overflow.
+_LOG_SCALES = -7.0, 30.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Categorical(Likelihood):
@@ -89,7 +93,7 @@ class LogisticMixture(Likelihood):
 
     Neighbouring levels are alike from the start, and there are 3 numbers for each
     component of a grey pixel instead of 256 logits. A pixel that is always exactly
-    black needs a narrow component, whose scale goes down to e^-7.
+    black needs a narrow component, whose scale goes down to e^-7, and up to e^30.
 
     A pixel's outputs are w's logits (K), then means and log-scales of each colour (K
     and K), in units of half the range about its centre, then K for each pair of
@@ -147,7 +151,10 @@ class LogisticMixture(Likelihood):
             tf.cast(outputs, "float32"), self.outputs(channels) // self.components, -1
         )
         weights, rest = parts[0], parts[1:]
-        log_scales = [tf.maximum(part, -7.0) for part in rest[1 : 2 * channels : 2]]
+        log_scales = [
+            tf.minimum(tf.maximum(part, _LOG_SCALES[0]), _LOG_SCALES[1])
+            for part in rest[1 : 2 * channels : 2]
+        ]
         chain = [tf.tanh(part) for part in rest[2 * channels :]]
         return weights, rest[0 : 2 * channels : 2], log_scales, chain
 
@@ -176,19 +183,21 @@ class LogisticMixture(Likelihood):
         weights, means, log_scales, chain = self._split(outputs, channels)
         weights, colours = tf.nn.log_softmax(weights), []
         for c in range(channels):
-            mean = _follow(means[c], chain, c, [x[..., None] for x in colours])
+            earlier = [2.0 * x[..., None] - 1.0 for x in colours]
+            mean = _follow(means[c], chain, c, earlier)
             chosen = inverse_cdf(weights, noise[..., 2 * c], temperature)
             x = self._draw(
                 chosen, mean, log_scales[c], noise[..., 2 * c + 1], temperature
             )
             if known is not None:
-                x = tf.where(known[..., c], 2.0 * given[..., c] - 1.0, x)
-            weights += self._log_mass(x[..., None], mean, log_scales[c])
+                x = tf.where(known[..., c], given[..., c], x)
+            seen = 2.0 * x[..., None] - 1.0
+            weights += self._log_mass(seen, mean, log_scales[c])
             colours.append(x)
-        return (tf.stack(colours, axis=-1) + 1.0) / 2.0
+        return tf.stack(colours, axis=-1)
 
     def _draw(self, chosen, mean, log_scale, u, temperature):
-        """Returns a level of one component, in [-1, 1]."""
+        """Returns a level of one component, in [0, 1]."""
         chosen = tf.one_hot(chosen, self.components)
         mean, log_scale = (
             tf.reduce_sum(t * chosen, axis=-1) for t in (mean, log_scale)
@@ -198,7 +207,7 @@ class LogisticMixture(Likelihood):
         y = mean + temperature * tf.exp(log_scale) * logistic
         top = float(self.levels - 1)
         level = tf.clip_by_value(tf.round((y + 1.0) / 2.0 * top), 0.0, top)
-        return 2.0 * level / top - 1.0
+        return level / top
 
     def mean(self, outputs):
         """Raises: the mean of a colour would need those before it."""

@@ -22,6 +22,12 @@ class MADE(Autoregressive):
     each is learned for a part of the time. The `loss` of a training step is that of one
     of them, in evaluation that of the mixture, which is never worse on average.
 
+    `sample` draws from the mixture exactly: each example by masks of its own, all
+    equally likely. `complete` chooses them likewise, which is not the mixture given
+    what is known: that would choose masks by the probability that each gives to what
+    is known, a sum over all that is not, which has no closed form where some of it
+    comes first in the order.
+
     Without hidden layers it is a logistic regression of each value on those before it,
     the fully visible sigmoid network.
 

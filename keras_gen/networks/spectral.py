@@ -2,7 +2,11 @@
 
 import keras
 
-from keras_gen.layers import Projection, SpectralNormalization
+from keras_gen.layers import (
+    MinibatchDiscrimination,
+    Projection,
+    SpectralNormalization,
+)
 
 _KERNELS = (
     keras.layers.Dense,
@@ -13,6 +17,9 @@ _KERNELS = (
     keras.layers.Conv1DTranspose,
     keras.layers.Conv2DTranspose,
     keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    MinibatchDiscrimination,
     Projection,
 )
 
@@ -25,9 +32,11 @@ def is_spectrally_normalized(network):
 def with_spectral_normalization(network, power_iterations=1):
     """Returns a copy of a network, all its kernels spectrally normalised.
 
-    Dense, convolutional, transposed convolutional and embedding layers are wrapped in
-    `layers.SpectralNormalization`. The copy starts from the same weights and has
-    weights of its own.
+    Dense, embedding and convolutional layers, transposed and depthwise ones too,
+    `layers.Projection` and `layers.MinibatchDiscrimination` are wrapped in
+    `layers.SpectralNormalization`; a layer with other kernels, which would stay without
+    a bound, is refused. The copy starts from the same weights and has weights of its
+    own.
 
     Args:
         network: A functional or sequential `keras.Model`.
@@ -49,6 +58,7 @@ def with_spectral_normalization(network, power_iterations=1):
     def copy(layer):
         own = type(layer).from_config(layer.get_config())
         if not isinstance(layer, _KERNELS):
+            _require_no_kernel(layer)
             return own
         return SpectralNormalization(own, power_iterations, name=f"spectral_{own.name}")
 
@@ -61,6 +71,18 @@ def with_spectral_normalization(network, power_iterations=1):
     for wrapper in wrappers:
         wrapper.find_vector()
     return clone
+
+
+def _require_no_kernel(layer):
+    names = [v.name for v in layer.trainable_variables]
+    kernels = [n for n in names if "kernel" in n or n == "embeddings"]
+    if kernels and not isinstance(layer, SpectralNormalization):
+        raise TypeError(
+            "Argument `network` must have kernels in dense, embedding and "
+            "convolutional layers alone: others would stay without a bound. A "
+            "separable convolution is a depthwise one and one of size 1. Received: "
+            f"`{', '.join(kernels)}` of the layer {layer.name} ({type(layer).__name__})"
+        )
 
 
 def _spectral(network):

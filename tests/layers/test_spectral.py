@@ -119,6 +119,26 @@ def test_sigma_follows_training():
             assert float(layer.sigma()) == pytest.approx(exact, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [("DepthwiseConv1D", (8, 2)), ("DepthwiseConv2D", (6, 6, 2))],
+)
+def test_a_depthwise_kernel_is_as_large_as_that_of_its_largest_channel(kind, shape):
+    inner = getattr(keras.layers, kind)(3, depth_multiplier=4, use_bias=False)
+    layer, x = called(SpectralNormalization(inner), shape)
+    layer.kernel.assign(layer.kernel * [[2.0], [0.9]])  # far apart: it converges
+    for _ in range(30):
+        layer(x, training=True)
+    of_channels = np.moveaxis(layer.kernel.numpy().astype("float64"), -2, 0)
+    largest = max(spectral_norm("", kernel) for kernel in of_channels)
+    # The iteration has converged to rounding for kernels with 8 outputs.
+    assert float(layer.sigma()) == pytest.approx(largest, rel=1e-5)
+    got = layer(x)
+    layer.kernel.assign(layer.kernel / largest)
+    # A dozen products in float32.
+    np.testing.assert_allclose(got, inner(x), atol=2e-5 * np.abs(got).max())
+
+
 def test_zero_kernel():
     layer = SpectralNormalization(keras.layers.Dense(2, kernel_initializer="zeros"))
     x = tf.ones((1, 3))

@@ -81,7 +81,7 @@ def test_the_mixture_by_hand():
 
 def test_gradients_are_finite_far_from_the_data():
     likelihood = LogisticMixture(2)
-    given = tf.constant([[[[0.0, 0.0, 90.0, -90.0, -30.0, 5.0]]]])
+    given = tf.constant([[[[0.0, 0.0, 90.0, -90.0, -30.0, 500.0]]]])
     for value in (0.0, 0.5, 1.0):
         with tf.GradientTape() as tape:
             tape.watch(given)
@@ -146,6 +146,31 @@ def test_temperature_narrows_a_mixture():
         likelihood.quantile(given, noise, t).numpy().std() for t in (1.0, 0.25)
     )
     assert narrow == pytest.approx(wide / 4.0, rel=0.02)
+
+
+def test_known_values_come_back_bit_for_bit():
+    likelihood, n = LogisticMixture(2, levels=256), 256
+    given = np.repeat(outputs(likelihood, 3), n, axis=0)
+    draw = np.random.default_rng(0)
+    noise = draw.uniform(size=(n, 1, 1, 6)).astype("float32")
+    x = draw.permuted(np.tile(np.arange(256) / 255, (3, 1)), axis=1).T
+    x = x.astype("float32")[:, None, None]
+    known = draw.uniform(size=x.shape) < 0.5
+    drawn = likelihood.quantile(given, noise, 1.0, x, known).numpy()
+    np.testing.assert_array_equal(drawn[known], x[known])
+    # What is drawn is as data are, too.
+    assert set(drawn[~known]) <= set(x.ravel())
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_network_that_has_exploded_still_draws_levels(temperature):
+    likelihood = LogisticMixture(2, levels=16)
+    given = outputs(likelihood, 3)
+    given.reshape(-1, 2)[2:7:2] = 700.0  # log-scales whose exponential overflows
+    noise = np.random.default_rng(1).uniform(size=(1, 1, 1, 6)).astype("float32")
+    drawn = likelihood.quantile(given, noise, temperature).numpy()
+    assert ((drawn >= 0.0) & (drawn <= 1.0)).all()
+    assert np.isfinite(likelihood.log_prob(given, drawn)).all()
 
 
 def test_a_level_of_no_mass_is_never_drawn():
