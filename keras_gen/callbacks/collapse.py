@@ -1,25 +1,29 @@
 """Whether a code is used: what each epoch shows of a posterior's collapse."""
 
 import csv
+import math
 import pathlib
 import warnings
 
-import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from keras_gen import metrics
+from keras_gen.callbacks.periodic import Periodic
 from keras_gen.losses import gaussian_kl
 
+_LOGGED = ("active_units", "mutual_information", "kl")
 
-class CollapseMonitor(keras.callbacks.Callback):
+
+class CollapseMonitor(Periodic):
     """Measures how much of its code a variational model uses, and warns when it dies.
 
-    After each epoch, on data x, `active_units`, `mutual_information` (nats, at most
-    log n for n examples) and `kl` (nats, the sum over dimensions) join the logs, and
-    with `folder` the KL of every dimension goes into `latents.csv`, the dimensions
-    sorted as they are in the code, and as a histogram to TensorBoard.
+    At the ends of some epochs, the first and the last among them, on data x,
+    `active_units`, `mutual_information` (nats, at most log n for n examples) and `kl`
+    (nats, the sum over dimensions) join the logs, NaN in the epochs between. With
+    `folder` the KL of every dimension goes into `latents.csv`, the dimensions sorted as
+    they are in the code, and as a histogram to TensorBoard.
 
     One sentence is printed as a warning when a tenth of the units or fewer are active,
     or half of those that once were have died. Place it before callbacks that write the
@@ -28,7 +32,8 @@ class CollapseMonitor(keras.callbacks.Callback):
     Args:
         x: Data, a thousand examples or so: a part of the training or validation set.
         y: Their contexts, for a conditional model. Defaults to `None`.
-        every: Epochs between two measurements. Defaults to `1`.
+        every: Epochs between two measurements. Defaults to `None`: a tenth of all, so
+            that a long training pays no more for them than a short one.
         threshold: The variance over data of a unit's posterior mean from which on it is
             active. Defaults to `0.01`.
         folder: Where `latents.csv` and TensorBoard's logs go. Defaults to `None`:
@@ -47,14 +52,9 @@ class CollapseMonitor(keras.callbacks.Callback):
     Reference: [Burda et al., 2016](https://arxiv.org/abs/1509.00519)
     """
 
-    def __init__(self, x, y=None, every=1, threshold=0.01, folder=None, patience=2):
-        super().__init__()
-        if every < 1:
-            raise ValueError(
-                f"Argument `every` must be positive. Received: every={every}"
-            )
+    def __init__(self, x, y=None, every=None, threshold=0.01, folder=None, patience=2):
+        super().__init__(every)
         self.x, self.y = x, y
-        self.every = every
         self.threshold = threshold
         self.folder = None if folder is None else pathlib.Path(folder)
         self.patience = patience
@@ -74,15 +74,17 @@ class CollapseMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Measures, logs, and warns if units have died."""
-        if (epoch + 1) % self.every:
+        if not self.is_time(epoch):
+            if logs is not None:
+                logs.update(dict.fromkeys(_LOGGED, math.nan))
             return
         mean, log_var = self._posteriors()
         active = metrics.active_units(mean, self.threshold)
         self.kl_per_dimension = self._kl(mean, log_var)
         if logs is not None:
-            logs["active_units"] = active
-            logs["mutual_information"] = metrics.mutual_information(mean, log_var)
-            logs["kl"] = float(np.sum(self.kl_per_dimension))
+            information = metrics.mutual_information(mean, log_var)
+            values = active, information, float(np.sum(self.kl_per_dimension))
+            logs.update(zip(_LOGGED, values, strict=True))
         if self.folder is not None:
             self._write(epoch)
         self._judge(epoch, active, mean.shape[1])

@@ -1,6 +1,5 @@
 """What goes wrong in a game of two networks, seen while it goes wrong."""
 
-import csv
 import math
 import pathlib
 import warnings
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import metrics
+from keras_gen.callbacks.periodic import Periodic
 from keras_gen.losses.schedule import value_at
 
 CURVES = {
@@ -23,10 +23,11 @@ CURVES = {
 }
 
 
-class GANHealth(keras.callbacks.Callback):
+class GANHealth(Periodic):
     """Measures the balance of a GAN, and says in a sentence when it is lost.
 
-    After each epoch, on data x and as many samples, these join the logs:
+    At the ends of some epochs, the first and the last among them, on data x and as many
+    samples, these join the logs:
 
     - `real_accuracy`, `fake_accuracy`: the shares of data and of samples that D takes
       for what they are, half at equilibrium (of losses that classify);
@@ -37,6 +38,9 @@ class GANHealth(keras.callbacks.Callback):
     - `diversity`: the mean distance between two samples over that of two data;
     - `modes`: how many modes are found, where they are known;
     - `skipped_updates`: those that were not finite, in the whole run.
+
+    In the epochs between two measurements they are NaN there, so that `CSVLogger` has
+    its columns from the first row on; but for `skipped_updates`, which costs nothing.
 
     A warning says, once until it is over, that the discriminator wins or is fooled,
     that the generator has collapsed, that losses run away, or that updates are skipped,
@@ -52,13 +56,13 @@ class GANHealth(keras.callbacks.Callback):
         x: Data, some hundred examples: a part of the training set.
         y: Their labels or contexts, where the model learns from them. Defaults to
             `None`.
-        every: Epochs between two measurements. Defaults to `1`.
-        folder: Where `health.csv`, `health.png` and TensorBoard's logs go. Defaults to
-            `None`: nowhere.
+        every: Epochs between two measurements. Defaults to `None`: a tenth of all, so
+            that a long training pays no more for them than a short one.
+        folder: Where the end of `fit` draws `health.png`. Defaults to `None`: nowhere.
         density: A `data.Density2D` whose modes are counted. Defaults to `None`.
         patience: Steps before a discriminator may count as fooled, and samples that
             vary little as a collapse, since an untrained generator's vary little, too;
-            samples that are all the same always do. Defaults to `500`.
+            samples that are exactly the same always do. Defaults to `500`.
         seed: Integer from which the samples come. Defaults to `0`.
 
     Example:
@@ -72,15 +76,10 @@ class GANHealth(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, x, y=None, every=1, folder=None, density=None, patience=500, seed=0
+        self, x, y=None, every=None, folder=None, density=None, patience=500, seed=0
     ):
-        super().__init__()
-        if every < 1:
-            raise ValueError(
-                f"Argument `every` must be positive. Received: every={every}"
-            )
+        super().__init__(every)
         self.x, self.y = np.asarray(x, "float32"), y
-        self.every = every
         self.folder = None if folder is None else pathlib.Path(folder)
         self.density = density
         self.patience = patience
@@ -88,7 +87,7 @@ class GANHealth(keras.callbacks.Callback):
         self.widest = 0.0
         self._skipped = 0
         self._said = set()
-        self._writer = None
+        self._rows = []
         self._level = None
         self._matched = 0.0
 
@@ -101,15 +100,19 @@ class GANHealth(keras.callbacks.Callback):
             )
         super().set_model(model)
 
+    def on_train_begin(self, logs=None):
+        """Forgets the fit before."""
+        self._rows = []
+
     def on_epoch_end(self, epoch, logs=None):
-        """Measures, logs, draws, and warns of what is out of balance."""
-        if (epoch + 1) % self.every:
-            return
-        found = self.measure()
+        """Measures if it is time, logs, and warns of what is out of balance."""
+        found = self.measure() if self.is_time(epoch) else None
         if logs is not None:
-            logs.update(found)
-        if self.folder is not None:
-            self._write(epoch, found)
+            known = found or {"skipped_updates": int(self.model.guard.skipped)}
+            logs.update({name: known.get(name, math.nan) for name in self.names()})
+        if found is None:
+            return
+        self._rows.append({"epoch": epoch, **found})
         for name, sentence in self._findings(found):
             if sentence is None:
                 self._said.discard(name)
@@ -117,8 +120,20 @@ class GANHealth(keras.callbacks.Callback):
                 self._said.add(name)
                 warnings.warn(sentence, stacklevel=2)
 
+    def names(self):
+        """Returns the names of what joins the logs, which the model's loss decides."""
+        loss = self.model.adversarial_loss
+        found = ["wasserstein_estimate"]
+        if loss.boundary is not None:
+            found += ["real_accuracy", "fake_accuracy"]
+        if loss.probability:
+            found += ["real_probability", "fake_probability"]
+        found += ["generator_gradient", "discriminator_gradient", "diversity"]
+        found += ["modes"] if self.density is not None else []
+        return (*found, "skipped_updates")
+
     def measure(self):
-        """Returns {name: number}; the model is left as it was."""
+        """Returns {name: number}, both losses too; the model is left as it was."""
         model, n = self.model, len(self.x)
         # Batch normalisation over replicas works in their own steps alone.
         training = model.distribute_strategy.num_replicas_in_sync == 1
@@ -236,10 +251,11 @@ class GANHealth(keras.callbacks.Callback):
         if level != self._level:
             self._level, self.widest = level, 0.0
         self.widest = max(self.widest, diversity)
-        steps = int(self.model.step.numpy())
+        trained = int(self.model.step.numpy()) >= self.patience
+        same = diversity < (0.01 if trained else _SAME)
         fallen = diversity < 0.5 * self.widest and self.widest > 0.5
-        poor = steps >= self.patience and diversity < 0.4
-        if not (diversity < 0.01 or ((fallen or poor) and self._plays())):
+        poor = trained and diversity < 0.4
+        if not (same or ((fallen or poor) and self._plays())):
             return None
         return (
             f"The generator has collapsed: two samples differ by {diversity:.0%} of "
@@ -265,29 +281,11 @@ class GANHealth(keras.callbacks.Callback):
             "`SpectralNormalization`."
         )
 
-    def _write(self, epoch, found):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "health.csv"
-        rows = []
-        if path.exists():
-            with path.open(newline="") as file:
-                # A resumed run comes to the last epochs again.
-                rows = [r for r in csv.DictReader(file) if int(r["epoch"]) < epoch]
-        rows.append({"epoch": epoch, **{k: f"{v:.6g}" for k, v in found.items()}})
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[-1].keys(), extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
-        draw_health(self.folder / "health.png", rows)
-        self._writer = self._writer or tf.summary.create_file_writer(str(self.folder))
-        with self._writer.as_default():
-            for name, value in found.items():
-                tf.summary.scalar(f"health/{name}", value, step=epoch)
-
     def on_train_end(self, logs=None):
-        """Closes the TensorBoard file."""
-        if self._writer is not None:
-            self._writer.close()
+        """Draws what was measured in this fit."""
+        if self.folder is not None and self._rows:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            draw_health(self.folder / "health.png", self._rows)
 
 
 _LOSSES = {"generator": "loss", "discriminator": "discriminator_loss"}
@@ -295,6 +293,9 @@ _LOSSES = {"generator": "loss", "discriminator": "discriminator_loss"}
 # How much larger than the sets' distance a critic's estimate, and than one any other
 # loss, is when it runs away.
 _STEEP, _LARGE = 10.0, 50.0
+
+# Less than what rounding makes of samples that do not depend on their codes.
+_SAME = 1e-4
 
 # The mean of both accuracies is half at equilibrium, and less by chance only a little.
 _FOOLED = 0.35
@@ -305,7 +306,8 @@ def draw_health(path, rows):
 
     Args:
         path: The file.
-        rows: Dictionaries of one epoch each, as `health.csv` has them.
+        rows: Dictionaries of one epoch each, as `history.csv` has them; what is NaN is
+            left out.
     """
     from matplotlib.figure import Figure
 
@@ -316,11 +318,12 @@ def draw_health(path, rows):
     shown = {title: names for title, names in shown.items() if names}
     figure = Figure(figsize=(12, 6), dpi=80, layout="constrained")
     panels = figure.subplots(2, -(-len(shown) // 2), squeeze=False).flat
-    epochs = [int(row["epoch"]) + 1 for row in rows]
+    epochs = np.array([int(row["epoch"]) + 1 for row in rows])
     for panel, (title, names) in zip(panels, shown.items(), strict=False):
         for name in names:
-            values = [float(row.get(name, "nan")) for row in rows]
-            panel.plot(epochs, values, label=name.split("_")[0])
+            values = np.array([float(row.get(name, "nan")) for row in rows])
+            known = ~np.isnan(values)
+            panel.plot(epochs[known], values[known], label=name.split("_")[0])
         panel.set(title=title, xlabel="epoch")
         if len(names) > 1:
             panel.legend()

@@ -85,6 +85,16 @@ def test_conditional_models_and_those_with_a_prior_network():
     assert history["kl"][0] == pytest.approx(want, rel=1e-4)
 
 
+def test_what_it_costs_grows_with_its_looks_alone(tmp_path):
+    model, x = make(1.0), data()
+    monitor = callbacks.CollapseMonitor(x, every=5, folder=tmp_path, patience=100)
+    history = model.fit(x, epochs=12, verbose=0, callbacks=[monitor]).history
+    looks = [0, 4, 9, 11]
+    assert np.flatnonzero(np.isfinite(history["kl"])).tolist() == looks
+    with (tmp_path / "latents.csv").open() as file:
+        assert [int(row["epoch"]) for row in csv.DictReader(file)] == looks
+
+
 def test_errors():
     with pytest.raises(ValueError, match="Argument `every` must be positive"):
         callbacks.CollapseMonitor(data(), every=0)

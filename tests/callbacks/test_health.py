@@ -1,11 +1,10 @@
-import csv
 import math
+import unittest.mock
 import warnings
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_gen import callbacks, data, losses, models, networks
 from tests.zoo import ZOO, examples, pair
@@ -201,21 +200,75 @@ def found_fake(model):
     return model.judge(model.decode(z)).logits.numpy()
 
 
-def test_files_and_going_on(digits, tmp_path):
-    model = dcgan()
-    watch = callbacks.GANHealth(digits[:64], folder=tmp_path)
-    model.fit(digits[:64], epochs=3, verbose=0, callbacks=[watch])
-    again = callbacks.GANHealth(digits[:64], folder=tmp_path)
-    model.fit(digits[:64], initial_epoch=2, epochs=4, verbose=0, callbacks=[again])
-    with (tmp_path / "health.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [int(row["epoch"]) for row in rows] == [0, 1, 2, 3]
+def tiny():
+    generator = networks.mlp((2,), 2, hidden=(4,))
+    model = models.GAN(generator, networks.mlp((2,), 1, hidden=(4,)))
+    model.compile("adam", run_eagerly=True)
+    return model
+
+
+def points():
+    return np.random.default_rng(0).normal(size=(8, 2)).astype("float32")
+
+
+def measured(history):
+    """Returns the epochs at which something was measured."""
+    return [i for i, d in enumerate(history["diversity"]) if not math.isnan(d)]
+
+
+@pytest.mark.parametrize(
+    ("every", "epochs", "looks"),
+    [
+        (None, 200, [0, *range(19, 200, 20)]),
+        (None, 25, [0, *range(1, 25, 2), 24]),
+        (7, 16, [0, 6, 13, 15]),
+        (None, 3, [0, 1, 2]),
+    ],
+)
+def test_it_looks_at_the_first_epoch_some_and_the_last(every, epochs, looks):
+    watch = callbacks.GANHealth(points(), every=every)
+    watch.set_params({"epochs": epochs})
+    assert [e for e in range(epochs) if watch.is_time(e)] == looks
+
+
+def test_what_it_costs_grows_with_its_looks_alone(tmp_path, monkeypatch):
+    watch = callbacks.GANHealth(points(), every=3, folder=tmp_path, patience=10**6)
+    measure, drawn = watch.measure, []
+    draw = callbacks.health.draw_health
+    counted = unittest.mock.Mock(side_effect=measure)
+    monkeypatch.setattr(watch, "measure", counted)
+    monkeypatch.setattr(
+        callbacks.health,
+        "draw_health",
+        lambda path, rows: drawn.append(len(rows)) or draw(path, rows),
+    )
+    history = tiny().fit(points(), epochs=8, verbose=0, callbacks=[watch]).history
+    assert measured(history) == [0, 2, 5, 7]
+    assert (counted.call_count, drawn) == (4, [4])
+    assert [path.name for path in tmp_path.iterdir()] == ["health.png"]
     assert (tmp_path / "health.png").read_bytes().startswith(b"\x89PNG")
-    tags = set()
-    for path in tmp_path.glob("events*"):
-        for event in tf.compat.v1.train.summary_iterator(str(path)):
-            tags |= {value.tag for value in event.summary.value}
-    assert "health/diversity" in tags
+    assert history["skipped_updates"] == [0] * 8
+    assert {len(column) for column in history.values()} == {8}
+
+
+def test_going_on_it_looks_at_the_same_epochs_and_has_the_same_names():
+    model, watch = tiny(), callbacks.GANHealth(points(), every=3, patience=10**6)
+    first = model.fit(points(), epochs=2, verbose=0, callbacks=[watch]).history
+    ways = {"initial_epoch": 3, "epochs": 6, "verbose": 0}
+    again = callbacks.GANHealth(points(), every=3, patience=10**6)
+    rest = model.fit(points(), callbacks=[again], **ways).history
+    assert measured(rest) == [2]
+    assert [*first] == [*rest]
+    assert set(watch.names()) < set(watch.measure())
+
+
+def test_a_generator_that_has_barely_been_trained_has_not_collapsed(digits):
+    watch = callbacks.GANHealth(digits[:16])
+    watch.set_model(dcgan())
+    assert watch._collapse({"diversity": 0.006}) is None
+    assert "differ by 0%" in watch._collapse({"diversity": 1e-6})
+    watch.model.step.assign(500)
+    assert "differ by 1%" in watch._collapse({"diversity": 0.006})
 
 
 def test_errors():
