@@ -63,6 +63,7 @@ class Run:
         self.points = points or {}
         self.variant = variant
         self.in_subfolder = False
+        self.stopwatch = None
         self.draw_samples = lambda model, n, seed: model.sample(n, seed=seed)
         self.callbacks = lambda args, model, source, run: []
         self.prepare = self.prepare_training = lambda source: source
@@ -153,7 +154,7 @@ class Run:
         self.out = pathlib.Path(args.out or pathlib.Path("saved_models", self.recipe))
         if self.in_subfolder:
             self.out /= self.variant
-        self.started = time.time()
+        self.started = time.perf_counter()
         try:
             self._prepare_folder()
             if args.resume and self._is_finished():
@@ -357,34 +358,36 @@ class Run:
 
     def _callbacks(self, checkpoint, own, data):
         import keras
+        import watching
 
         from keras_gen import callbacks
 
         args, out = self.args, self.out
+        self.stopwatch = watching.Stopwatch()
         first = [keras.callbacks.CSVLogger(str(out / "history.csv"), append=True)]
-        chosen = [*own, *(first if self.chief else []), checkpoint]
+        chosen = [self.stopwatch, *own, *(first if self.chief else []), checkpoint]
         every = args.sample_every or max(1, args.epochs // 10)
         if args.ema:
-            chosen.append(callbacks.SwapEMAWeights(True, every, data))
-        if self.chief:
-            logs = str(out / "logs")
-            chosen.append(
-                callbacks.SampleGrid(
-                    out / "samples",
-                    every=every,
-                    seed=args.seed,
-                    log_dir=logs,
-                    draw=self.draw_samples,
-                )
-            )
-            chosen.append(keras.callbacks.TensorBoard(logs, write_graph=False))
-        return chosen
+            # Enough for a picture: `_fit` ends with statistics of more batches.
+            chosen.append(callbacks.SwapEMAWeights(True, every, data, batches=10))
+        if not self.chief:
+            return chosen
+        logs = out / "logs"
+        pictures = callbacks.SampleGrid(
+            out / "samples",
+            every=every,
+            seed=args.seed,
+            log_dir=logs,
+            draw=self.draw_samples,
+        )
+        return [*chosen, pictures, watching.Curves(logs), watching.Bar()]
 
     def _fit(self, model, source, checkpoint, start):
         args = self.args
         own = self.callbacks(args, model, source, self)
         given = {"seed": args.seed, "labels": model.needs_labels}
         size = self.examples_per_step
+        data = source.batches(size, **given)
         try:
             model.fit(
                 source.batches(size, start=start.total, **given),
@@ -392,11 +395,11 @@ class Run:
                 initial_epoch=start.epoch,
                 steps_per_epoch=self.steps_per_epoch,
                 shuffle=False,
-                callbacks=self._callbacks(
-                    checkpoint, own, source.batches(size, **given)
-                ),
+                callbacks=self._callbacks(checkpoint, own, data),
                 verbose="auto" if self.chief else 0,
             )
+            if args.ema:
+                model.settle(data, batches=50)
         except FloatingPointError as error:
             print(f"{self.recipe}: {error}", file=sys.stderr)
             sys.exit(1)
@@ -404,11 +407,28 @@ class Run:
             print(f"\nstopped; the same command with --resume goes on ({self.out})")
             sys.exit(130)
 
+    def _seconds(self, trained):
+        """Returns where the seconds went.
+
+        Args:
+            trained: When training ended, as `time.perf_counter` has it.
+        """
+        watch = self.stopwatch
+        first = trained if watch is None or watch.first is None else watch.first
+        steps = watch.training if watch else 0.0
+        found = {
+            "start": first - self.started,
+            "training": steps,
+            "watching": trained - first - steps,
+            "report": time.perf_counter() - trained,
+        }
+        return {name: round(seconds, 2) for name, seconds in found.items()}
+
     def _write(self, model, report, source):
         from keras_gen import callbacks, export
 
         args, out = self.args, self.out
-        seconds = time.time() - self.started
+        trained = time.perf_counter()
         samples = self.draw_samples(model, 64, args.seed)
         callbacks.write_grid(out / "samples.png", samples)
         numbers = report(args, model, source, self)
@@ -422,8 +442,9 @@ class Run:
             "steps": self.steps_per_epoch * args.epochs,
             "skipped_updates": model.guard.skipped,
             "weights": int(model.count_params()),
-            "seconds": round(seconds, 1),
-            "report_seconds": round(time.time() - self.started - seconds, 1),
+            "seconds": round(trained - self.started, 1),
+            "report_seconds": round(time.perf_counter() - trained, 1),
+            "seconds_of": self._seconds(trained),
             "seed": args.seed,
             "command": " ".join(["python", *sys.argv]),
             "settings": self._settings(),

@@ -32,11 +32,14 @@ class Position:
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves all that a run needs to go on, at every epoch and within long ones.
+    """Saves all that a run needs to go on, at ends of epochs and within long ones.
 
     Weights, every optimizer's slots, seeds, counters, moving averages, the epoch's
     running means and the place in the data: a run that is killed at any moment and
     restored ends with the same weights, bit for bit, on the same machine.
+
+    Where epochs are so short that saving each would take more than a fiftieth of the
+    time, some are passed over; the first of a `fit` and the last never are.
 
     Files are written beside their place and moved there, so that none is ever half
     written; the last two are kept, and a damaged one is passed over with a warning.
@@ -50,8 +53,9 @@ class Checkpoint(keras.callbacks.Callback):
             Defaults to `None`.
         every_seconds: Seconds between two checkpoints within an epoch. Defaults to
             `240`. Ignored with several workers, whose clocks differ.
-        every_steps: Steps between two checkpoints within an epoch, or `None`. Defaults
-            to `None`.
+        every_steps: Steps between two checkpoints within an epoch, or `None`. With
+            it, or among several workers, no end of an epoch is passed over. Defaults to
+            `None`.
 
     Example:
 
@@ -71,6 +75,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.every_seconds = every_seconds
         self.every_steps = every_steps
         self.position = Position()
+        self._took = 0.0  # the seconds of the last saving
         self._passed = 0  # steps of the first epoch that were done before
         self._means = []
 
@@ -149,12 +154,20 @@ class Checkpoint(keras.callbacks.Callback):
         return time.monotonic() - self._saved_at >= self.every_seconds
 
     def on_epoch_end(self, epoch, logs=None):
-        """Saves at the end of an epoch."""
+        """Saves at the end of an epoch, unless the last one is recent."""
         self._before += self._done
         self._passed = 0
-        self._save(Position(epoch + 1, 0, self._before))
+        is_last = epoch + 1 == self.params["epochs"]
+        if is_last or self._is_worth_it():
+            self._save(Position(epoch + 1, 0, self._before))
+
+    def _is_worth_it(self):
+        if self.every_steps or _workers() > 1:
+            return True
+        return time.monotonic() - self._saved_at >= 50.0 * self._took
 
     def _save(self, position):
+        began = time.monotonic()
         self.position = position
         values = [variable.numpy() for variable in self.model.state_variables()]
         if is_chief():
@@ -168,6 +181,7 @@ class Checkpoint(keras.callbacks.Callback):
             for old in self._files()[2:]:
                 old.unlink()
         self._saved_at = time.monotonic()
+        self._took = self._saved_at - began
 
 
 def _workers():

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_gen import metrics
 from keras_gen.callbacks.periodic import Periodic
+from keras_gen.losses.mean import value_of
 from keras_gen.losses.schedule import value_at
 
 CURVES = {
@@ -87,7 +88,7 @@ class GANHealth(Periodic):
         self.widest = 0.0
         self._skipped = 0
         self._said = set()
-        self._rows = []
+        self._rows, self._traced = [], None
         self._level = None
         self._matched = 0.0
 
@@ -99,6 +100,7 @@ class GANHealth(Periodic):
                 f"Received: {type(model).__name__}"
             )
         super().set_model(model)
+        self._traced = None
 
     def on_train_begin(self, logs=None):
         """Forgets the fit before."""
@@ -134,22 +136,19 @@ class GANHealth(Periodic):
 
     def measure(self):
         """Returns {name: number}, both losses too; the model is left as it was."""
-        model, n = self.model, len(self.x)
-        # Batch normalisation over replicas works in their own steps alone.
-        training = model.distribute_strategy.num_replicas_in_sync == 1
+        model = self.model
         kept = [(v, v.numpy()) for v in model.non_trainable_variables]
-        context = self.y if model.uses_labels else None
-        z = model.draw_latents(n, (self.seed, 0))
-        samples = model.decode(z, context, training)
-        # As the model sees them: one that grows sees less in the beginning.
-        data = model.from_network(model.to_network(tf.constant(self.x))).numpy()
-        real = model.judge(data, context, training).logits.numpy()
-        fake = model.judge(samples, context, training).logits.numpy()
-        found = self._of_logits(real, fake)
-        found.update(self._of_gradients(training))
+        samples, data, real, fake, terms, norms = keras.tree.map_structure(
+            lambda x: x.numpy(), self._look()
+        )
         for variable, value in kept:
             variable.assign(value)
-        samples = np.asarray(samples)
+        found = self._of_logits(real, fake)
+        for player, name in _LOSSES.items():
+            found[f"{player}_loss"] = float(terms[name])
+            found[f"{player}_gradient"] = float(norms[player])
+        matched = self._weight("feature_matching", 0.0)
+        self._matched = matched * float(terms.get("feature_matching", 0.0))
         found["diversity"] = _mean_distance(samples) / max(_mean_distance(data), 1e-12)
         self._apart = _mean_distance(samples, data)
         if self.density is not None:
@@ -160,6 +159,46 @@ class GANHealth(Periodic):
         found["skipped_updates"] = int(model.guard.skipped)
         return found
 
+    def _look(self):
+        """Returns what both networks make of the data, traced where that pays."""
+        model = self.model
+        alone = model.distribute_strategy.num_replicas_in_sync == 1
+        grows = hasattr(model, "level")  # all levels would be traced
+        if model.run_eagerly or grows or not alone:
+            return self._of_networks(alone)
+        if self._traced is None:
+            self._traced = tf.function(self._of_networks, autograph=False)
+        return self._traced(True)
+
+    def _of_networks(self, training):
+        """Returns samples, data, logits of both, the terms, and gradients' norms.
+
+        Args:
+            training: Boolean. Whether networks work as they do in training: batch
+                normalisation over replicas does in their own steps alone.
+        """
+        model, x = self.model, tf.constant(self.x)
+        y = None if self.y is None else tf.convert_to_tensor(self.y)
+        context = y if model.uses_labels else None
+        z = model.draw_latents(len(self.x), (self.seed, 0))
+        samples = model.decode(z, context, training)
+        # As the model sees them: one that grows sees less in the beginning.
+        data = model.from_network(model.to_network(x))
+        real = model.judge(data, context, training).logits
+        fake = model.judge(samples, context, training).logits
+        return samples, data, real, fake, *self._of_objective(x, y, training)
+
+    def _of_objective(self, x, y, training):
+        """Returns the terms, and the norm of each player's gradient of its own."""
+        players, norms = self.model.players(), {}
+        with tf.GradientTape(persistent=True) as tape:
+            terms = self.model.objective(x, y, training=training)
+        for player, name in _LOSSES.items():
+            weights = [v for net in players[player] for v in net.trainable_variables]
+            slopes = tape.gradient(terms[name], [v.value for v in weights])
+            norms[player] = tf.linalg.global_norm([s for s in slopes if s is not None])
+        return {k: value_of(v) for k, v in terms.items()}, norms
+
     def _of_logits(self, real, fake):
         loss = self.model.adversarial_loss
         found = {"wasserstein_estimate": float(real.mean() - fake.mean())}
@@ -169,23 +208,6 @@ class GANHealth(Periodic):
         if loss.probability:
             found["real_probability"] = float(keras.ops.sigmoid(real).numpy().mean())
             found["fake_probability"] = float(keras.ops.sigmoid(fake).numpy().mean())
-        return found
-
-    def _of_gradients(self, training):
-        model = self.model
-        players = model.players()
-        y = None if self.y is None else np.asarray(self.y)
-        with tf.GradientTape(persistent=True) as tape:
-            terms = model.objective(tf.constant(self.x), y, training=training)
-        matched = self._weight("feature_matching", 0.0)
-        self._matched = matched * float(terms.get("feature_matching", 0.0))
-        found = {}
-        for player, name in _LOSSES.items():
-            weights = [v for net in players[player] for v in net.trainable_variables]
-            slopes = tape.gradient(terms[name], [v.value for v in weights])
-            found[f"{player}_loss"] = float(terms[name])
-            norm = tf.linalg.global_norm([s for s in slopes if s is not None])
-            found[f"{player}_gradient"] = float(norm)
         return found
 
     def _weight(self, name, otherwise):

@@ -2,7 +2,19 @@
 
 import keras
 
-LOOKS = 10
+_LOOKS = 10
+
+
+def is_time(epoch, epochs, every=None):
+    """Returns whether an epoch is the first, the last, or one of every so many.
+
+    Args:
+        epoch: Its index.
+        epochs: Their number.
+        every: Epochs between two. Defaults to `None`: a tenth of all.
+    """
+    every = every or max(1, epochs // _LOOKS)
+    return epoch == 0 or (epoch + 1) % every == 0 or epoch + 1 == epochs
 
 
 class Periodic(keras.callbacks.Callback):
@@ -29,6 +41,4 @@ class Periodic(keras.callbacks.Callback):
         Args:
             epoch: Its index.
         """
-        epochs = (self.params or {}).get("epochs") or 1
-        every = self.every or max(1, epochs // LOOKS)
-        return epoch == 0 or (epoch + 1) % every == 0 or epoch + 1 == epochs
+        return is_time(epoch, (self.params or {}).get("epochs") or 1, self.every)

@@ -47,22 +47,16 @@ def write_grid(path, samples, columns=None):
 
 
 def _png(samples, columns=None):
-    import matplotlib.image
-
-    buffer = io.BytesIO()
     if samples.ndim == 4:
         picture = grid(_enlarged(samples), columns, gap=2)
-        if picture.shape[-1] == 1:
-            picture = picture.repeat(3, axis=-1)
-        matplotlib.image.imsave(buffer, np.clip(picture, 0.0, 1.0), format="png")
-    elif samples.ndim == 2 and samples.shape[1] == 2:
-        _scatter(buffer, samples)
-    else:
-        raise ValueError(
-            "Argument `samples` must be images (n, height, width, channels) or points "
-            f"(n, 2). Received: samples.shape={samples.shape}"
-        )
-    return buffer.getvalue()
+        pixels = np.round(255.0 * np.clip(picture, 0.0, 1.0)).astype("uint8")
+        return tf.io.encode_png(pixels).numpy()
+    if samples.ndim == 2 and samples.shape[1] == 2:
+        return _scatter(samples)
+    raise ValueError(
+        "Argument `samples` must be images (n, height, width, channels) or points "
+        f"(n, 2). Received: samples.shape={samples.shape}"
+    )
 
 
 def _enlarged(images):
@@ -73,7 +67,7 @@ def _enlarged(images):
     return tf.image.resize(images, size, method="bicubic").numpy()
 
 
-def _scatter(file, points):
+def _scatter(points):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4, 4), dpi=100)
@@ -81,7 +75,9 @@ def _scatter(file, points):
     axes.scatter(points[:, 0], points[:, 1], s=2, linewidths=0, alpha=0.6)
     axes.set_aspect("equal", adjustable="datalim")
     axes.axis("off")
-    figure.savefig(file, format="png")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 class SampleGrid(keras.callbacks.Callback):
