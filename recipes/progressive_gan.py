@@ -45,7 +45,8 @@ def report(args, model, source, run):
 
 
 if __name__ == "__main__":
-    run = Run(__doc__, epochs=200, batch_size=64, ema=0.99)
+    # A level starts with the first execution in its range: after any step.
+    run = Run(__doc__, epochs=200, batch_size=64, steps_per_execution=1, ema=0.99)
     adversarial.add_flags(run, learning_rate=1e-3)
     run.flag("--stable-steps", -1, "steps between two fades; -1: equal phases")
     run.flag("--fade-steps", -1, "steps of a fade; -1: equal phases")

@@ -38,7 +38,8 @@ class Run:
         epochs: Default of `--epochs`.
         batch_size: Default of `--batch-size`.
         dataset: Default of `--dataset`. Defaults to `"digits"`.
-        steps_per_execution: Default of that flag. Defaults to `1`.
+        steps_per_execution: Default of that flag. Defaults to `None`: as many, up to
+            16, as divide the steps of an epoch.
         ema: Default of that flag. Defaults to `0.0`.
         points: Other defaults where the data are points of the plane. Defaults to
             `None`.
@@ -53,7 +54,7 @@ class Run:
         epochs,
         batch_size,
         dataset="digits",
-        steps_per_execution=1,
+        steps_per_execution=None,
         ema=0.0,
         points=None,
         steps_per_epoch=None,
@@ -103,7 +104,7 @@ class Run:
             "--steps-per-execution",
             type=_positive,
             default=steps_per_execution,
-            help="steps in one call; more is faster for small networks",
+            help="steps in one call; none: as many, up to 16, as divide an epoch's",
         )
         add(
             "--devices",
@@ -325,7 +326,8 @@ class Run:
         args = self.args
         self.examples_per_step = args.batch_size * batches_per_step
         steps = args.steps_per_epoch or source.steps_per_epoch(self.examples_per_step)
-        self.steps_per_execution = min(args.steps_per_execution, steps)
+        auto = max(k for k in range(1, 17) if steps % k == 0)
+        self.steps_per_execution = min(args.steps_per_execution or auto, steps)
         self.steps_per_epoch = steps - steps % self.steps_per_execution
 
     def _restore(self, model):

@@ -136,7 +136,11 @@ def test_a_recipe_writes_what_it_promises_and_says_little(recipe, tmp_path):
     about = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert about["recipe"] == recipe
     assert about["seed"] == 0
-    assert about["seconds"] > 0 and about["report_seconds"] > 0
+    parts = about["seconds_of"]
+    assert list(parts) == ["start", "training", "watching", "report"]
+    assert all(seconds > 0 for seconds in parts.values())
+    spent = about["seconds"] + about["report_seconds"]
+    assert sum(parts.values()) == pytest.approx(spent, abs=0.2)
     assert all(np.isfinite(value) for value in about["results"].values())
     assert epochs(tmp_path / "out") == [0, 1]
 

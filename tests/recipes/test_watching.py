@@ -1,0 +1,94 @@
+"""What watches a recipe's training: where its seconds go, and what that costs."""
+
+import math
+import types
+
+import keras
+import pytest
+import watching
+
+import runner
+from keras_gen import callbacks
+from tests.zoo import ZOO, batch
+
+
+def small(epochs, *watchers, **options):
+    model = ZOO["VAE"]()
+    model.compile("adam", run_eagerly=True)
+    model.fit(
+        batch("VAE", 8),
+        batch_size=4,
+        epochs=epochs,
+        callbacks=[*watchers],
+        **{"verbose": 0, **options},
+    )
+    return model
+
+
+def test_the_stopwatch_leaves_out_the_first_step_and_those_passed_over(monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(watching.time, "perf_counter", lambda: next(clock))
+    watch = watching.Stopwatch()
+    watch.set_model(
+        types.SimpleNamespace(train_function=types.SimpleNamespace(calls=0))
+    )
+    for calls in (0, 0, 1, 2, 3):  # two passed over, one traced, two more
+        watch.on_train_batch_begin(0)
+        watch.model.train_function.calls = calls
+        watch.on_train_batch_end(0)
+    assert (watch.first, watch.training) == (5, 2)
+
+
+def test_seconds_are_parted(monkeypatch):
+    run = runner.Run("A recipe.", 1, 1)
+    run.started, run.stopwatch = 10.0, watching.Stopwatch()
+    run.stopwatch.first, run.stopwatch.training = 13.0, 20.0
+    monkeypatch.setattr(runner.time, "perf_counter", lambda: 40.0)
+    parts = {"start": 3.0, "training": 20.0, "watching": 2.0, "report": 5.0}
+    assert run._seconds(trained=35.0) == parts
+    run.stopwatch = None  # where a model is given, nothing is trained
+    parts = {"start": 25.0, "training": 0.0, "watching": 0.0, "report": 5.0}
+    assert run._seconds(trained=35.0) == parts
+
+
+@pytest.mark.parametrize(("epochs", "most"), [(7, 7), (250, 136), (1000, 111)])
+def test_curves_have_a_bounded_number_of_points(epochs, most, monkeypatch, tmp_path):
+    written = []
+    parent = keras.callbacks.TensorBoard
+    monkeypatch.setattr(
+        parent, "on_epoch_end", lambda self, epoch, logs: written.append(epoch)
+    )
+    curves = watching.Curves(tmp_path)
+    curves.set_params({"epochs": epochs})
+    curves._model = types.SimpleNamespace(metrics_names=[])
+    for epoch in range(epochs):
+        curves.on_epoch_end(epoch, {})
+    assert min(epochs, 100) <= len(written) <= most
+    looks = {e for e in range(epochs) if callbacks.periodic.is_time(e, epochs)}
+    assert looks <= set(written)
+
+
+def test_bar_and_curves_leave_out_what_was_not_measured(tmp_path, capsys):
+    class Rare(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs):
+            logs["rare"] = math.nan if epoch else 0.5
+
+    small(2, Rare(), watching.Curves(tmp_path), watching.Bar(), verbose=2)
+    said = capsys.readouterr().out
+    assert said.count("rare: 0.5") == 1 and "nan" not in said
+    assert said.count("loss:") == 2
+
+
+def test_a_loss_that_is_nan_is_shown():
+    model = types.SimpleNamespace(metrics_names=["loss"])
+    logs = {"loss": math.nan, "rare": math.nan, "often": 1.0}
+    assert list(watching._measured(model, logs)) == ["loss", "often"]
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(22, 11), (4, 4), (937, 1), (200, 10)])
+def test_steps_of_one_execution_divide_those_of_an_epoch(steps, expected):
+    run = runner.Run("A recipe.", 1, 64)
+    run.args = run.parser.parse_args([])
+    source = types.SimpleNamespace(steps_per_epoch=lambda size: steps)
+    run._plan(source, batches_per_step=1)
+    assert (run.steps_per_execution, run.steps_per_epoch) == (expected, steps)
