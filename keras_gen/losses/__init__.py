@@ -31,6 +31,7 @@ from keras_gen.losses.matching import (
     mean_matching,
     pair_matching,
 )
+from keras_gen.losses.mean import Mean, batch_mean, weighted_mean
 from keras_gen.losses.mixture import Categorical, LogisticMixture
 from keras_gen.losses.penalties import GradientPenalty
 from keras_gen.losses.schedule import CyclicalSchedule, LinearSchedule, Schedule
@@ -58,6 +59,7 @@ __all__ = [
     "Likelihood",
     "LinearSchedule",
     "LogisticMixture",
+    "Mean",
     "Minimax",
     "NonSaturating",
     "RelativisticAverage",
@@ -65,9 +67,11 @@ __all__ = [
     "Strategy",
     "TotalCorrelation",
     "Wasserstein",
+    "batch_mean",
     "class_mean_matching",
     "gaussian_kl",
     "gaussian_log_prob",
     "mean_matching",
     "pair_matching",
+    "weighted_mean",
 ]

@@ -4,6 +4,7 @@ import dataclasses
 
 from keras import ops
 
+from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.strategy import Strategy, require_argument
 
@@ -13,6 +14,7 @@ class AdversarialLoss(Strategy):
     """What discriminator and generator minimise, given the discriminator's logits.
 
     Logits of any shape, patches included, are averaged. Both methods return a scalar.
+    They are given weights (batch,) only where examples have weights.
 
     Attributes:
         relativistic: Whether the generator's loss takes logits of real data too.
@@ -25,11 +27,11 @@ class AdversarialLoss(Strategy):
     boundary = None
     probability = False
 
-    def discriminator(self, real, fake):
+    def discriminator(self, real, fake, real_weight=None, fake_weight=None):
         """Returns the discriminator's loss from its logits on real and fake data."""
         raise NotImplementedError
 
-    def generator(self, fake, real=None):
+    def generator(self, fake, real=None, fake_weight=None):
         """Returns the generator's loss from the discriminator's logits on fakes."""
         raise NotImplementedError
 
@@ -66,14 +68,17 @@ class Minimax(AdversarialLoss):
         good = 0 <= self.smoothing < 1
         require_argument(good, "smoothing", "in [0, 1)", self.smoothing)
 
-    def discriminator(self, real, fake):
+    def discriminator(self, real, fake, real_weight=None, fake_weight=None):
         """Returns the cross-entropy of telling real from fake."""
-        loss = ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))
-        return loss + self.smoothing * ops.mean(real) if self.smoothing else loss
+        loss = batch_mean(ops.softplus(-real), real_weight)
+        loss += batch_mean(ops.softplus(fake), fake_weight)
+        if not self.smoothing:
+            return loss
+        return loss + self.smoothing * batch_mean(real, real_weight)
 
-    def generator(self, fake, real=None):
+    def generator(self, fake, real=None, fake_weight=None):
         """Returns the negative of the discriminator's part on fakes."""
-        return -ops.mean(ops.softplus(fake))
+        return -batch_mean(ops.softplus(fake), fake_weight)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,9 +99,9 @@ class NonSaturating(Minimax):
     Reference: [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661)
     """
 
-    def generator(self, fake, real=None):
+    def generator(self, fake, real=None, fake_weight=None):
         """Returns the cross-entropy of fakes taken for real."""
-        return ops.mean(ops.softplus(-fake))
+        return batch_mean(ops.softplus(-fake), fake_weight)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,14 +132,15 @@ class LeastSquares(AdversarialLoss):
         """The logit above which data are taken for real."""
         return 0.5 * (self.real_target + self.fake_target)
 
-    def discriminator(self, real, fake):
+    def discriminator(self, real, fake, real_weight=None, fake_weight=None):
         """Returns the squared distances from the two targets."""
-        squares = ops.mean(ops.square(real - self.real_target))
-        return 0.5 * (squares + ops.mean(ops.square(fake - self.fake_target)))
+        of_real = batch_mean(ops.square(real - self.real_target), real_weight)
+        of_fake = batch_mean(ops.square(fake - self.fake_target), fake_weight)
+        return 0.5 * (of_real + of_fake)
 
-    def generator(self, fake, real=None):
+    def generator(self, fake, real=None, fake_weight=None):
         """Returns the squared distance of fakes from the real data's target."""
-        return 0.5 * ops.mean(ops.square(fake - self.real_target))
+        return 0.5 * batch_mean(ops.square(fake - self.real_target), fake_weight)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,16 +169,16 @@ class Wasserstein(AdversarialLoss):
         """Checks the argument."""
         require_argument(self.drift >= 0, "drift", "non-negative", self.drift)
 
-    def discriminator(self, real, fake):
+    def discriminator(self, real, fake, real_weight=None, fake_weight=None):
         """Returns minus the estimated distance, and the drift."""
-        distance = ops.mean(fake) - ops.mean(real)
+        distance = batch_mean(fake, fake_weight) - batch_mean(real, real_weight)
         if not self.drift:
             return distance
-        return distance + self.drift * ops.mean(ops.square(real))
+        return distance + self.drift * batch_mean(ops.square(real), real_weight)
 
-    def generator(self, fake, real=None):
+    def generator(self, fake, real=None, fake_weight=None):
         """Returns minus the mean score of fakes."""
-        return -ops.mean(fake)
+        return -batch_mean(fake, fake_weight)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,13 +197,14 @@ class Hinge(AdversarialLoss):
 
     boundary = 0.0
 
-    def discriminator(self, real, fake):
+    def discriminator(self, real, fake, real_weight=None, fake_weight=None):
         """Returns the two margins' violations."""
-        return ops.mean(ops.relu(1.0 - real)) + ops.mean(ops.relu(1.0 + fake))
+        of_real = batch_mean(ops.relu(1.0 - real), real_weight)
+        return of_real + batch_mean(ops.relu(1.0 + fake), fake_weight)
 
-    def generator(self, fake, real=None):
+    def generator(self, fake, real=None, fake_weight=None):
         """Returns minus the mean score of fakes."""
-        return -ops.mean(fake)
+        return -batch_mean(fake, fake_weight)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,7 +214,8 @@ class RelativisticAverage(AdversarialLoss):
     D: loss.discriminator(real - E[fake], fake - E[real]); G: the same with the roles
     exchanged, loss.discriminator(fake - E[real], real - E[fake]). The generator also
     makes real data look less real, as the balance of the two asks for, and both players
-    have gradients from both kinds of data. Means are over all replicas.
+    have gradients from both kinds of data. Means are over all replicas. They couple the
+    batch: weights of examples have no meaning here.
 
     Args:
         loss: `NonSaturating()` for RaSGAN, `Hinge()` for RaHingeGAN, and for RaLSGAN
@@ -225,6 +233,7 @@ class RelativisticAverage(AdversarialLoss):
     loss: AdversarialLoss = NonSaturating()
 
     relativistic = True
+    couples_batch = True
 
     def discriminator(self, real, fake):
         """Returns the loss of real data looking more real than fakes."""

@@ -5,7 +5,7 @@ import math
 
 import tensorflow as tf
 
-from keras_gen.losses.mean import Mean
+from keras_gen.losses.mean import Mean, batch_mean, weigh, weighted_mean
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.losses.strategy import Strategy, require_argument
@@ -73,7 +73,17 @@ class Auxiliary(Strategy):
         """Whether `discriminator` is given what is said of real data in inference."""
         return False
 
-    def discriminator(self, real, fake, labels, codes, step, calm=None):
+    def discriminator(
+        self,
+        real,
+        fake,
+        labels,
+        codes,
+        step,
+        calm=None,
+        real_weight=None,
+        fake_weight=None,
+    ):
         """Returns {name: (weight, term)} of the discriminator's loss.
 
         A term is a mean over the batch: a scalar, or a `Mean` over some of it.
@@ -86,10 +96,14 @@ class Auxiliary(Strategy):
             step: The step, for schedules.
             calm: What is said of real data in inference, without a gradient, if the
                 task `looks_again`. Defaults to `None`.
+            real_weight: Weights (batch,) of real data, given only where examples have
+                weights. Defaults to `None`.
+            fake_weight: The same of fakes, where those are made for an example.
+                Defaults to `None`.
         """
         raise NotImplementedError
 
-    def generator(self, fake, labels, codes, step):
+    def generator(self, fake, labels, codes, step, fake_weight=None):
         """Returns {name: (weight, term)} of the generator's loss."""
         raise NotImplementedError
 
@@ -126,14 +140,26 @@ class ClassLoss(Auxiliary):
         """Names the cross-entropies on both kinds, and the generator's."""
         return "class_loss", "fake_class_loss"
 
-    def discriminator(self, real, fake, labels, codes, step, calm=None):
+    def discriminator(
+        self,
+        real,
+        fake,
+        labels,
+        codes,
+        step,
+        calm=None,
+        real_weight=None,
+        fake_weight=None,
+    ):
         """Returns the cross-entropy on real data plus that on fakes."""
-        loss = _cross_entropy(real, labels) + _cross_entropy(fake, labels)
-        return {"class_loss": (value_at(self.weight, step), tf.reduce_mean(loss))}
+        weight = value_at(self.weight, step)
+        of_real, of_fake = _cross_entropy(real, labels), _cross_entropy(fake, labels)
+        loss = weigh(of_real, real_weight) + weigh(of_fake, fake_weight)
+        return {"class_loss": (weight, tf.reduce_mean(loss))}
 
-    def generator(self, fake, labels, codes, step):
+    def generator(self, fake, labels, codes, step, fake_weight=None):
         """Returns the cross-entropy on fakes."""
-        loss = tf.reduce_mean(_cross_entropy(fake, labels))
+        loss = batch_mean(_cross_entropy(fake, labels), fake_weight)
         return {"fake_class_loss": (value_at(self.weight, step), loss)}
 
 
@@ -237,21 +263,32 @@ class CodeLoss(Auxiliary):
         names += ["continuous_code_loss"] if self.continuous else []
         return (*names, *(f"fake_{name}" for name in names))
 
-    def discriminator(self, real, fake, labels, codes, step, calm=None):
+    def discriminator(
+        self,
+        real,
+        fake,
+        labels,
+        codes,
+        step,
+        calm=None,
+        real_weight=None,
+        fake_weight=None,
+    ):
         """Returns -E log Q(c | G(z)) for both kinds of codes."""
         known, values = self.log_posterior(fake, codes)
         terms = {}
         if self.categorical:
             weight = value_at(self.weight, step)
-            terms["code_loss"] = weight, -tf.reduce_mean(known)
+            terms["code_loss"] = weight, -batch_mean(known, fake_weight)
         if self.continuous:
             weight = value_at(self.continuous_weight, step)
-            terms["continuous_code_loss"] = weight, -tf.reduce_mean(values)
+            terms["continuous_code_loss"] = weight, -batch_mean(values, fake_weight)
         return terms
 
-    def generator(self, fake, labels, codes, step):
+    def generator(self, fake, labels, codes, step, fake_weight=None):
         """Returns what the discriminator's loss is."""
-        terms = self.discriminator(None, fake, labels, codes, step)
+        said = None, fake, labels, codes, step
+        terms = self.discriminator(*said, fake_weight=fake_weight)
         return {f"fake_{name}": term for name, term in terms.items()}
 
 
@@ -319,37 +356,57 @@ class LabelLoss(Auxiliary):
         consistency = ("consistency_loss", "confident") if self.looks_again else ()
         return "class_loss", "class_accuracy", *consistency
 
-    def discriminator(self, real, fake, labels, codes, step, calm=None):
+    def discriminator(
+        self,
+        real,
+        fake,
+        labels,
+        codes,
+        step,
+        calm=None,
+        real_weight=None,
+        fake_weight=None,
+    ):
         """Returns the mean cross-entropy of the examples with a label.
 
         With consistency also that of the sure ones, as a mean over all.
         """
-        known = tf.reduce_sum(labels, axis=-1)
-        share = tf.stop_gradient(global_mean(known))
-
-        def mean(values):
-            # Over the known ones of all replicas, of which this one logs its part.
-            value = tf.math.divide_no_nan(tf.reduce_mean(known * values), share)
-            return Mean(value, share * tf.cast(tf.shape(known)[0], "float32"))
-
+        known = weight = tf.reduce_sum(labels, axis=-1)
+        share = weighed_share = tf.stop_gradient(global_mean(known))
+        if real_weight is not None:
+            weight = known * real_weight
+            weighed_share = global_mean(weight)
         right = tf.equal(tf.argmax(real, axis=-1), tf.argmax(labels, axis=-1))
-        loss = mean(_cross_entropy(real, labels))
+        right = tf.cast(right, "float32")
+        loss = _over_known(_cross_entropy(real, labels), weight, share)
         terms = {
             "class_loss": (value_at(self.weight, step), loss),
-            "class_accuracy": (0.0, mean(tf.cast(right, "float32"))),
+            "class_accuracy": (0.0, _over_known(right, weight, weighed_share)),
         }
         if self.looks_again:
             likeliest = tf.one_hot(tf.argmax(calm, axis=-1), self.classes)
             highest = tf.reduce_max(tf.nn.softmax(calm), axis=-1)
             sure = tf.cast(highest >= self.confidence, "float32")
-            loss = tf.reduce_mean(sure * _cross_entropy(real, likeliest))
+            loss = batch_mean(sure * _cross_entropy(real, likeliest), real_weight)
             terms["consistency_loss"] = value_at(self.consistency_weight, step), loss
-            terms["confident"] = 0.0, tf.reduce_mean(sure)
+            terms["confident"] = 0.0, weighted_mean(sure, real_weight)
         return terms
 
-    def generator(self, fake, labels, codes, step):
+    def generator(self, fake, labels, codes, step, fake_weight=None):
         """Returns nothing: the generator learns from real or fake alone."""
         return {}
+
+
+def _over_known(values, weight, share):
+    """Returns a mean over the known ones of all replicas, with this one's count.
+
+    Args:
+        values: One for each example.
+        weight: Their weights, zero where they are not known.
+        share: What to divide their mean by, the same on all replicas.
+    """
+    value = tf.math.divide_no_nan(tf.reduce_mean(weight * values), share)
+    return Mean(value, share * tf.cast(tf.shape(weight)[0], "float32"))
 
 
 def _cross_entropy(logits, one_hot):

@@ -5,6 +5,7 @@ import math
 
 import tensorflow as tf
 
+from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.replicas import first_row, gather, global_mean
 from keras_gen.losses.schedule import Schedule, require_weight, value_at
 from keras_gen.losses.strategy import Strategy, require_argument
@@ -59,9 +60,11 @@ class Divergence(Strategy):
     draws z of shape (particles, batch, dims), the divergence `kl` (batch, dims) of
     each dimension, and the model's step. With a flow in the posterior `kl` is one
     estimate for all dimensions, (batch, 1). Means over the batch, sums over dimensions.
+    Weights of the examples are given only where there are any, and never to one that
+    `couples_batch`, as all do that bend the batch's mean or estimate q(z) from it.
     """
 
-    def __call__(self, posterior, z, kl, step):
+    def __call__(self, posterior, z, kl, step, sample_weight=None):
         """Returns a scalar."""
         raise NotImplementedError
 
@@ -87,9 +90,10 @@ class KL(Divergence):
         """Checks the arguments."""
         require_weight("beta", self.beta)
 
-    def __call__(self, posterior, z, kl, step):
+    def __call__(self, posterior, z, kl, step, sample_weight=None):
         """Returns the weighted mean of the sum over dimensions."""
-        return value_at(self.beta, step) * tf.reduce_mean(tf.reduce_sum(kl, axis=-1))
+        mean = batch_mean(tf.reduce_sum(kl, axis=-1), sample_weight)
+        return value_at(self.beta, step) * mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +111,8 @@ class CapacityKL(Divergence):
 
     capacity: float | Schedule
     gamma: float | Schedule = 1000.0
+
+    couples_batch = True
 
     def __post_init__(self):
         """Checks the arguments."""
@@ -137,6 +143,8 @@ class FreeBits(Divergence):
 
     nats: float | Schedule = 0.1
     beta: float | Schedule = 1.0
+
+    couples_batch = True
 
     def __post_init__(self):
         """Checks the arguments."""
@@ -176,6 +184,8 @@ class TotalCorrelation(Divergence):
     alpha: float | Schedule = 1.0
     beta: float | Schedule = 6.0
     gamma: float | Schedule = 1.0
+
+    couples_batch = True
 
     def __post_init__(self):
         """Checks the arguments."""

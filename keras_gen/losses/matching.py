@@ -2,10 +2,11 @@
 
 import tensorflow as tf
 
+from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.replicas import global_mean
 
 
-def pair_matching(real, fake):
+def pair_matching(real, fake, sample_weight=None):
     """Returns 1/2 E |real_i - fake_i|^2: each example against its own counterpart.
 
     That is minus the log-likelihood of real under N(fake, I), up to a constant. Sums
@@ -14,6 +15,7 @@ def pair_matching(real, fake):
     Args:
         real: Tensor (batch, ...).
         fake: Tensor of the same shape.
+        sample_weight: Tensor (batch,). Defaults to `None`: all count the same.
 
     Example:
 
@@ -23,7 +25,7 @@ def pair_matching(real, fake):
     Reference: [Larsen et al., 2016](https://arxiv.org/abs/1512.09300)
     """
     squares = tf.reshape(tf.square(real - fake), (tf.shape(real)[0], -1))
-    return 0.5 * tf.reduce_mean(tf.reduce_sum(squares, axis=-1))
+    return 0.5 * batch_mean(tf.reduce_sum(squares, axis=-1), sample_weight)
 
 
 def mean_matching(real, fake):

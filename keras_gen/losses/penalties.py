@@ -4,6 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.strategy import Strategy
 
@@ -68,7 +69,9 @@ class GradientPenalty(Strategy):
                 f"Argument `at` must be one of {_PLACES}. Received: at={self.at!r}"
             )
 
-    def __call__(self, discriminator, real, fake, seed):
+    def __call__(
+        self, discriminator, real, fake, seed, real_weight=None, fake_weight=None
+    ):
         """Returns the weighted penalty, a scalar.
 
         Args:
@@ -76,6 +79,9 @@ class GradientPenalty(Strategy):
             real: A batch of real data.
             fake: A batch of fakes of the same shape.
             seed: A stateless seed of shape (2,), from which the places are drawn.
+            real_weight: Weights (batch,) of real data, which count for places between
+                them and fakes, too. Defaults to `None`.
+            fake_weight: Weights of fakes. Defaults to `None`.
         """
         x = self._places(real, fake, seed)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -85,7 +91,8 @@ class GradientPenalty(Strategy):
         norm = _safe_norm(tf.reshape(gradient, (tf.shape(gradient)[0], -1)))
         beyond = norm - self.target
         beyond = tf.nn.relu(beyond) if self.one_sided else beyond
-        return self.weight * tf.reduce_mean(tf.square(beyond))
+        weight = fake_weight if self.at == "fake" else real_weight
+        return self.weight * batch_mean(tf.square(beyond), weight)
 
     def _places(self, real, fake, seed):
         if self.at == "real":

@@ -14,7 +14,13 @@ class Strategy:
     its own; an argument may be another strategy. Classes outside of keras_gen pass
     `custom_objects` to load it again, or register themselves with
     `keras.saving.register_keras_serializable`.
+
+    Attributes:
+        couples_batch: Whether a term is no mean over examples but another function of
+            the whole batch, so that examples cannot be weighed.
     """
+
+    couples_batch = False
 
     def __init_subclass__(cls, **kwargs):
         """Registers the library's own classes with Keras."""

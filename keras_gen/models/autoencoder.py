@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_gen.layers import GaussianNoise
 from keras_gen.losses import Gaussian
+from keras_gen.losses.mean import batch_mean, weighted_mean
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Encoding, GenerativeModel
@@ -111,7 +112,7 @@ class Autoencoder(Encoding, GenerativeModel):
         """Names what is logged beside the loss."""
         return ("squared_error",)
 
-    def objective(self, x, context=None, training=False):
+    def objective(self, x, context=None, training=False, sample_weight=None):
         """Returns the negative log-likelihood of data given their codes."""
         seen = x
         if training and self.corruption is not None:
@@ -121,9 +122,10 @@ class Autoencoder(Encoding, GenerativeModel):
             self._follow(z)
         outputs = tf.cast(self.decoder(z, training=training), "float32")
         error = tf.square(self.observation.mean(outputs) - x)
+        log_likelihood = self.observation.log_prob(outputs, x)
         return {
-            "loss": -tf.reduce_mean(self.observation.log_prob(outputs, x)),
-            "squared_error": tf.reduce_mean(error),
+            "loss": -batch_mean(log_likelihood, sample_weight),
+            "squared_error": weighted_mean(error, sample_weight),
         }
 
     def _codes(self, x, training=False):

@@ -153,10 +153,10 @@ class Autoregressive(Density, GenerativeModel):
         """Names what is logged beside the negative log-likelihood."""
         return ("bits_per_dim",)
 
-    def objective(self, x, context=None, training=False):
+    def objective(self, x, context=None, training=False, sample_weight=None):
         """Returns the negative log-likelihood."""
-        nats = -tf.reduce_mean(self._log_prob(x, self.as_context(context), training))
-        return {"loss": nats, "bits_per_dim": self._to_bits(nats)}
+        log_p = self._log_prob(x, self.as_context(context), training)
+        return self.nats_and_bits(-log_p, sample_weight)
 
     def outputs(self, x, context=None, training=False):
         """Returns what the network says of every pixel, from those before it."""

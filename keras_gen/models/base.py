@@ -5,14 +5,16 @@ import tensorflow as tf
 from keras import ops
 
 from keras_gen.layers import Configured, RandomLayer
+from keras_gen.losses.mean import Mean, batch_mean, weighted_mean
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.guard import Guard
 from keras_gen.models.loop import require
 from keras_gen.models.statistics import Statistics
 from keras_gen.models.step import TrainingStep
+from keras_gen.models.weighing import Weighing
 
 
-class GenerativeModel(TrainingStep, Configured, keras.Model):
+class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
     """What is optimised, how it is sampled, and how it is saved.
 
     A subclass gives `objective`, `sample`, `call` and `signatures`; one with several
@@ -90,13 +92,18 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
         self(zeros if self.uses_labels else zeros[0])  # Keras asks for one call before
         return super().export(filepath, *args, **kwargs)
 
-    def objective(self, x, context=None, training=False):
+    def objective(self, x, context=None, training=False, sample_weight=None):
         """Returns {"loss": ..., terms}: the model's equation on one batch.
+
+        With weights w the mean over the n examples, sum_i l_i / n, becomes
+        sum_i w_i l_i / n, in every term of the loss (`losses.batch_mean`). A term that
+        is no mean over examples has no such meaning: see `unweighable`.
 
         Args:
             x: A batch in data space.
             context: What the batch is conditioned on. Defaults to `None`.
             training: Boolean. Defaults to `False`.
+            sample_weight: Tensor (batch,). Defaults to `None`: all count the same.
         """
         raise NotImplementedError
 
@@ -145,18 +152,25 @@ class GenerativeModel(TrainingStep, Configured, keras.Model):
     def train_step(self, data):
         """Updates the only player once."""
         x, context = self.unpack(data)
-        self.minimise("model", lambda: self.objective(x, context, training=True), x)
+        weights = self.weights_in(data)
+        self.minimise(
+            "model", lambda: self.objective(x, context, training=True, **weights), x
+        )
 
     def test_step(self, data):
         """Adds the objective on one batch to the running means."""
         x, context = self.unpack(data)
+        weights = self.weights_in(data)
         terms = self.with_regularizers(
-            lambda: self.objective(x, context, training=False)
+            lambda: self.objective(x, context, training=False, **weights)
         )
         self.track(terms, tf.cast(tf.shape(x)[0], "float32"))
 
     def unpack(self, data):
-        """Splits what a dataset yields into data and context."""
+        """Splits what a dataset yields into data and context.
+
+        Weights of examples, its third part, are `weights_in`'s.
+        """
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
         if self.needs_labels and y is None:
             raise ValueError(
@@ -483,6 +497,20 @@ class Density:
     def bits_per_dim(self, x, context=None, seed=None):
         """Returns the bits that each example needs, per dimension."""
         raise NotImplementedError
+
+    def nats_and_bits(self, nats, sample_weight=None):
+        """Returns the terms of a batch from the nats of each example.
+
+        Args:
+            nats: Negative log-likelihoods, (batch,).
+            sample_weight: As for `objective`. Defaults to `None`.
+        """
+        loss = batch_mean(nats, sample_weight)
+        if sample_weight is None:
+            return {"loss": loss, "bits_per_dim": self._to_bits(loss)}
+        mean = weighted_mean(nats, sample_weight)
+        bits = Mean(self._to_bits(mean.value), mean.count)
+        return {"loss": loss, "bits_per_dim": bits}
 
     def anomaly_score(self, x, context=None):
         """Returns -log p(x), how unlikely each example is: more is stranger.

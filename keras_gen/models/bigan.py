@@ -25,6 +25,7 @@ class BiGAN(Encoding, GAN):
     of pixels: `reconstruct` keeps what an image is about, not its pixels. Long before
     equilibrium it keeps little: with a `reconstruction_weight`, G and E are led by
     |x - G(E(x))|^2, the sum over pixels, too (ALICE), which is zero where E inverts G.
+    The weight of an example weighs what is said of it with its code, and its error.
 
     Train with Adam(2e-4, beta_1=0.5).
 
@@ -116,18 +117,21 @@ class BiGAN(Encoding, GAN):
         names = super().term_names()
         return (*names, "reconstruction") if self.reconstruction_weight else names
 
-    def _discriminator_terms(self, x, context, training):
+    def _discriminator_terms(self, x, context, training, sample_weight=None):
         of_real, of_fake, _ = self._verdicts(x, training)
-        return self._verdict_terms(of_real, of_fake)
+        return self._verdict_terms(of_real, of_fake, self._weights(sample_weight))
 
-    def _generator_terms(self, x, context, training):
+    def _generator_terms(self, x, context, training, sample_weight=None):
         of_real, of_fake, codes = self._verdicts(x, training)
-        loss = self.adversarial_loss.discriminator(of_fake.logits, of_real.logits)
+        exchanged = {} if sample_weight is None else {"fake_weight": sample_weight}
+        loss = self.adversarial_loss.discriminator(
+            of_fake.logits, of_real.logits, **exchanged
+        )
         terms = self._weighted_terms(loss, of_real, of_fake)
         if not self.reconstruction_weight:
             return terms
         again = self._generate(codes, None, training)
-        error = 2.0 * pair_matching(self.to_network(x), again)
+        error = 2.0 * pair_matching(self.to_network(x), again, sample_weight)
         weight = value_at(self.reconstruction_weight, self.step.value)
         return {
             **terms,

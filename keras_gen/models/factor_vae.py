@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_gen import networks
+from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.replicas import first_row, gather
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.vae import VAE
@@ -15,7 +16,9 @@ class FactorVAE(VAE):
 
     loss = negative ELBO + gamma E_q(z)[D(z)], where the discriminator's logit D(z)
     learns log q(z) / prod_d q(z_d): its mean estimates the total correlation. D tells
-    codes of the batch from codes whose dimensions were shuffled over the batch.
+    codes of the batch from codes whose dimensions were shuffled over the batch. The
+    weight of an example weighs all that is said of its code; a shuffled code, which
+    belongs to no example, has none.
 
     It disentangles at less loss of reconstruction than a `BetaVAE`; the estimate is low
     at first, and needs batches of 64 or more. `discriminator_loss` near log 2 = 0.69
@@ -80,10 +83,11 @@ class FactorVAE(VAE):
     def train_step(self, data):
         """Updates the autoencoder, then the discriminator on the same codes."""
         x, context = self.unpack(data)
+        weights = self.weights_in(data)
         codes = []
 
         def autoencoder_terms():
-            terms, z = self._autoencoder_terms(x, context, True)
+            terms, z = self._autoencoder_terms(x, context, True, **weights)
             codes.append(tf.stop_gradient(z))
             return terms
 
@@ -91,32 +95,32 @@ class FactorVAE(VAE):
         seed = self.next_seed(True)
         self.minimise(
             "discriminator",
-            lambda: {"loss": self._discriminator_loss(codes[0], seed, True)},
+            lambda: {"loss": self._discriminator_loss(codes[0], seed, True, **weights)},
             x,
         )
 
-    def objective(self, x, context=None, training=False):
+    def objective(self, x, context=None, training=False, sample_weight=None):
         """Returns both players' losses on one batch."""
-        terms, z = self._autoencoder_terms(x, context, training)
-        loss = self._discriminator_loss(z, self.next_seed(training), training)
+        terms, z = self._autoencoder_terms(x, context, training, sample_weight)
+        seed = self.next_seed(training)
+        loss = self._discriminator_loss(z, seed, training, sample_weight)
         return {**terms, "discriminator_loss": loss}
 
-    def _autoencoder_terms(self, x, context, training):
-        terms, z = self.terms_and_codes(x, context, training)
-        correlation = tf.reduce_mean(self._judge(z[0], training))
+    def _autoencoder_terms(self, x, context, training, sample_weight=None):
+        terms, z = self.terms_and_codes(x, context, training, sample_weight)
+        correlation = batch_mean(self._judge(z[0], training), sample_weight)
         loss = terms["loss"] + self.gamma * correlation
         return {**terms, "loss": loss, "total_correlation": correlation}, z[0]
 
     def _judge(self, z, training):
         return tf.cast(self.discriminator(z, training=training), "float32")
 
-    def _discriminator_loss(self, z, seed, training):
+    def _discriminator_loss(self, z, seed, training, sample_weight=None):
         """Returns the cross-entropy of telling codes from shuffled ones."""
         shuffled = _shuffled(z, seed)
         real, fake = self._judge(z, training), self._judge(shuffled, training)
-        return 0.5 * (
-            tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake))
-        )
+        of_real = batch_mean(tf.nn.softplus(-real), sample_weight)
+        return 0.5 * (of_real + batch_mean(tf.nn.softplus(fake)))
 
 
 def _shuffled(z, seed):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_gen.bijectors import Chain
+from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Density, Encoding, GenerativeModel
 from keras_gen.models.dequantise import UniformDequantization
@@ -174,27 +175,38 @@ class Flow(Density, Encoding, GenerativeModel):
             self.base.distribution(context), self.chain.bijector(context, training)
         )
 
-    def objective(self, x, context=None, training=False):
+    def unweighable(self):
+        """Returns why examples cannot be weighed, or `None`."""
+        if self.target is not None and not self.uses_labels:
+            return "with a `target` draws are learned from, no example of the data"
+        return None
+
+    def objective(self, x, context=None, training=False, sample_weight=None):
         """Returns the negative log-likelihood of dequantised data."""
+        self.require_weighable(sample_weight)
         context = self._context(context)
         seed = self.next_seed(training)
         if self.target is not None:
-            return {"loss": self._reverse_divergence(x, context, seed, training)}
+            nats = self._reverse_divergence(x, context, seed, training)
+            return {"loss": batch_mean(nats, sample_weight)}
         y, log_q = self._noisy(x, seed, training)
-        nats = tf.reduce_mean(log_q - self._log_density(y, context, training))
-        return {"loss": nats, "bits_per_dim": self._to_bits(nats)}
+        nats = log_q - self._log_density(y, context, training)
+        return self.nats_and_bits(nats, sample_weight)
 
     def _reverse_divergence(self, x, context, seed, training):
         z = self.draw_latents(tf.shape(x)[0], seed, context=context)
         x, log_det = self.chain.forward_and_log_det(z, context, training)
-        return tf.reduce_mean(self.base.log_prob(z, context) - log_det - self.target(x))
+        return self.base.log_prob(z, context) - log_det - self.target(x)
 
     def train_step(self, data):
         """Updates the weights once; at first, sets those that depend on data."""
         x, context = self.unpack(data)
         if self.target is None:
             self._initialise_once(x, self._context(context))
-        self.minimise("model", lambda: self.objective(x, context, training=True), x)
+        weights = self.weights_in(data)
+        self.minimise(
+            "model", lambda: self.objective(x, context, training=True, **weights), x
+        )
 
     def _initialise_once(self, x, context):
         """Lets layers see the first batch that is finite, of all replicas.

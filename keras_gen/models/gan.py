@@ -16,7 +16,7 @@ from keras_gen.losses import (
     Wasserstein,
 )
 from keras_gen.losses.matching import mean_matching
-from keras_gen.losses.mean import value_of
+from keras_gen.losses.mean import value_of, weighted_mean
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.losses.strategy import require_argument
@@ -28,6 +28,7 @@ from keras_gen.models.base import (
     in_float32,
 )
 from keras_gen.models.loop import require
+from keras_gen.models.weighing import coupling
 from keras_gen.networks import (
     is_spectrally_normalized,
     with_features,
@@ -67,6 +68,11 @@ class GAN(Latent, GenerativeModel):
     `train_step` is handed `discriminator_steps` batches in one: feed batches of
     `discriminator_steps * batch_size`. Example i goes to part i modulo
     `discriminator_steps`, which makes the parts the same on any number of replicas.
+
+    The weight of an example weighs what is said of it and, where the model is
+    conditional, of the fake that is made for its context: an unconditional fake
+    belongs to no example. `packing`, `feature_matching` and losses relative to the
+    batch's mean take no weights.
 
     Args:
         generator: A built `keras.Model` from (latent_dim,) to data, for images in
@@ -249,22 +255,23 @@ class GAN(Latent, GenerativeModel):
     def train_step(self, data):
         """Updates the discriminator on each part of the data, then the generator."""
         x, context = self.unpack(data)
-        parts = self._parts(x, self._condition(context))
+        weights = self.weights_in(data)
+        parts = self._parts(x, self._condition(context), **weights)
         for part in parts:
             self._move_discriminator(*part)
-        last = parts[-1]
+        x, context, weight = parts[-1]
         self.minimise(
             "generator",
-            lambda: self._generator_terms(*last, True),
-            last[0],
+            lambda: self._generator_terms(x, context, True, weight),
+            x,
             self._moves("generator"),
         )
 
-    def _move_discriminator(self, x, context):
+    def _move_discriminator(self, x, context, sample_weight):
         seen = []
 
         def terms():
-            seen.append(self._discriminator_terms(x, context, True))
+            seen.append(self._discriminator_terms(x, context, True, sample_weight))
             return seen[0]
 
         self.minimise("discriminator", terms, x, self._moves("discriminator"))
@@ -281,21 +288,37 @@ class GAN(Latent, GenerativeModel):
         trained = self.step.value >= self.pretraining
         return trained if moves is None else trained & moves
 
-    def objective(self, x, context=None, training=False):
+    def unweighable(self):
+        """Returns why examples cannot be weighed, or `None`."""
+        if self.packing > 1:
+            return "with `packing` several examples are judged as one"
+        if self.feature_matching:
+            return "`feature_matching` compares means over the whole batch"
+        return coupling(self.adversarial_loss, self.penalty, self.auxiliary)
+
+    def _weights(self, sample_weight):
+        """Returns the weights of real data and of fakes as arguments of losses."""
+        if sample_weight is None:
+            return {}
+        of_fakes = sample_weight if self.uses_labels else None
+        return {"real_weight": sample_weight, "fake_weight": of_fakes}
+
+    def objective(self, x, context=None, training=False, sample_weight=None):
         """Returns both players' losses on one batch.
 
         What is missing in the last pack is taken from the start of the batch.
         """
+        self.require_weighable(sample_weight)
         context = self._condition(context)
         if self.packing > 1:
             n = tf.shape(x)[0]
             rows = tf.range(-(-n // self.packing) * self.packing) % n
             x = tf.gather(x, rows)
             context = None if context is None else tf.gather(context, rows)
-        terms = self._discriminator_terms(x, context, training)
+        terms = self._discriminator_terms(x, context, training, sample_weight)
         loss = terms.pop("loss")
         return {
-            **self._generator_terms(x, context, training),
+            **self._generator_terms(x, context, training, sample_weight),
             "discriminator_loss": loss,
             **terms,
         }
@@ -314,19 +337,21 @@ class GAN(Latent, GenerativeModel):
             f"(batch, {classes}). Received: {tuple(y.shape)}"
         )
 
-    def _discriminator_terms(self, x, context, training):
+    def _discriminator_terms(self, x, context, training, sample_weight=None):
+        weights = self._weights(sample_weight)
         real = self._pack(self.to_network(x))
         fakes, z = self._fakes(x, context, training)
         fakes = self._pack(fakes)
         of_real = self._judge(real, context, training)
         of_fake = self._judge(fakes, context, training)
-        terms = self._verdict_terms(of_real, of_fake)
+        terms = self._verdict_terms(of_real, of_fake, weights)
         if self.penalty:
             terms["penalty"] = self.penalty(
                 lambda images: self._look(images, context, training).logits,
                 real,
                 fakes,
                 self.next_seed(training),
+                **weights,
             )
             terms["loss"] += terms["penalty"]
         if self.auxiliary:
@@ -334,30 +359,35 @@ class GAN(Latent, GenerativeModel):
             calm = None
             if self.auxiliary.looks_again:
                 calm = tf.stop_gradient(self._look(real, context, False).said)
-            _add(terms, self.auxiliary.discriminator(*said, self.step.value, calm))
+            said = *said, self.step.value, calm
+            _add(terms, self.auxiliary.discriminator(*said, **weights))
         return terms
 
-    def _generator_terms(self, x, context, training):
+    def _generator_terms(self, x, context, training, sample_weight=None):
+        weights = self._weights(sample_weight)
+        weights.pop("real_weight", None)
         fakes, z = self._fakes(x, context, training)
         of_fake = self._judge(self._pack(fakes), context, training)
         of_real = Verdict(None, None, None)
         if self.feature_matching or self.adversarial_loss.relativistic:
             real = self._pack(self.to_network(x))
             of_real = self._judge(real, context, training)
-        loss = self.adversarial_loss.generator(of_fake.logits, of_real.logits)
+        loss = self.adversarial_loss.generator(
+            of_fake.logits, of_real.logits, **weights
+        )
         terms = self._weighted_terms(loss, of_real, of_fake)
         if self.auxiliary:
-            said = of_fake.said, context, self._codes(z)
-            _add(terms, self.auxiliary.generator(*said, self.step.value))
+            said = of_fake.said, context, self._codes(z), self.step.value
+            _add(terms, self.auxiliary.generator(*said, **weights))
         return terms
 
-    def _verdict_terms(self, of_real, of_fake):
+    def _verdict_terms(self, of_real, of_fake, weights):
         """Returns the discriminator's loss proper, and what is logged of it."""
         real, fake = of_real.logits, of_fake.logits
         terms = {
-            "loss": self.adversarial_loss.discriminator(real, fake),
-            "real_score": tf.reduce_mean(real),
-            "fake_score": tf.reduce_mean(fake),
+            "loss": self.adversarial_loss.discriminator(real, fake, **weights),
+            "real_score": weighted_mean(real, weights.get("real_weight")),
+            "fake_score": weighted_mean(fake, weights.get("fake_weight")),
         }
         if self.balance:
             terms["accuracy"] = self._accuracy(real, fake)
@@ -480,11 +510,12 @@ class GAN(Latent, GenerativeModel):
             raise ValueError(f"{message} Received: a batch of {x.shape[0]}")
         return require(tf.shape(x)[0] % k == 0, message)
 
-    def _parts(self, x, context):
+    def _parts(self, *batch, sample_weight=None):
+        """Returns [(x, context, weights), ...] of the discriminator's updates."""
         k = self.discriminator_steps
-        self.check_batch(x)  # for a batch of a static size, or a step of one's own
-        contexts = [None if context is None else context[i::k] for i in range(k)]
-        return list(zip([x[i::k] for i in range(k)], contexts, strict=True))
+        self.check_batch(batch[0])  # one of a static size, or a step of one's own
+        batch = *batch, sample_weight
+        return [[x if x is None else x[i::k] for x in batch] for i in range(k)]
 
     def decode(self, z, context=None, training=False):
         """Returns what the generator makes of latent codes.

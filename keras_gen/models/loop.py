@@ -59,9 +59,10 @@ def make_function(model, step, check=None):
 
     def checked(data):
         parts = [strategy.experimental_local_results(x) for x in _leaves(data)]
-        checks = (
-            [check(*leaves[:2]) for leaves in zip(*parts, strict=True)] if check else []
-        )
+        # Examples and labels, without the weights of examples that may come after them.
+        *pair, _ = keras.utils.unpack_x_y_sample_weight(_without_optionals(data))
+        pair = [strategy.experimental_local_results(x) for x in _leaves(pair)]
+        checks = [check(*each) for each in zip(*pair, strict=True)] if check else []
         return [x for x in (*checks, *(x for p in parts for x in p)) if x is not None]
 
     def run_next(iterator):

@@ -213,10 +213,12 @@ class ProgressiveGAN(GAN):
             )
         self._at(self.level, lambda: super(ProgressiveGAN, self).train_step(data))
 
-    def objective(self, x, context=None, training=False):
+    def objective(self, x, context=None, training=False, sample_weight=None):
         """Returns both players' losses on one batch, at the level of the moment."""
         objective = super().objective
-        return self._at_its_level(lambda: objective(x, context, training))
+        return self._at_its_level(
+            lambda: objective(x, context, training, sample_weight)
+        )
 
     def decode(self, z, context=None, training=False):
         """Returns what the generator makes of codes, in the full size."""

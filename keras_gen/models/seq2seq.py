@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_gen.layers import TokenDecoder, TokenEncoder
+from keras_gen.losses.mean import weighted_mean
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models import search
 from keras_gen.models.tokens import TokenModel, as_tokens, require_tokens
@@ -107,12 +108,12 @@ class Seq2Seq(TokenModel):
         """Raises for targets of what is no token."""
         return require_tokens(y, self.vocabulary)
 
-    def terms(self, x, logits):
+    def terms(self, x, logits, sample_weight=None):
         """Adds which part of the targets is right from end to end."""
         best = tf.argmax(logits, axis=-1, output_type="int32")
         right = tf.reduce_all((best == x) | (self._counted(x) == 0), axis=1)
-        exact = tf.reduce_mean(tf.cast(right, "float32"))
-        return {**super().terms(x, logits), "exact_match": exact}
+        exact = weighted_mean(tf.cast(right, "float32"), sample_weight)
+        return {**super().terms(x, logits, sample_weight), "exact_match": exact}
 
     def as_context(self, context, n=None):
         """Returns sources as int32 tokens.

@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+from keras_gen.losses.mean import batch_mean, weighted_mean
 from keras_gen.losses.quantile import inverse_cdf
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models import loop
@@ -55,16 +56,20 @@ class TokenModel(Density, GenerativeModel):
         """Raises for what is no token."""
         return require_tokens(x, self.vocabulary)
 
-    def objective(self, x, context=None, training=False):
+    def objective(self, x, context=None, training=False, sample_weight=None):
         """Returns the negative log-likelihood of an example, in nats."""
-        return self.terms(x, self._logits(x, self.as_context(context), training))
+        logits = self._logits(x, self.as_context(context), training)
+        return self.terms(x, logits, sample_weight)
 
-    def terms(self, x, logits):
+    def terms(self, x, logits, sample_weight=None):
         """Returns {"loss": ..., terms} of one batch from its logits."""
         log_p, counted = self._log_probs(x, logits)
         nats = -tf.reduce_sum(log_p, axis=1)
         bits = nats / (tf.reduce_sum(counted, axis=1) * math.log(2.0))
-        return {"loss": tf.reduce_mean(nats), "bits_per_dim": tf.reduce_mean(bits)}
+        return {
+            "loss": batch_mean(nats, sample_weight),
+            "bits_per_dim": weighted_mean(bits, sample_weight),
+        }
 
     def log_prob(self, x, context=None):
         """Returns log p(x) of each sequence, of any length, in nats.

@@ -7,9 +7,11 @@ import tensorflow as tf
 
 from keras_gen.losses import KL, Bernoulli, Gaussian, TotalCorrelation
 from keras_gen.losses.likelihood import on_levels
+from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Encoding, GenerativeModel, built_network
 from keras_gen.models.posterior import Posterior
+from keras_gen.models.weighing import coupling
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -210,33 +212,42 @@ class VAE(Encoding, GenerativeModel):
 
     # The equation.
 
-    def objective(self, x, context=None, training=False):
-        """Returns the loss, and the negative ELBO's two terms unweighted."""
-        return self.terms_and_codes(x, context, training)[0]
+    def unweighable(self):
+        """Returns why examples cannot be weighed, or `None`."""
+        return coupling(self.divergence)
 
-    def terms_and_codes(self, x, context=None, training=False):
+    def objective(self, x, context=None, training=False, sample_weight=None):
+        """Returns the loss, and the negative ELBO's two terms, each with factor one."""
+        return self.terms_and_codes(x, context, training, sample_weight)[0]
+
+    def terms_and_codes(self, x, context=None, training=False, sample_weight=None):
         """Returns the terms of the objective and the codes drawn for them.
 
         Args:
             x: A batch of data.
             context: What it is conditioned on. Defaults to `None`.
             training: Boolean. Defaults to `False`.
+            sample_weight: Tensor (batch,). Defaults to `None`: all count the same.
         """
+        self.require_weighable(sample_weight)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         context = self.as_context(context)
         posterior = self.infer(x, context, training)
         z, log_q = posterior.draw(self.next_seed(training), self.particles)
         log_likelihood = self._log_likelihood(x, z, context, training)
         kl = posterior.kl(z, log_q)
-        reconstruction = -tf.reduce_mean(log_likelihood)
+        reconstruction = -batch_mean(log_likelihood, sample_weight, axis=1)
         if self.importance_weighted:
             log_weights = log_likelihood + posterior.log_prior(z) - log_q
-            loss = -tf.reduce_mean(_log_mean_exp(log_weights))
+            loss = -batch_mean(_log_mean_exp(log_weights), sample_weight)
         else:
-            loss = reconstruction + self.divergence(posterior, z, kl, self.step.value)
+            loss = reconstruction + self.divergence(
+                posterior, z, kl, self.step.value, **weights
+            )
         terms = {
             "loss": loss,
             "reconstruction": reconstruction,
-            "divergence": tf.reduce_mean(tf.reduce_sum(kl, axis=-1)),
+            "divergence": batch_mean(tf.reduce_sum(kl, axis=-1), sample_weight),
         }
         return terms, z
 

@@ -11,10 +11,12 @@ from keras_gen.losses import (
     mean_matching,
     pair_matching,
 )
+from keras_gen.losses.mean import batch_mean, weighted_mean
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Encoding, GenerativeModel, Untracked, built_network
 from keras_gen.models.posterior import Posterior
+from keras_gen.models.weighing import coupling
 from keras_gen.networks import with_features
 
 
@@ -89,37 +91,46 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
         """
         x, context = self.unpack(data)
         context = self.as_context(context)
+        weight = self.weights_in(data).get("sample_weight")
         codes, fakes = [], []
 
         def encoder_terms():
-            divergence, z = self._infer_codes(x, context, True)
+            divergence, z = self._infer_codes(x, context, True, weight)
             codes.append(tf.stop_gradient(z))
             views = self._look(x, self._generate(z, context, True), True)
-            return self._encoder_terms(divergence, views)
+            return self._encoder_terms(divergence, views, weight)
 
         def generator_terms():
             fakes.append(self._generate(codes[0], context, True))
-            return self._generator_terms(self._look(x, fakes[0], True), context)
+            views = self._look(x, fakes[0], True)
+            return self._generator_terms(views, context, weight)
 
         def discriminator_terms():
             views = self._look_to_judge(x, tf.stop_gradient(fakes[0]), True)
-            return self._discriminator_terms(views)
+            return self._discriminator_terms(views, weight)
 
         self.minimise("encoder", encoder_terms, x)
         self.minimise("generator", generator_terms, x)
         self.minimise("discriminator", discriminator_terms, x)
 
-    def objective(self, x, context=None, training=False):
-        """Returns all players' losses on one batch."""
-        return self._objective(x, self.as_context(context), training)[0]
+    def unweighable(self):
+        """Returns why examples cannot be weighed, or `None`."""
+        return coupling(self.adversarial_loss, self.divergence)
 
-    def _objective(self, x, context, training):
-        divergence, z = self._infer_codes(x, context, training)
+    def objective(self, x, context=None, training=False, sample_weight=None):
+        """Returns all players' losses on one batch."""
+        self.require_weighable(sample_weight)
+        context = self.as_context(context)
+        return self._objective(x, context, training, sample_weight)[0]
+
+    def _objective(self, x, context, training, sample_weight):
+        divergence, z = self._infer_codes(x, context, training, sample_weight)
         views = self._look(x, self._generate(z, context, training), training)
+        of_discriminator = self._discriminator_terms(views, sample_weight)
         terms = {
-            **_named("encoder", self._encoder_terms(divergence, views)),
-            **_named("discriminator", self._discriminator_terms(views)),
-            **self._generator_terms(views, context),
+            **_named("encoder", self._encoder_terms(divergence, views, sample_weight)),
+            **_named("discriminator", of_discriminator),
+            **self._generator_terms(views, context, sample_weight),
         }
         return terms, views
 
@@ -138,14 +149,15 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
         outputs = tf.cast(self.encoder(inputs, training=training), "float32")
         return Posterior(*tf.split(outputs, 2, axis=-1), training=training)
 
-    def _infer_codes(self, x, context, training):
+    def _infer_codes(self, x, context, training, sample_weight):
         """Returns the divergence's terms, and codes of the posterior and the prior."""
         posterior = self.infer(x, context, training)
         z, log_q = posterior.draw(self.next_seed(training))
         kl = posterior.kl(z, log_q)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         terms = {
-            "loss": self.divergence(posterior, z, kl, self.step.value),
-            "divergence": tf.reduce_mean(tf.reduce_sum(kl, axis=-1)),
+            "loss": self.divergence(posterior, z, kl, self.step.value, **weights),
+            "divergence": batch_mean(tf.reduce_sum(kl, axis=-1), sample_weight),
         }
         prior = self.draw_latents(tf.shape(x)[0], self.next_seed(training))
         return terms, tf.concat([z[0], prior], axis=0)
@@ -175,18 +187,20 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
 
     # The players' objectives.
 
-    def _encoder_terms(self, divergence, views):
-        reconstruction = self._reconstruction(views)
+    def _encoder_terms(self, divergence, views, sample_weight):
+        reconstruction = self._reconstruction(views, sample_weight)
         loss = divergence["loss"] + self._weighted_for_encoder(reconstruction)
         return {**divergence, "loss": loss, "reconstruction": reconstruction}
 
-    def _discriminator_terms(self, views):
+    def _discriminator_terms(self, views, sample_weight):
         real, *fakes = views["logits"]
         fake = tf.concat(fakes, axis=0)
+        of_fakes = _weights_of_fakes(sample_weight)
+        weights = of_fakes and {"real_weight": sample_weight, **of_fakes}
         return {
-            "loss": self.adversarial_loss.discriminator(real, fake),
-            "real_score": tf.reduce_mean(real),
-            "fake_score": tf.reduce_mean(fake),
+            "loss": self.adversarial_loss.discriminator(real, fake, **weights),
+            "real_score": weighted_mean(real, sample_weight),
+            "fake_score": weighted_mean(fake, weights.get("fake_weight")),
         }
 
     # Codes and data.
@@ -221,7 +235,9 @@ class VAEGAN(_AdversarialAutoencoder):
     Sums over features and latent dimensions, means over the batch; in the adversarial
     losses real and decoded data count the same, reconstructions and samples half of the
     latter each, as in the authors' code. The gradient of the adversarial loss does not
-    reach the encoder, that of the reconstruction not the discriminator.
+    reach the encoder, that of the reconstruction not the discriminator. The weight of
+    an example weighs all that is said of it and its reconstruction; a sample from the
+    prior, which belongs to no example, has none.
 
     Reconstructions keep the content and are sharp, pixels may differ; the code can be
     walked in like a VAE's. There is no bound of the likelihood, and as a game it needs
@@ -293,18 +309,21 @@ class VAEGAN(_AdversarialAutoencoder):
             "fake_score",
         )
 
-    def _reconstruction(self, views):
+    def _reconstruction(self, views, sample_weight):
         real, reconstructed, _ = views["features"]
-        return pair_matching(real, reconstructed)
+        return pair_matching(real, reconstructed, sample_weight)
 
     def _weighted_for_encoder(self, reconstruction):
         return reconstruction
 
-    def _generator_terms(self, views, context):
+    def _generator_terms(self, views, context, sample_weight):
         real, *fakes = views["logits"]
-        adversarial = self.adversarial_loss.generator(tf.concat(fakes, axis=0), real)
-        weight = value_at(self.gamma, self.step.value)
-        loss = weight * self._reconstruction(views) + adversarial
+        weights = _weights_of_fakes(sample_weight)
+        adversarial = self.adversarial_loss.generator(
+            tf.concat(fakes, axis=0), real, **weights
+        )
+        gamma = value_at(self.gamma, self.step.value)
+        loss = gamma * self._reconstruction(views, sample_weight) + adversarial
         return {"loss": loss, "adversarial": adversarial}
 
 
@@ -454,8 +473,12 @@ class CVAEGAN(_AdversarialAutoencoder):
 
         self.minimise("classifier", terms, x)
 
-    def _objective(self, x, context, training):
-        terms, views = super()._objective(x, context, training)
+    def unweighable(self):
+        """Returns why examples cannot be weighed: the generator matches means."""
+        return "means of features over the whole batch are matched"
+
+    def _objective(self, x, context, training, sample_weight):
+        terms, views = super()._objective(x, context, training, sample_weight)
         classifier = _classifier_terms(views["class_logits"][0], context)
         return {**terms, **_named("classifier", classifier)}, views
 
@@ -469,20 +492,21 @@ class CVAEGAN(_AdversarialAutoencoder):
             "class_logits": tf.split(logits, 3),
         }
 
-    def _reconstruction(self, views):
+    def _reconstruction(self, views, sample_weight):
         kinds = "x", "features", "class_features"
         return tf.add_n([pair_matching(*views[kind][:2]) for kind in kinds])
 
     def _weighted_for_encoder(self, reconstruction):
         return value_at(self.reconstruction_weight, self.step.value) * reconstruction
 
-    def _generator_terms(self, views, context):
+    def _generator_terms(self, views, context, sample_weight):
         step = self.step.value
         (real, _, fake), (known, _, made) = views["features"], views["class_features"]
         matching = mean_matching(real, fake)
         class_matching = class_mean_matching(known, made, context)
         loss = (
-            value_at(self.reconstruction_weight, step) * self._reconstruction(views)
+            value_at(self.reconstruction_weight, step)
+            * self._reconstruction(views, sample_weight)
             + value_at(self.matching_weight, step) * matching
             + value_at(self.class_matching_weight, step) * class_matching
         )
@@ -498,6 +522,17 @@ class CVAEGAN(_AdversarialAutoencoder):
         """Adds `classify`."""
         x = tf.TensorSpec((None, *self.data_shape), "float32", "x")
         return {**super().signatures(), "classify": (lambda x: self.classify(x), [x])}
+
+
+def _weights_of_fakes(sample_weight):
+    """Returns the weights of reconstructions, then samples, as arguments of losses.
+
+    A sample belongs to no example: its weight is one.
+    """
+    if sample_weight is None:
+        return {}
+    both = tf.concat([sample_weight, tf.ones_like(sample_weight)], axis=0)
+    return {"fake_weight": both}
 
 
 def _classifier_terms(logits, context):

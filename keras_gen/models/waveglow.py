@@ -150,9 +150,10 @@ class WaveGlow(Flow):
         x, _ = super().unpack(data)
         return x, self.mel(x)
 
-    def objective(self, x, context=None, training=False):
+    def objective(self, x, context=None, training=False, sample_weight=None):
         """Returns the negative log-likelihood of dequantised audio."""
-        return super().objective(x, self._mel_for(x, context), training)
+        mel = self._mel_for(x, context)
+        return super().objective(x, mel, training, sample_weight)
 
     def log_prob(self, x, context=None):
         """Returns log p(y | context) in nats, y at the middle of its level."""

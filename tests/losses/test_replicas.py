@@ -97,10 +97,17 @@ GLOBAL = {  # the same number on every replica
     # One dimension pays and the other one does not, by the mean over all rows.
     "FreeBits": of_divergence(losses.FreeBits(1.0, beta=2.0)),
 }
+
+
+def of_weights(weights, x, noise):
+    return losses.batch_mean(encode(weights, x, noise)[1], x[:, 0])
+
+
 LOCAL = {  # means of a replica's rows, whose weighted sum is that of all
     "KL": of_divergence(losses.KL(2.0)),
     "TotalCorrelation": of_divergence(losses.TotalCorrelation(40)),
     "LabelLoss": of_labels,
+    "batch_mean": of_weights,
     "its whole data set": of_divergence(losses.TotalCorrelation(ROWS)),
 }
 
@@ -131,10 +138,13 @@ def test_value_and_gradient_are_those_of_one_replica(name, first, strategy):
 
 
 @SIZES
-@pytest.mark.parametrize("name", ["class_loss", "class_accuracy"])
-def test_logs_of_labels_are_those_of_one_replica(name, first, strategy):
+@pytest.mark.parametrize("name", ["class_loss", "class_accuracy", "weighted_mean"])
+def test_logs_of_means_over_some_are_those_of_one_replica(name, first, strategy):
     def logged(x):
-        _, mean = class_terms(tf.constant(WEIGHTS), x)[name]
+        if name == "weighted_mean":
+            mean = losses.weighted_mean(x[:, 1:], tf.nn.sigmoid(x[:, 0]))
+        else:
+            _, mean = class_terms(tf.constant(WEIGHTS), x)[name]
         return mean.value * mean.count, mean.count
 
     wanted = logged(tf.constant(X))

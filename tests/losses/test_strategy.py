@@ -55,6 +55,7 @@ def test_all_are_here():
         "Auxiliary",
         "Divergence",
         "Likelihood",
+        "Mean",
         "Schedule",
         "Strategy",
     }
