@@ -160,8 +160,10 @@ def test_upscale_is_a_transposed_convolution():
 def test_gate():
     x = np.array([[1.0, -2.0, 0.5, 3.0]], "float32")
     gates = 1.0 / (1.0 + np.exp(-x[:, 2:]))
-    np.testing.assert_allclose(Gate()(x), np.tanh(x[:, :2]) * gates, rtol=1e-6)
-    np.testing.assert_allclose(Gate(None)(x), x[:, :2] * gates, rtol=1e-6)
+    np.testing.assert_allclose(
+        Gate()(x), np.tanh(x[:, :2]) * gates, rtol=1e-6, atol=1e-6
+    )
+    np.testing.assert_allclose(Gate(None)(x), x[:, :2] * gates, rtol=1e-6, atol=1e-6)
     again = Gate.from_config(Gate(None).get_config())
     np.testing.assert_array_equal(again(x), Gate(None)(x))
 
@@ -169,7 +171,7 @@ def test_gate():
 def test_concat_elu():
     x = np.array([[1.0, -2.0]], "float32")
     expected = [[1.0, np.expm1(-2.0), np.expm1(-1.0), 2.0]]
-    np.testing.assert_allclose(ConcatELU()(x), expected, rtol=1e-6)
+    np.testing.assert_allclose(ConcatELU()(x), expected, rtol=1e-6, atol=1e-6)
     assert ConcatELU().compute_output_shape((None, 3)) == (None, 6)
 
 

@@ -173,7 +173,7 @@ def test_several_masks_are_a_mixture():
         for m in range(4)
     ]
     np.testing.assert_allclose(
-        model.log_prob(x), np.log(np.mean(np.exp(each), axis=0)), rtol=1e-5
+        model.log_prob(x), np.log(np.mean(np.exp(each), axis=0)), rtol=1e-5, atol=1e-5
     )
 
 
@@ -188,7 +188,7 @@ def test_training_takes_the_masks_in_turn():
         )
         for m in range(4)
     ]
-    np.testing.assert_allclose(found, [*each, each[0]], rtol=1e-5)
+    np.testing.assert_allclose(found, [*each, each[0]], rtol=1e-5, atol=1e-5)
 
 
 def test_a_network_of_unknown_layers_is_evaluated_whole():

@@ -44,7 +44,7 @@ def test_log_prob_is_that_of_the_distribution(name, shape):
     assert got.shape == (5,)
     # Sums of eight numbers in float32.
     want = layer.distribution(context).log_prob(z)
-    np.testing.assert_allclose(got, want, rtol=1e-5)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(layer(z, context), got)
     assert layer.distribution(context).event_shape == shape
 

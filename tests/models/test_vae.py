@@ -113,11 +113,13 @@ class TestObjective:
         want = by_hand(data(), encode, decode, noise, log_prob)
         reconstruction, divergence = (term.mean() for term in want)
         assert float(terms["reconstruction"]) == pytest.approx(
-            reconstruction, rel=RELATIVE
+            reconstruction, rel=RELATIVE, abs=1e-5
         )
-        assert float(terms["divergence"]) == pytest.approx(divergence, rel=RELATIVE)
+        assert float(terms["divergence"]) == pytest.approx(
+            divergence, rel=RELATIVE, abs=1e-5
+        )
         total = reconstruction + divergence
-        assert float(terms["loss"]) == pytest.approx(total, rel=RELATIVE)
+        assert float(terms["loss"]) == pytest.approx(total, rel=RELATIVE, abs=1e-5)
 
     def test_particles_are_averaged(self):
         model, encode, decode = tiny(particles=3)
@@ -126,7 +128,7 @@ class TestObjective:
         reconstruction, divergence = by_hand(data(), encode, decode, noise, bernoulli)
         assert reconstruction.shape == (3, 6)
         want = reconstruction.mean() + divergence.mean()
-        assert float(terms["loss"]) == pytest.approx(want, rel=RELATIVE)
+        assert float(terms["loss"]) == pytest.approx(want, rel=RELATIVE, abs=1e-5)
 
     def test_total_correlation(self):
         model, *_ = tiny(models.BetaTCVAE, examples=50, beta=3.0)
@@ -137,7 +139,7 @@ class TestObjective:
         z = posterior.mean + tf.exp(0.5 * posterior.log_var) * noise
         parts = losses.TotalCorrelation(50).parts(posterior, z)
         want = float(terms["reconstruction"]) + np.dot([1, 3, 1], parts)
-        assert float(terms["loss"]) == pytest.approx(want, rel=RELATIVE)
+        assert float(terms["loss"]) == pytest.approx(want, rel=RELATIVE, abs=1e-5)
 
     def test_free_bits(self):
         model, *_ = tiny(divergence=losses.FreeBits(0.45))
@@ -147,8 +149,10 @@ class TestObjective:
         kl = losses.gaussian_kl(posterior.mean, posterior.log_var).numpy().mean(0)
         assert kl.min() < 0.45 < kl.max()
         want = float(terms["reconstruction"]) + np.maximum(kl, 0.45).sum()
-        assert float(terms["loss"]) == pytest.approx(want, rel=RELATIVE)
-        assert float(terms["divergence"]) == pytest.approx(kl.sum(), rel=RELATIVE)
+        assert float(terms["loss"]) == pytest.approx(want, rel=RELATIVE, abs=1e-5)
+        assert float(terms["divergence"]) == pytest.approx(
+            kl.sum(), rel=RELATIVE, abs=1e-5
+        )
 
     def test_training_and_evaluation_draw_from_different_streams(self):
         model, *_ = tiny()
@@ -169,7 +173,7 @@ class TestObjective:
                 terms = model.objective(tf.constant(data(n, shape)))
                 want = np.prod(shape) * np.log(2)
                 assert float(terms["reconstruction"]) == pytest.approx(
-                    want, rel=RELATIVE
+                    want, rel=RELATIVE, abs=1e-5
                 )
                 assert float(terms["divergence"]) == 0
 
@@ -185,7 +189,7 @@ class TestObjective:
         for term in ("reconstruction", "divergence"):
             assert float(got[term]) == float(want[term])
         loss = float(want["reconstruction"]) + beta * float(want["divergence"])
-        assert float(got["loss"]) == pytest.approx(loss, rel=RELATIVE)
+        assert float(got["loss"]) == pytest.approx(loss, rel=RELATIVE, abs=1e-5)
 
     def test_default_beta(self):
         assert tiny(models.BetaVAE)[0].divergence == losses.KL(4.0)
@@ -451,10 +455,12 @@ class TestIWAE:
         terms = model.objective(tf.constant(data()), training=True)
         log_weights = importance_weights(data(), encode, decode, noise)
         want = -log_mean_exp(log_weights).mean()
-        assert float(terms["loss"]) == pytest.approx(want, rel=RELATIVE)
+        assert float(terms["loss"]) == pytest.approx(want, rel=RELATIVE, abs=1e-5)
         elbo = by_hand(data(), encode, decode, noise, bernoulli)
         for name, term in zip(("reconstruction", "divergence"), elbo, strict=True):
-            assert float(terms[name]) == pytest.approx(term.mean(), rel=RELATIVE)
+            assert float(terms[name]) == pytest.approx(
+                term.mean(), rel=RELATIVE, abs=1e-5
+            )
         assert want < sum(term.mean() for term in elbo)
 
     def test_one_particle_is_an_estimate_of_the_elbo(self):
@@ -462,7 +468,7 @@ class TestIWAE:
         noise = next_noise(model.noise, (1, 6, 2))
         loss = model.objective(tf.constant(data()), training=True)["loss"]
         want = -importance_weights(data(), encode, decode, noise).mean()
-        assert float(loss) == pytest.approx(want, rel=RELATIVE)
+        assert float(loss) == pytest.approx(want, rel=RELATIVE, abs=1e-5)
 
     def test_gradient_reaches_both_networks(self):
         model, *_ = tiny(models.IWAE, particles=4)
@@ -723,8 +729,12 @@ class TestContexts:
         np.testing.assert_allclose(got, want, rtol=0, atol=RELATIVE * abs(want).max())
         noise = next_noise(model.noise, (6, 2))
         terms = model.objective(tf.constant(x), y, training=True)
-        assert float(terms["loss"]) == pytest.approx(-elbo(noise).mean(), rel=RELATIVE)
-        assert float(terms["divergence"]) == pytest.approx(kl.mean(), rel=RELATIVE)
+        assert float(terms["loss"]) == pytest.approx(
+            -elbo(noise).mean(), rel=RELATIVE, abs=1e-5
+        )
+        assert float(terms["divergence"]) == pytest.approx(
+            kl.mean(), rel=RELATIVE, abs=1e-5
+        )
 
     def test_labels_and_one_hot_vectors_are_the_same(self):
         model, x, y = conditional()
@@ -772,7 +782,7 @@ class TestContexts:
         model, *_ = conditional(prior_network=prior_network)
         given = model.prior_given([2, 0])
         mean, log_var = np.split((prior[0] + prior[1])[[2, 0]], 2, axis=1)
-        np.testing.assert_allclose(given.mean(), mean, rtol=1e-5)
+        np.testing.assert_allclose(given.mean(), mean, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(given.stddev(), np.exp(log_var / 2), rtol=1e-5)
         standard = conditional()[0].prior_given([2, 0])
         np.testing.assert_array_equal(standard.mean(), np.zeros((2, 2)))
@@ -867,10 +877,10 @@ class TestDistributions:
         posterior = model.posterior(x)
         np.testing.assert_array_equal(posterior.mean(), model.encode(x))
         z, log_q = model.infer(x).draw(seeds(4))
-        np.testing.assert_allclose(posterior.log_prob(z), log_q, rtol=1e-4)
+        np.testing.assert_allclose(posterior.log_prob(z), log_q, rtol=1e-4, atol=1e-5)
         given = model.likelihood(z[0])
         want = likelihood.log_prob(model.outputs(z[0]), x)
-        np.testing.assert_allclose(given.log_prob(x), want, rtol=1e-4)
+        np.testing.assert_allclose(given.log_prob(x), want, rtol=1e-4, atol=1e-5)
         assert given.sample(5, seed=0).shape == (5, 6, 4)
         np.testing.assert_allclose(
             model.decode(z[0]), likelihood.mean(model.outputs(z[0]))
@@ -884,7 +894,7 @@ class TestDistributions:
         assert (prior.batch_shape, prior.event_shape) == ((), (2,))
         z = np.random.default_rng(0).normal(size=(5, 2)).astype("float32")
         want = stats.norm.logpdf(z).sum(1)
-        np.testing.assert_allclose(prior.log_prob(z), want, rtol=1e-5)
+        np.testing.assert_allclose(prior.log_prob(z), want, rtol=1e-5, atol=1e-5)
 
     def test_samples_of_a_posterior_with_a_flow(self):
         model, *_ = tiny(posterior_flow=[bent(2)])
@@ -1008,7 +1018,7 @@ class TestScores:
         z = model.encode(data())
         want = -bernoulli(data(), model.outputs(z).numpy()).sum(1)
         got = model.anomaly_score(data(), by="reconstruction")
-        np.testing.assert_allclose(got, want, rtol=1e-5)
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
         with pytest.raises(ValueError, match="Argument `by` must be"):
             model.anomaly_score(data(), by="distance")
 
@@ -1092,12 +1102,14 @@ class TestAutoregressive:
         assert got.shape == (3,)
         np.testing.assert_allclose(got, want, rtol=0, atol=RELATIVE * abs(want).max())
         given = model.likelihood(z, x=self.x).log_prob(self.x)
-        np.testing.assert_allclose(given - tf.reduce_sum(kl, 1), got, rtol=1e-5)
+        np.testing.assert_allclose(
+            given - tf.reduce_sum(kl, 1), got, rtol=1e-5, atol=1e-5
+        )
         score = model.anomaly_score(self.x, by="reconstruction")
         seen = tf.constant(2.0 * self.x - 1.0)
         logits = model.decoder([posterior.mean, seen]).numpy()
         np.testing.assert_allclose(
-            score, -bernoulli(self.x, logits).sum((1, 2, 3)), rtol=1e-5
+            score, -bernoulli(self.x, logits).sum((1, 2, 3)), rtol=1e-5, atol=1e-5
         )
 
     def test_sampling_is_ancestral(self):
@@ -1156,7 +1168,9 @@ def test_encoder_with_two_outputs():
     x = tf.constant(data())
     # Products of another matrix shape.
     want = float(model.objective(x)["loss"])
-    assert float(other.objective(x)["loss"]) == pytest.approx(want, rel=RELATIVE)
+    assert float(other.objective(x)["loss"]) == pytest.approx(
+        want, rel=RELATIVE, abs=1e-5
+    )
 
 
 def test_reconstruction_goes_by_way_of_the_mean():

@@ -43,7 +43,7 @@ def test_without_hidden_layers_it_is_affine():
     kernel, bias = network.get_weights()
     x = np.ones((2, 3), "float32")
     # Three products in float32.
-    np.testing.assert_allclose(network(x), x @ kernel + bias, rtol=1e-6)
+    np.testing.assert_allclose(network(x), x @ kernel + bias, rtol=1e-6, atol=1e-6)
 
 
 def test_autoencoder():
