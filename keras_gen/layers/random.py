@@ -8,9 +8,12 @@ replica is folded into every seed. The file needs Keras and TensorFlow alone.
 
 import numbers
 import random
+import threading
 
 import keras
 import tensorflow as tf
+
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def _replica():
@@ -60,8 +63,9 @@ class RandomLayer(keras.layers.Layer):
 
     def next_seed(self):
         """Returns the next seed of the stream for this replica."""
-        seed = tf.identity(self.seed_state.value)
-        self.seed_state.assign_add(tf.constant([0, 1], "int64"))
+        with _ONE_AT_A_TIME:  # or threads would read the same position
+            seed = tf.identity(self.seed_state.value)
+            self.seed_state.assign_add(tf.constant([0, 1], "int64"))
         return tf.random.experimental.stateless_fold_in(
             seed, tf.cast(_replica(), "int64")
         )

@@ -128,11 +128,13 @@ class Autoregressive(Density, GenerativeModel):
 
     def check_examples(self, x):
         """Raises for data that are none of the likelihood's levels."""
-        return require(
-            on_levels(x, self.levels),
+        return require(on_levels(x, self.levels), self._other_levels())
+
+    def _other_levels(self):
+        return (
             f"Data must have the {self.levels} levels of `{self.observation}`, "
             f"k / {self.levels - 1} in [0, 1]. Scale them, make them binary, or choose "
-            "a likelihood of as many levels as they have.",
+            "a likelihood of as many levels as they have."
         )
 
     def _context_inputs(self):
@@ -171,7 +173,9 @@ class Autoregressive(Density, GenerativeModel):
     def log_prob(self, x, context=None):
         """Returns the log-mass of each example, in nats."""
         x = ops.convert_to_tensor(x, "float32")
-        return self._graphs.run(self._log_prob, x, self.as_context(context))
+        if tf.executing_eagerly() and not on_levels(x, self.levels):
+            raise ValueError(self._other_levels())
+        return self._graphs.run(self._log_prob, x, self.as_context(context, of=x))
 
     def bits_per_dim(self, x, context=None, seed=None):
         """Returns bits per dimension of each example; nothing is drawn."""
@@ -199,9 +203,12 @@ class Autoregressive(Density, GenerativeModel):
                 precision. Defaults to `True`, where the network's layers allow it;
                 `not_cached` says which one does not.
         """
-        if not tf.is_tensor(n):
-            require_argument(n > 0, "n", "positive", n)
-        context = self.as_context(context, n)
+        return super().sample(
+            n, context=context, seed=seed, temperature=temperature, cached=cached
+        )
+
+    def draw_samples(self, n, context, seed, temperature, cached=True):
+        """Returns n samples as one batch."""
         # As a tensor: a graph then serves every number.
         n = tf.cast(n, "int32")
         return self._run(n, None, context, seed, temperature, cached)
@@ -225,10 +232,10 @@ class Autoregressive(Density, GenerativeModel):
         x = ops.convert_to_tensor(x, "float32")
         known = tf.broadcast_to(tf.cast(known, "bool"), tf.shape(x))
         context = self.as_context(context, tf.shape(x)[0])
+        seed = self.seed_for("complete", seed)
         return self._run(x, known, context, seed, temperature, cached)
 
     def _run(self, x, known, context, seed, temperature, cached):
-        seed = self.seed_for_sampling(seed)
         if not tf.is_tensor(temperature):
             good = temperature >= 0.0
             require_argument(good, "temperature", "non-negative", temperature)

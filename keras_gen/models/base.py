@@ -1,5 +1,7 @@
 """The contracts that every model keeps, and what each of them gives for free."""
 
+import math
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -7,19 +9,26 @@ from keras import ops
 from keras_gen.layers import Configured, RandomLayer
 from keras_gen.losses.mean import Mean, batch_mean, weighted_mean
 from keras_gen.losses.strategy import require_argument
+from keras_gen.models.context import Conditional
 from keras_gen.models.guard import Guard
 from keras_gen.models.loop import require
 from keras_gen.models.statistics import Statistics
 from keras_gen.models.step import TrainingStep
 from keras_gen.models.weighing import Weighing
 
+# What draws, each from a stream of its own.
+_STREAMS = "sample", "elbo", "iwae", "complete", "bits_per_dim", "vocode", "decode"
 
-class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
+# How much `sample` draws at a time: numbers, and examples of more than one axis.
+_NUMBERS_AT_ONCE, _EXAMPLES_AT_ONCE = 2**22, 1024
+
+
+class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Model):
     """What is optimised, how it is sampled, and how it is saved.
 
-    A subclass gives `objective`, `sample`, `call` and `signatures`; one with several
-    optimizers also `players`, `term_names` and `train_step`. Its constructor stores
-    networks and strategies and ends with `self.build_for(shape)`. Everything
+    A subclass gives `objective`, `draw_samples`, `call` and `signatures`; one with
+    several optimizers also `players`, `term_names` and `train_step`. Its constructor
+    stores networks and strategies and ends with `self.build_for(shape)`. Everything
     else is Keras's: `fit`, `evaluate`, `save`, `export`.
 
     Data are float32, images channels last in [0, 1]; `to_network` and `from_network`
@@ -35,10 +44,6 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
             Python's generator, which `keras.utils.set_random_seed` makes repeatable.
         **kwargs: Arguments of `keras.Model`.
     """
-
-    uses_labels = False
-    classes = None
-    context_shape = None
 
     def __init__(self, *, network_range=(-1.0, 1.0), seed=None, **kwargs):
         super().__init__(**kwargs)
@@ -107,8 +112,13 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         """
         raise NotImplementedError
 
-    def sample(self, n, *, context=None, seed=None, temperature=1.0):
+    def sample(self, n, *, context=None, seed=None, temperature=1.0, **ways):
         """Returns n samples in data space.
+
+        Many are drawn in parts, of which the first has the same samples whatever n is,
+        so that memory does not grow: 1024 images or other examples of several axes, or
+        four million numbers, if these are fewer. In a `tf.function`, where n is a
+        tensor, all are one batch.
 
         Args:
             n: How many.
@@ -117,6 +127,40 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
                 next in the model's own stream.
             temperature: The factor of the prior's standard deviation. Defaults to
                 `1.0`.
+            **ways: What else a model's own `sample` takes.
+        """
+        in_graph = not tf.executing_eagerly()
+        count = None if in_graph else int(n)
+        good = in_graph or (count == n and n >= 0)
+        require_argument(good, "n", "a whole number from 0", n)
+        seed, context = self.seed_for("sample", seed), self.as_context(context, n)
+        if in_graph:
+            return self.draw_samples(n, context, seed, temperature, **ways)
+        if count == 0:
+            shape = None if context is None else (1, *context.shape[1:])
+            context = context if shape is None else tf.zeros(shape, context.dtype)
+            return self.draw_samples(1, context, seed, temperature, **ways)[:0]
+        parts, size = [], self._drawn_at_once()
+        for part, start in enumerate(range(0, count, size)):
+            here = slice(start, min(count, start + size))
+            given = context if context is None else context[here]
+            own = seed + tf.constant([0, part << 32], "int64") if part else seed
+            number = here.stop - here.start
+            parts.append(self.draw_samples(number, given, own, temperature, **ways))
+        return parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
+
+    def _drawn_at_once(self):
+        number = max(1, _NUMBERS_AT_ONCE // math.prod(self.data_shape))
+        return min(number, _EXAMPLES_AT_ONCE) if len(self.data_shape) > 1 else number
+
+    def draw_samples(self, n, context, seed, temperature):
+        """Returns n samples as one batch.
+
+        Args:
+            n: How many, a number or a tensor.
+            context: A context for each, as `as_context` returns it, or `None`.
+            seed: A stateless seed of shape (2,).
+            temperature: As for `sample`.
         """
         raise NotImplementedError
 
@@ -177,7 +221,8 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
                 f"`{type(self).__name__}` learns from labels: its data must be pairs "
                 "(x, y). Received: x alone"
             )
-        return tf.cast(x, "float32"), y if self.needs_labels else None
+        y = self.flat_labels(y) if self.needs_labels else None
+        return tf.cast(x, "float32"), y
 
     def check_data(self, x, y=None):
         """Raises for examples, or labels, on which the model would train to nothing."""
@@ -186,104 +231,62 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         return tf.group(checks) if checks else None
 
     def check_examples(self, x):
-        """Raises for images of another scale than [0, 1]."""
-        if len(x.shape) != 4:
+        """Raises for data outside of `data_range`."""
+        if self.data_range is None:
             return None
-        x = tf.cast(x, "float32")
+        x, (low, high) = tf.cast(x, "float32"), self.data_range
         # What is not finite is the guard's to judge.
-        beyond = ((x < -0.01) | (x > 1.01)) & tf.math.is_finite(x)
+        margin = 0.01 * (high - low)
+        beyond = ((x < low - margin) | (x > high + margin)) & tf.math.is_finite(x)
+        is_image = len(self.data_shape) == 3
         return require(
             ~tf.reduce_any(beyond),
             "Images must lie in [0, 1]: divide pixels of 0 to 255 by 255. The model "
-            "rescales them to its networks' range.",
+            "rescales them to its networks' range."
+            if is_image
+            else f"Data must lie in [{low}, {high}], as this model's likelihood or "
+            "levels say: rescale them.",
         )
 
-    def check_context(self, y):
-        """Raises for labels that are no class; their vectors would be zeros."""
-        if not self.needs_labels or not self._are_labels(y):
-            return None
-        known, message = self._known_labels(tf.cast(y, "int32"))
-        return require(tf.reduce_all(known), message)
-
     @property
-    def label_range(self):
-        """The lowest label in data, and the number of classes or `None`."""
-        return 0, self.classes
+    def data_range(self):
+        """The lowest and the highest value of data; `None` where they are free.
 
-    def _are_labels(self, y):
-        """Returns whether contexts are numbers of classes, (batch,) or (batch, 1)."""
-        _, classes = self.label_range
-        if classes is None or len(y.shape) > 2:
-            return False
-        return len(y.shape) < 2 or y.shape[1] == 1 < classes
-
-    @property
-    def needs_labels(self):
-        """Whether the data are pairs (x, y): where samples have a context, they are."""
-        return self.uses_labels
-
-    def as_context(self, context, n=None):
-        """Returns a context as the networks take it, labels as one-hot vectors.
-
-        Args:
-            context: Labels (batch,), one label for all, or tensors (batch, ...).
-            n: The batch's size, where `None` stands for all classes in turn, and one
-                label or context for as many. Defaults to `None`: one for each example
-                must be given.
+        Images lie in [0, 1], and so do any data of a discrete likelihood or of levels.
         """
-        if not self.uses_labels:
-            if context is not None:
-                raise ValueError(
-                    f"`{type(self).__name__}` is unconditional, because its networks "
-                    f"take one input. Received: context={context}"
-                )
-            return None
-        if context is None and (n is None or self.classes is None):
-            raise ValueError(
-                f"`{type(self).__name__}` is conditional: give `context`, "
-                f"{'labels' if self.classes else 'one for each example'}."
-            )
-        if self.classes is None:
-            return _for_each(tf.cast(context, "float32"), n)
-        labels = tf.range(n) % self.classes if context is None else context
-        labels = tf.convert_to_tensor(labels)
-        if not self._are_labels(labels):
-            return _for_each(tf.cast(labels, "float32"), n)
-        labels = self._required_labels(tf.cast(labels, "int32"))
-        if n is None and not labels.shape.rank:
-            raise ValueError(
-                "Argument `context` must hold one label for each example. "
-                f"Received: context={context}"
-            )
-        # Some of Keras's data sets have labels as a column.
-        return _for_each(tf.one_hot(tf.reshape(labels, [-1]), self.classes), n)
-
-    def _known_labels(self, labels):
-        """Returns which integers are labels, and what to say of the others."""
-        low, classes = self.label_range
-        known = (labels >= low) & (labels < classes)
-        return known, f"Labels must be from {low} to {classes - 1}."
-
-    def _required_labels(self, labels):
-        """Returns labels; raises, at once or when the graph runs, for what is none."""
-        known, message = self._known_labels(labels)
-        if tf.executing_eagerly():
-            unknown = labels.numpy()[~known.numpy()]
-            if unknown.size:
-                raise ValueError(f"{message} Received: the label {unknown[0]}")
-            return labels
-        with tf.control_dependencies([require(tf.reduce_all(known), message)]):
-            return tf.identity(labels)
+        discrete = getattr(self, "levels", None) or getattr(
+            getattr(self, "observation", None), "levels", None
+        )
+        return (0, 1) if discrete or len(self.data_shape) == 3 else None
 
     def next_seed(self, training):
         """Returns the next seed of the training's or the evaluation's stream."""
         return (self.noise if training else self.test_noise).next_seed()
 
-    def seed_for_sampling(self, seed):
-        """Returns a seed for stateless draws from an integer, a tensor or `None`."""
+    def seed_for(self, method, seed):
+        """Returns a seed for the stateless draws of a method.
+
+        For an equal integer no two methods draw the same numbers: a bound of samples
+        would be biased if its noise were that which has made them.
+
+        Args:
+            method: The method's name.
+            seed: Integer, a tensor of one, or `None`, the next in the model's own
+                stream.
+        """
         if seed is None:
             return self.sample_noise.next_seed()
-        return tf.stack([tf.cast(seed, "int64"), tf.constant(0, "int64")])
+        number = tf.convert_to_tensor(seed)
+        if not number.dtype.is_integer:
+            raise TypeError(
+                f"Argument `seed` must be an integer. Received: seed={seed}"
+            )
+        stream = tf.constant(_STREAMS.index(method), "int64")
+        return tf.stack([tf.cast(number, "int64"), stream])
+
+    def seed_for_sampling(self, seed):
+        """Returns the seed with which `sample` draws."""
+        return self.seed_for("sample", seed)
 
     def to_network(self, x):
         """Rescales images from [0, 1] to the networks' range."""
@@ -361,10 +364,8 @@ class Latent:
         z = temperature * tf.random.stateless_normal(shape, seed)
         return tf.ensure_shape(z, (None, *self.latent_shape))
 
-    def sample(self, n, *, context=None, seed=None, temperature=1.0):
-        """Returns n samples: codes from the prior, decoded."""
-        seed = self.seed_for_sampling(seed)
-        context = self.as_context(context, n)
+    def draw_samples(self, n, context, seed, temperature):
+        """Returns n samples as one batch: codes from the prior, decoded."""
         return self.decode(self.draw_latents(n, seed, temperature, context), context)
 
     def interpolate(self, start, end, steps, context=None, spherical=False):
@@ -548,18 +549,6 @@ class Untracked:
         """Returns features and outputs in float32."""
         features, outputs = self.network(x, training=training)
         return tf.cast(features, "float32"), in_float32(outputs)
-
-
-def _for_each(context, n):
-    """Returns n contexts of n, or of one; as they are where n is `None`."""
-    if n is None:
-        return context
-    if tf.executing_eagerly() and context.shape[0] not in (1, int(n)):
-        raise ValueError(
-            f"Argument `context` must hold one, or one for each of {int(n)} examples. "
-            f"Received: {context.shape[0]}"
-        )
-    return tf.broadcast_to(context, tf.concat([[n], tf.shape(context)[1:]], axis=0))
 
 
 def in_float32(outputs):

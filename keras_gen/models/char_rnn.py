@@ -102,6 +102,7 @@ class CharRNN(TokenModel):
         """
         prefix = as_tokens(prefix, self.vocabulary, "prefix")
         context = self.as_context(context, tf.shape(prefix)[0])
+        seed = self.seed_for("complete", seed)
         return self._complete(prefix, context, seed, temperature, length, cached)
 
     def signatures(self):

@@ -261,34 +261,33 @@ class Flow(Density, Encoding, GenerativeModel):
         """Returns log p(y) in nats, with u = 1/2 where data have levels."""
         x = ops.convert_to_tensor(x, "float32")
         y = self._dequantise(x, 0.5)
-        return self._graphs.run(self._log_density, y, self._context(context))
+        return self._graphs.run(self._log_density, y, self._context(context, x))
 
     def bits_per_dim(self, x, context=None, seed=None):
         """Returns bits per dimension of each example, u drawn with `seed`."""
         x = ops.convert_to_tensor(x, "float32")
-        y, log_q = self._noisy(x, self.seed_for_sampling(seed), False)
-        log_p = self._graphs.run(self._log_density, y, self._context(context))
+        y, log_q = self._noisy(x, self.seed_for("bits_per_dim", seed), False)
+        log_p = self._graphs.run(self._log_density, y, self._context(context, x))
         return self._to_bits(log_q - log_p)
 
     def encode(self, x, context=None):
         """Returns the code of each example, exactly."""
         x = ops.convert_to_tensor(x, "float32")
         y = self._dequantise(x, 0.5)
-        context = self._context(context)
+        context = self._context(context, x)
         return self._graphs.run(self.chain.inverse_and_log_det, y, context)[0]
 
     def decode(self, z, context=None):
         """Returns the data of each code, exactly."""
         z = ops.convert_to_tensor(z, "float32")
-        context = self._context(context)
+        context = self._context(context, z)
         y, _ = self._graphs.run(self.chain.forward_and_log_det, z, context)
         if self.levels is None:
             return tf.clip_by_value(y, 0.0, 1.0) if len(self.data_shape) == 3 else y
         return tf.clip_by_value((self.levels * y - 0.5) / (self.levels - 1), 0.0, 1.0)
 
-    def sample(self, n, *, context=None, seed=None, temperature=1.0):
-        """Returns n samples, rounded to the levels that data have."""
-        seed, context = self.seed_for_sampling(seed), self.as_context(context, n)
+    def draw_samples(self, n, context, seed, temperature):
+        """Returns n samples as one batch, rounded to the levels that data have."""
         n, temperature = tf.cast(n, "int32"), tf.cast(temperature, "float32")
         return self._graphs.run(self._draw, n, context, seed, temperature)
 
@@ -302,9 +301,9 @@ class Flow(Density, Encoding, GenerativeModel):
         """Returns the log-density of each example x, or of [x, context]."""
         return self.log_prob(*x) if isinstance(x, list | tuple) else self.log_prob(x)
 
-    def _context(self, context):
+    def _context(self, context, of=None):
         """Returns a context as layers take it, whether or not it is so already."""
-        return self.as_context(context)
+        return self.as_context(context, of=of)
 
     def _log_density(self, y, context=None, training=False):
         z, log_det = self.chain.inverse_and_log_det(y, context, training)

@@ -526,7 +526,8 @@ class GAN(Latent, GenerativeModel):
             training: Boolean. Whether it works as it does while it trains, with the
                 statistics of the batch. Defaults to `False`.
         """
-        z, context = ops.convert_to_tensor(z, "float32"), self.as_context(context)
+        z = ops.convert_to_tensor(z, "float32")
+        context = self.as_context(context, of=z)
         return self.from_network(self._generate(z, context, training))
 
     def features(self, layer=None):

@@ -39,6 +39,44 @@ def make_function(model, step, check=None):
         check: A function of each replica's x, or x and y, that raises, outside of XLA,
             for what `step` cannot take. Defaults to `None`: it takes all.
     """
+    steps = model.steps_per_execution
+    done = tf.Variable(0, dtype="int64", trainable=False, name="steps_done")
+    compiled = {}
+
+    def functions(ranks):
+        # A graph for each: one for any rank, which TensorFlow would make, has none.
+        if ranks not in compiled:
+            compiled[ranks] = _compile(model, step, check, done)
+        return compiled[ranks]
+
+    def run_batches(batches):
+        for _, data in zip(range(steps), batches, strict=False):
+            run, _, logs = functions(tuple(len(x.shape) for x in _leaves(data)))
+            run(data)
+        model.guard.check()
+        return logs()
+
+    def function(iterator):
+        before = done.numpy() if steps > 1 else None
+        try:
+            if not isinstance(
+                iterator, tf.data.Iterator | tf.distribute.DistributedIterator
+            ):
+                return run_batches(iterator)
+            _, execute, logs = functions(_ranks(iterator.element_spec))
+            return execute(iterator)
+        except tf.errors.OutOfRangeError:
+            if steps > 1 and done.numpy() > before:
+                return logs()
+            raise StopIteration from None
+        except tf.errors.InvalidArgumentError as error:
+            _raise_plainly(error)
+
+    return function
+
+
+def _compile(model, step, check, done):
+    """Returns functions of a batch and of an iterator, and one of the logs alone."""
     strategy = model.distribute_strategy
     steps = model.steps_per_execution
 
@@ -55,58 +93,41 @@ def make_function(model, step, check=None):
         run = tf.function(
             run, jit_compile=model.jit_compile, reduce_retracing=True, autograph=False
         )
-    done = tf.Variable(0, dtype="int64", trainable=False, name="steps_done")
 
-    def checked(data):
+    def run_checked(data):
         parts = [strategy.experimental_local_results(x) for x in _leaves(data)]
         # Examples and labels, without the weights of examples that may come after them.
         *pair, _ = keras.utils.unpack_x_y_sample_weight(_without_optionals(data))
         pair = [strategy.experimental_local_results(x) for x in _leaves(pair)]
-        checks = [check(*each) for each in zip(*pair, strict=True)] if check else []
-        return [x for x in (*checks, *(x for p in parts for x in p)) if x is not None]
-
-    def run_next(iterator):
-        data = iterator.get_next()
         # Nothing of a step may happen before it is certain that there is a batch.
-        ready = checked(data)
+        checks = [check(*each) for each in zip(*pair, strict=True)] if check else []
+        ready = [x for x in (*checks, *(x for p in parts for x in p)) if x is not None]
         with tf.control_dependencies(ready):
             done.assign_add(1)
             run(data)
 
     def execute(iterator):
         if steps == 1:
-            run_next(iterator)
+            run_checked(iterator.get_next())
         else:
             tf.while_loop(
-                lambda i: i < steps, lambda i: (run_next(iterator), i + 1)[1:], [0]
+                lambda i: i < steps,
+                lambda i: (run_checked(iterator.get_next()), i + 1)[1:],
+                [0],
             )
         return logs()
 
     if not model.run_eagerly:
         execute = tf.function(execute, autograph=False, reduce_retracing=True)
         logs = tf.function(logs, autograph=False, reduce_retracing=True)
+    return run_checked, execute, logs
 
-    def run_batches(batches):
-        for _, data in zip(range(steps), batches, strict=False):
-            checked(data)
-            run(data)
-        model.guard.check()
-        return logs()
 
-    def function(iterator):
-        kinds = tf.data.Iterator | tf.distribute.DistributedIterator
-        before = done.numpy() if steps > 1 else None
-        try:
-            one_go = execute if isinstance(iterator, kinds) else run_batches
-            return one_go(iterator)
-        except tf.errors.OutOfRangeError:
-            if steps > 1 and done.numpy() > before:
-                return logs()
-            raise StopIteration from None
-        except tf.errors.InvalidArgumentError as error:
-            _raise_plainly(error)
-
-    return function
+def _ranks(spec):
+    """Returns the numbers of axes of what an iterator yields."""
+    leaves = tf.nest.flatten(spec, expand_composites=True)
+    shapes = [leaf.shape for leaf in leaves if hasattr(leaf, "shape")]
+    return tuple(shape.rank for shape in shapes)
 
 
 def _leaves(data):

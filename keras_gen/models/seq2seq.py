@@ -7,6 +7,7 @@ from keras_gen.layers import TokenDecoder, TokenEncoder
 from keras_gen.losses.mean import weighted_mean
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models import search
+from keras_gen.models.context import require_one_each
 from keras_gen.models.tokens import TokenModel, as_tokens, require_tokens
 
 _MODES = ("greedy", "sampled", "beam")
@@ -115,16 +116,19 @@ class Seq2Seq(TokenModel):
         exact = weighted_mean(tf.cast(right, "float32"), sample_weight)
         return {**super().terms(x, logits, sample_weight), "exact_match": exact}
 
-    def as_context(self, context, n=None):
+    def as_context(self, context, n=None, of=None):
         """Returns sources as int32 tokens.
 
         Args:
             context: Sources (batch, length).
             n: Has no effect: there is one source for each target. Defaults to `None`.
+            of: The targets. Defaults to `None`.
         """
         if context is None:
             super().as_context(None)
-        return as_tokens(context, self.source_vocabulary, "context")
+        context = as_tokens(context, self.source_vocabulary, "context")
+        require_one_each(context, of)
+        return context
 
     def translate(
         self,

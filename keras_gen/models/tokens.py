@@ -120,8 +120,14 @@ class TokenModel(Density, GenerativeModel):
                 not, all is computed anew for each token, which gives the same tokens,
                 but for rounding. Defaults to `True`.
         """
+        ways = {"length": length, "cached": cached}
+        return super().sample(
+            n, context=context, seed=seed, temperature=temperature, **ways
+        )
+
+    def draw_samples(self, n, context, seed, temperature, length=None, cached=True):
+        """Returns n sequences as one batch."""
         prefix = tf.zeros(tf.stack([tf.cast(n, "int32"), 0]), "int32")
-        context = self.as_context(context, n)
         return self._complete(prefix, context, seed, temperature, length, cached)
 
     def _complete(self, prefix, context, seed, temperature, length, cached):
@@ -133,7 +139,6 @@ class TokenModel(Density, GenerativeModel):
         )
         temperature = tf.cast(temperature, "float32")
         draw = self._draw_cached if cached else self._draw_naively
-        seed = self.seed_for_sampling(seed)
         return self._graphs.run(draw, prefix, context, seed, temperature, length)
 
     def _draw_cached(self, prefix, context, seed, temperature, length):
@@ -193,7 +198,7 @@ class TokenModel(Density, GenerativeModel):
     def _token_log_probs(self, x, context):
         """Returns log p(x_t | ...) of given tokens, and which of them count."""
         x = as_tokens(x, self.vocabulary, "x")
-        return self._graphs.run(self._evaluate, x, self.as_context(context))
+        return self._graphs.run(self._evaluate, x, self.as_context(context, of=x))
 
     def _evaluate(self, x, context):
         return self._log_probs(x, self._logits(x, context))
@@ -223,8 +228,9 @@ def as_tokens(x, vocabulary, name):
         vocabulary: How many tokens there are.
         name: The argument's name.
     """
-    x = tf.cast(x, "int32")
+    x = tf.convert_to_tensor(x)
     if tf.executing_eagerly() and tf.size(x):
+        require_argument(_are_whole(x), name, "whole numbers, being tokens", x)
         low, high = int(tf.reduce_min(x)), int(tf.reduce_max(x))
         require_argument(
             0 <= low and high < vocabulary,
@@ -232,7 +238,7 @@ def as_tokens(x, vocabulary, name):
             f"tokens from 0 to {vocabulary - 1}",
             f"tokens from {low} to {high}",
         )
-    return x
+    return tf.cast(x, "int32")
 
 
 def require_tokens(x, vocabulary):
@@ -242,6 +248,11 @@ def require_tokens(x, vocabulary):
         x: A batch of a data set.
         vocabulary: How many tokens there are.
     """
-    x = tf.cast(x, "int32")
-    fits = tf.reduce_all((x >= 0) & (x < vocabulary))
-    return loop.require(fits, f"Tokens must be from 0 to {vocabulary - 1}.")
+    x = tf.convert_to_tensor(x)
+    fits = tf.reduce_all((x >= 0) & (x < vocabulary)) & _are_whole(x)
+    message = f"Tokens must be from 0 to {vocabulary - 1}, whole numbers."
+    return loop.require(fits, message)
+
+
+def _are_whole(x):
+    return tf.reduce_all(x == tf.floor(x)) if x.dtype.is_floating else tf.constant(True)

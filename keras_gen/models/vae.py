@@ -168,7 +168,7 @@ class VAE(Encoding, GenerativeModel):
         """Returns mean and log-variance of q(z|x), before any flow."""
         x = self.to_network(tf.cast(x, "float32"))
         conditional = len(self.encoder.inputs) == 2
-        inputs = [x, self.as_context(context)] if conditional else x
+        inputs = [x, self.as_context(context, of=x)] if conditional else x
         return _halves(self.encoder(inputs, training=training))
 
     def prior_parameters(self, context=None, training=False):
@@ -200,7 +200,7 @@ class VAE(Encoding, GenerativeModel):
         if self.autoregressive:
             inputs.append(self.to_network(tf.cast(x, "float32")))
         if self._decodes_context:
-            inputs.append(self.as_context(context))
+            inputs.append(self.as_context(context, of=z))
         inputs = inputs if len(inputs) > 1 else inputs[0]
         outputs = tf.cast(self.decoder(inputs, training=training), "float32")
         if not self.observation.learned:
@@ -273,7 +273,7 @@ class VAE(Encoding, GenerativeModel):
         """
         x, context = tf.cast(x, "float32"), self.as_context(context)
         posterior = self.infer(x, context)
-        z, log_q = posterior.draw(self.seed_for_sampling(seed), particles)
+        z, log_q = posterior.draw(self.seed_for("elbo", seed), particles)
         kl = tf.reduce_sum(posterior.kl(z, log_q), axis=-1)
         return tf.reduce_mean(self._log_likelihood(x, z, context), axis=0) - kl
 
@@ -294,7 +294,7 @@ class VAE(Encoding, GenerativeModel):
         x, context = tf.cast(x, "float32"), self.as_context(context)
         size = max(1, x.shape[0] or 100) * math.prod(self.data_shape)
         at_once = max(1, min(int(k), _NUMBERS_AT_ONCE // size))
-        seed = self.seed_for_sampling(seed)
+        seed = self.seed_for("iwae", seed)
         return self._bound(x, context, seed, tf.constant(int(k)), tf.constant(at_once))
 
     def _importance_bound(self, x, context, seed, k, at_once):
@@ -408,7 +408,7 @@ class VAE(Encoding, GenerativeModel):
         """Returns the likelihood's mean; from an autoregressive decoder, a draw."""
         z = tf.cast(z, "float32")
         if self.autoregressive:
-            return self._pixel_by_pixel(z, context, tf.constant([0, 0], "int64"))
+            return self._pixel_by_pixel(z, context, self.seed_for("decode", 0))
         return self.observation.mean(self.outputs(z, context))
 
     def draw_latents(self, n, seed, temperature=1.0, context=None):
@@ -417,17 +417,13 @@ class VAE(Encoding, GenerativeModel):
         mean, log_var = self.prior_parameters(context)
         return mean + tf.exp(0.5 * tf.convert_to_tensor(log_var)) * noise
 
-    def sample(self, n, *, context=None, seed=None, temperature=1.0):
+    def draw_samples(self, n, context, seed, temperature):
         """Returns n samples: the likelihood's means for codes from the prior.
 
         An autoregressive decoder has no such mean: its pixels are drawn.
         """
         if not self.autoregressive:
-            return super().sample(
-                n, context=context, seed=seed, temperature=temperature
-            )
-        seed = self.seed_for_sampling(seed)
-        context = self.as_context(context, n)
+            return super().draw_samples(n, context, seed, temperature)
         z = self.draw_latents(n, seed, temperature, context)
         return self._pixel_by_pixel(z, context, seed)
 
@@ -465,7 +461,7 @@ class VAE(Encoding, GenerativeModel):
         """
         x, context = tf.cast(x, "float32"), self.as_context(context)
         known = tf.cast(known, "bool")
-        seed = self.seed_for_sampling(seed)
+        seed = self.seed_for("complete", seed)
         now = tf.where(known, x, 0.5)
         for step in range(steps):
             fold = tf.random.experimental.stateless_fold_in(seed, step)

@@ -144,7 +144,7 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
             context: What it is conditioned on. Defaults to `None`.
             training: Boolean. Defaults to `False`.
         """
-        x, context = self.to_network(x), self.as_context(context)
+        x, context = self.to_network(x), self.as_context(context, of=x)
         inputs = [x, context] if len(self.encoder.inputs) == 2 else x
         outputs = tf.cast(self.encoder(inputs, training=training), "float32")
         return Posterior(*tf.split(outputs, 2, axis=-1), training=training)
@@ -211,7 +211,8 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
 
     def decode(self, z, context=None):
         """Returns what the generator makes of latent codes."""
-        z, context = ops.convert_to_tensor(z, "float32"), self.as_context(context)
+        z = ops.convert_to_tensor(z, "float32")
+        context = self.as_context(context, of=z)
         inputs = z if context is None else [z, context]
         return self.from_network(self.generator(inputs, training=False))
 

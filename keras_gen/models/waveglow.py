@@ -142,7 +142,7 @@ class WaveGlow(Flow):
         mel = ops.convert_to_tensor(mel, "float32")
         steps = (tf.shape(mel)[1] - 1) * (self.log_mel.hop // self.groups)
         shape = tf.stack([tf.shape(mel)[0], steps, self.groups])
-        z = tf.random.stateless_normal(shape, self.seed_for_sampling(seed))
+        z = tf.random.stateless_normal(shape, self.seed_for("vocode", seed))
         return self._rounded(self.decode(temperature * z, mel))
 
     def unpack(self, data):
@@ -177,10 +177,8 @@ class WaveGlow(Flow):
         y, _ = self.chain.forward_and_log_det(z, self._context(context))
         return tf.clip_by_value(y, -1.0, 1.0)
 
-    def sample(self, n, *, context=None, seed=None, temperature=1.0):
+    def draw_samples(self, n, context, seed, temperature):
         """Returns n clips for n spectrograms, rounded to the levels that data have."""
-        seed = self.seed_for_sampling(seed)
-        context = self.as_context(context, n)
         return self._rounded(
             self.decode(self.draw_latents(n, seed, temperature), context)
         )
@@ -227,12 +225,17 @@ class WaveGlow(Flow):
         lines = values[:, :-1, None] * (1.0 - t) + values[:, 1:, None] * t
         return tf.reshape(lines, (-1, (tf.shape(values)[1] - 1) * stride, 1))
 
+    @property
+    def data_range(self):
+        """The lowest and the highest value of audio."""
+        return -1, 1
+
     def _mel_for(self, x, context):
         return self.mel(x) if context is None else context
 
-    def _context(self, context):
+    def _context(self, context, of=None):
         """Returns what the layers get: features of the mel, and the log-loudness."""
-        mel = self.as_context(context)
+        mel = self.as_context(context, of=of)
         features = tf.cast(self.upsampler(mel), "float32")
         return tf.concat([features, self.log_loudness(mel)], axis=-1)
 

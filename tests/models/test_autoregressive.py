@@ -297,7 +297,7 @@ def test_labels_as_a_column():
             lambda: models.PixelCNN((4, 4, 1), 1, 4, classes=3, context_shape=(2,)),
             "`None` where there are `classes`",
         ),
-        (lambda: small().sample(0), "`n` must be positive"),
+        (lambda: small().sample(-1), "`n` must be a whole number from 0"),
         (lambda: small().sample(1, temperature=-1.0), "`temperature` must be"),
         (
             lambda: small().fit(np.full((4, 4, 4, 1), 0.4)),

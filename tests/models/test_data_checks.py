@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen import export
+from keras_gen import export, losses, models, networks
 from tests.zoo import CLASSES, IMAGE, ZOO, data_shape, is_conditional, pair
 
 FAST = "CGAN", "CVAE", "CharRNN", "DCGAN", "GatedPixelCNN", "RealNVP"
@@ -55,8 +55,57 @@ def test_labels_in_a_column():
     model = model_of("CVAE")
     x, y = pair("CVAE")
     model.fit(x, y[:, None], verbose=0)
+    model.fit(x, y, verbose=0)
+    logs = [model.evaluate(x, one, verbose=0) for one in (y, y[:, None])]
+    assert logs[0] == logs[1]
     with pytest.raises(ValueError, match="Labels must be from 0 to 2"):
         model.fit(x, y[:, None] + 1, verbose=0)
+
+
+def vae(likelihood):
+    pair = networks.mlp((4,), 4, (4,)), networks.mlp((2,), 4, (4,))
+    return models.VAE(*pair, likelihood=likelihood)
+
+
+def audio():
+    return models.WaveGlow(
+        (64, 1), 8000, 4, 1, 4, 1, 2, 2, fft_length=32, hop=8, bands=6
+    )
+
+
+OTHERS = {
+    "Bernoulli": (lambda: vae(losses.Bernoulli()), (4,), "0, 1"),
+    "levels": (lambda: vae(losses.DiscretisedLogistic()), (4,), "0, 1"),
+    "flow": (lambda: models.NICE((4,), 2, (4,), levels=17), (4,), "0, 1"),
+    "audio": (audio, (64, 1), "-1, 1"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_vectors_and_sounds_of_another_scale(kind):
+    make, shape, interval = OTHERS[kind]
+    model = make()
+    model.compile("sgd", run_eagerly=True)
+    x = np.zeros((4, *shape), "float32")
+    model.train_on_batch(x)
+    with pytest.raises(ValueError, match=rf"Data must lie in \[{interval}\]"):
+        model.train_on_batch(x + 16.0)
+
+
+def test_tables_are_free():
+    for model in (vae(losses.Gaussian()), models.NICE((4,), 2, (4,))):
+        model.compile("sgd", run_eagerly=True)
+        model.train_on_batch(np.full((4, 4), -16.0, "float32"))
+    assert int(model.step) == 1
+
+
+def test_a_mass_of_levels_is_none_of_others():
+    model = models.PixelCNN((8, 8, 1), depth=1, width=4)
+    grey = np.full((2, 8, 8, 1), 0.3, "float32")
+    for method in (model.log_prob, model.bits_per_dim, model.anomaly_score):
+        with pytest.raises(ValueError, match="Data must have the 2 levels"):
+            method(grey)
+    assert model.log_prob(np.round(grey)).shape == (2,)
 
 
 def test_integers_of_pixels():
