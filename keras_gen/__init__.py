@@ -1,11 +1,14 @@
 """Generative models for Keras 3: `fit` them, export them, take them apart.
 
 The rooms are imported when they are first used, so that `import keras_gen` costs
-nothing beyond Keras and TensorFlow. TensorFlow Probability, TensorFlow Datasets,
-scikit-learn and matplotlib are imported by the functions that need them.
+next to nothing; `keras.models.load_model` finds their classes all the same. TensorFlow
+Probability, TensorFlow Datasets, scikit-learn and matplotlib are imported by the
+functions that need them.
 """
 
 import importlib
+
+from keras_gen import registration
 
 __version__ = "0.1.0"
 
@@ -35,3 +38,6 @@ def __getattr__(name):
 def __dir__():
     """Lists the rooms, imported or not."""
     return sorted(__all__)
+
+
+registration.announce()

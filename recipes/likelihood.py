@@ -128,7 +128,8 @@ def logit_slope(model, logit, x, seed):
     """Returns the log-determinant of the logit of data, noise drawn as for the bits."""
     import tensorflow as tf
 
-    u, _ = model.dequantization.draw(tf.constant(x), model.seed_for_sampling(seed))
+    noise = model.seed_for("bits_per_dim", seed)
+    u, _ = model.dequantization.draw(tf.constant(x), noise)
     y = ((model.levels - 1) * x + u) / model.levels
     return logit.inverse_and_log_det(y)[1]
 

@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 
+import keras
 import pytest
 
 import keras_gen
-from keras_gen import models
+from keras_gen import layers, models, networks, registration
 from tests.zoo import MECHANISMS, ZOO
 
 
@@ -32,6 +33,32 @@ def test_importing_loads_nothing_heavy(modules, late):
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_file_needs_no_room_to_be_imported_before(tmp_path):
+    encoder, decoder = networks.mlp((4,), 2, (3,)), networks.mlp((2,), 4, (3,))
+    models.Autoencoder(encoder, decoder, seed=0).save(tmp_path / "model.keras")
+    network = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5)])
+    network.save(tmp_path / "network.keras")
+    code = (
+        "import sys, keras_gen, keras; before = set(sys.modules);"
+        "print(*[keras.models.load_model(path).name for path in sys.argv[1:]],"
+        "'keras_gen.layers' in before)"
+    )
+    paths = [str(tmp_path / f"{name}.keras") for name in ("network", "model")]
+    command = [sys.executable, "-W", "ignore", "-c", code, *paths]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [network.name, "autoencoder", "False"]
+
+
+def test_all_that_a_file_may_begin_with_is_announced():
+    objects = keras.saving.get_custom_objects()
+    known = {r: set(names.split()) for r, names in registration._CLASSES.items()}
+    assert known["models"] == set(models.__all__)
+    for room in ("layers", "bijectors"):
+        module = f"keras_gen.{room}."
+        here = {c.__name__ for c in objects.values() if c.__module__.startswith(module)}
+        assert known[room] == here
 
 
 def test_rooms_are_attributes():

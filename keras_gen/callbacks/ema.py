@@ -23,8 +23,8 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
         every: Epochs from one such end to the next; the last epoch is always one.
             Defaults to `1`.
         data: A dataset from which statistics are settled, for networks that see data;
-            its first batches are read. Defaults to `None`: those of a GAN's generator
-            are, from draws.
+            its first batches are read. Defaults to `None`: what `fit` trains on, and
+            draws for a GAN's generator.
         batches: How many batches the statistics are means over. Defaults to `50`.
 
     Example:
@@ -45,17 +45,14 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
     def on_train_begin(self, logs=None):
         """Goes on from the weights with which the training before has ended."""
         self._averages()  # which raises where there will be none
+        if self.data is not None and hasattr(self.model, "statistics"):
+            self.model.statistics.chosen = self.data, self.batches
         self._trained, self._ema_weights_in_model = None, False
 
     def on_epoch_end(self, epoch, logs=None):
         """Puts the averages in place, if it is time."""
         if (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]:
             super().on_epoch_end(epoch, logs)
-
-    def on_train_end(self, logs=None):
-        """Settles statistics from data; `fit` has put the averages in place."""
-        if self.data is not None and self._averages():
-            self._settle()
 
     def on_predict_end(self, logs=None):
         """Puts the trained weights back."""

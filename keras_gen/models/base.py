@@ -1,6 +1,8 @@
 """The contracts that every model keeps, and what each of them gives for free."""
 
+import inspect
 import math
+import warnings
 
 import keras
 import tensorflow as tf
@@ -12,7 +14,7 @@ from keras_gen.losses.strategy import require_argument
 from keras_gen.models.context import Conditional
 from keras_gen.models.guard import Guard
 from keras_gen.models.loop import require
-from keras_gen.models.statistics import Statistics
+from keras_gen.models.statistics import Statistics, batches_again
 from keras_gen.models.step import TrainingStep
 from keras_gen.models.weighing import Weighing
 
@@ -301,26 +303,53 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
             return x
         return tf.clip_by_value((x - low) / (high - low), 0.0, 1.0)
 
+    def fit(self, x=None, *args, **kwargs):
+        """Trains as Keras does; with averages, ends with statistics of those."""
+        given = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
+        with self.statistics.within_fit(batches_again(**given)):
+            return super().fit(x, *args, **kwargs)
+
     def settle(self, data=None, batches=100):
         """Makes batch normalisation's moving statistics those of the present weights.
 
         Weights that were put in place of those that were trained, such as their moving
         averages, need it, or samples are of another network than the one that learned.
-        `fit` ends with it where it ends with averages, without data.
+        `fit` ends with it where it ends with averages, on the data that it was given.
 
         Args:
             data: A dataset as for `fit`. Defaults to `None`: what networks make of
-                draws alone is settled, which is a GAN's generator.
+                draws alone is settled, which is a GAN's generator; other models have
+                the data of `fit` while it runs, and warn at any other time.
             batches: How many batches the statistics are means over. Defaults to `100`.
         """
         if not self.statistics.layers():
             return
-        if data is not None:
-            parts = (self.unpack(part) for part in data.take(batches))
-            self.statistics.settle(self._look_at_data, parts)
-        elif self.generates_freely:
+        if data is None and self.generates_freely:
             parts = ((tf.constant([i, 0]),) for i in range(batches))
             self.statistics.settle(self._look_at_draws, parts)
+            return
+        data = self.statistics.data if data is None else data
+        if data is None:
+            warnings.warn(
+                f"`{type(self).__name__}` keeps statistics of batch normalization, and "
+                "those that it has are of other weights than it has now. Its networks "
+                "see data: call `model.settle(data)`, or train with "
+                "`SwapEMAWeights(data=...)`.",
+                stacklevel=2,
+            )
+            return
+        parts = (self.unpack(part) for part in data.take(batches))
+        self.statistics.settle(self._look_at_data, parts)
+
+    def settle_after_fit(self):
+        """Settles what `fit` leaves, averages being in place."""
+        if self.statistics.chosen is not None:
+            self.settle(*self.statistics.chosen)
+            return
+        if self.statistics.data is not None:
+            self.settle(self.statistics.data)
+        if self.statistics.data is None or self.generates_freely:
+            self.settle()
 
     # Whether a network makes something of draws alone: `_look_at_draws(seed)`.
     generates_freely = False

@@ -3,7 +3,10 @@
 import contextlib
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+from keras_gen.bijectors import BatchNorm
 
 
 class Statistics:
@@ -23,19 +26,31 @@ class Statistics:
 
     def __init__(self, model):
         self.model = model
+        self.data = None  # what `fit` trains on, while it does
+        self.chosen = None  # (data, batches) of a callback, instead
         self._compiled = {}
 
     def layers(self):
-        """Returns Keras's layers of batch normalisation."""
-        return [
-            layer
-            for layer in self.model._flatten_layers()
-            if isinstance(layer, keras.layers.BatchNormalization)
-        ]
+        """Returns layers of batch normalization, Keras's and the bijective ones."""
+        kinds = keras.layers.BatchNormalization | BatchNorm
+        return [x for x in self.model._flatten_layers() if isinstance(x, kinds)]
 
     def variables(self):
         """Returns the moving means and variances."""
-        return [v for x in self.layers() for v in (x.moving_mean, x.moving_variance)]
+        return [v for layer in self.layers() for v in _moving(layer)]
+
+    @contextlib.contextmanager
+    def within_fit(self, data):
+        """Knows the data that `fit` trains on, until it ends.
+
+        Args:
+            data: A dataset, or what else has `take(batches)`, or `None`.
+        """
+        self.data = data
+        try:
+            yield
+        finally:
+            self.data = self.chosen = None
 
     def settle(self, look, batches):
         """Makes the statistics means over batches; all other state stays as it is.
@@ -73,3 +88,47 @@ class Statistics:
         finally:
             for layer, momentum in before:
                 layer.momentum = momentum
+
+
+class Rows:
+    """Batches of arrays, of rows from everywhere: data may be sorted.
+
+    Args:
+        arrays: Arrays of as many rows, some of which may be `None`.
+        batch_size: Rows of a batch.
+        rows: How many rows there are to choose from.
+    """
+
+    def __init__(self, arrays, batch_size, rows):
+        self.arrays = [np.asarray(x) for x in arrays if x is not None]
+        self.batch_size, self.rows = min(batch_size, rows), rows
+
+    def take(self, batches):
+        """Yields up to so many batches, the same ones every time."""
+        order = np.random.default_rng(0).permutation(self.rows)
+        for index in range(min(batches, self.rows // self.batch_size)):
+            here = order[index * self.batch_size :][: self.batch_size]
+            yield tuple(array[here] for array in self.arrays)
+
+
+def batches_again(x=None, y=None, batch_size=None, validation_split=0.0, **_):
+    """Returns what yields data of `fit` once more, or `None` if nothing does.
+
+    Args:
+        x: As for `fit`.
+        y: As for `fit`. Defaults to `None`.
+        batch_size: As for `fit`. Defaults to `None`.
+        validation_split: As for `fit`. Defaults to `0.0`.
+    """
+    if isinstance(x, tf.data.Dataset):
+        return x
+    if hasattr(x, "shape") and len(x):
+        rows = int(len(x) * (1.0 - (validation_split or 0.0)))
+        return Rows((x, y), batch_size or 32, max(1, rows))
+    return None
+
+
+def _moving(layer):
+    if isinstance(layer, BatchNorm):
+        return layer.mean, layer.variance
+    return layer.moving_mean, layer.moving_variance

@@ -133,7 +133,7 @@ class TrainingStep:
                 type(inner).finalize_variable_values(inner, variables)
                 taken = True
         if taken:
-            self.settle()
+            self.settle_after_fit()
 
     def get_compile_config(self):
         """Returns every optimizer and the way of running, for `.keras` files."""

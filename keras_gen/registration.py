@@ -1,0 +1,88 @@
+"""Classes that Keras finds in files before they have been imported."""
+
+import importlib
+import importlib.abc
+import importlib.util
+import sys
+
+# What a file may begin with, by room. What else is in it is imported with that.
+_CLASSES = {
+    "layers": """
+        CausalConv1D CausalSelfAttention Clip ConcatELU
+        ConditionalBatchNormalization CrossAttention DiagonalBiLSTM DownConv2D
+        DownRightConv2D Dropout EqualizedLearningRate Fade Gate GaussianNoise LogMel
+        MaskedConv2D MaskedDense MinibatchDiscrimination MinibatchStandardDeviation
+        PixelNormalization Projection RandomAffine RandomLayer Recurrent RowLSTM
+        Sampling ShiftDown ShiftRight SpectralNormalization TokenDecoder
+        TokenEncoder TransformerBlock Upscale WeightNormalization
+    """,
+    "bijectors": """
+        ActNorm AdditiveCoupling AffineCoupling BatchNorm Bypass Chain ContextScale
+        Equalize Flatten Invert InvertibleConv Logit MaskedAutoregressive MultiScale
+        Permutation Planar Radial Scale SplineAutoregressive SplineCoupling Squeeze
+    """,
+    "models": """
+        ACGAN Autoencoder Autoregressive BetaTCVAE BetaVAE BiGAN CGAN CVAE CVAEGAN
+        CharRNN DCGAN DenoisingAutoencoder FactorVAE Flow GAN GatedPixelCNN Glow IAF
+        IWAE InfoGAN LSGAN MADE MAF NICE NeuralSplineFlow PacGAN PixelCNN PixelCNNPP
+        PixelRNN ProgressiveGAN RealNVP RelativisticGAN SGAN SNGAN Seq2Seq VAE
+        VAEGAN WGAN WGANGP WaveGlow
+    """,
+}
+
+
+class _Unimported:
+    """Stands for a class until a file asks for it.
+
+    Args:
+        room: The part of the package that the class is in.
+        name: The class's name.
+    """
+
+    def __init__(self, room, name):
+        self.room, self.name = room, name
+
+    def from_config(self, config):
+        """Imports the class, which takes this place, and makes what is described."""
+        room = importlib.import_module(f"keras_gen.{self.room}")
+        return getattr(room, self.name).from_config(config)
+
+
+class _WithKeras(importlib.abc.MetaPathFinder):
+    """Announces the classes at the moment when Keras has been imported."""
+
+    def find_spec(self, name, path=None, target=None):
+        """Lets Keras be imported as ever."""
+        if name != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            run = spec.loader.exec_module
+
+            def run_and_announce(module):
+                run(module)
+                _announce()
+
+            spec.loader.exec_module = run_and_announce
+        return spec
+
+
+def _announce():
+    keras = importlib.import_module("keras")
+    objects = keras.saving.get_custom_objects()
+    for room, names in _CLASSES.items():
+        for name in names.split():
+            objects.setdefault(f"keras_gen>{name}", _Unimported(room, name))
+
+
+def announce():
+    """Makes the classes known to `keras.models.load_model`, without importing them.
+
+    Keras asks a table of its own, which a class enters when it is imported. Here the
+    names enter it first, now or as soon as Keras is there.
+    """
+    if "keras" in sys.modules:
+        _announce()
+    else:
+        sys.meta_path.insert(0, _WithKeras())
