@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen import callbacks
+from keras_gen import callbacks, losses, models, networks
 from tests.zoo import ZOO, batch, pair
 
 
@@ -161,3 +161,42 @@ def test_it_serves_other_models_of_keras():
     model.fit(np.ones((8, 3)), np.ones(8), epochs=3, verbose=0, callbacks=[swap])
     averages = model.optimizer._model_variables_moving_average
     assert_equal(weights_of(model), [v.numpy() for v in averages])
+
+
+def normalized():
+    """Returns a small VAE whose encoder normalizes over the batch."""
+    pair = networks.mlp((4,), 4, (8,), normalization="batch"), networks.mlp((2,), 4)
+    return models.VAE(*pair, likelihood=losses.Gaussian(1.0), seed=0)
+
+
+KINDS = {"VAE": normalized, "MAF": lambda: models.MAF((4,), 2, (8,), seed=0)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("way", ["arrays", "dataset"])
+def test_fit_ends_with_statistics_where_networks_see_data(kind, way):
+    model = KINDS[kind]()
+    optimizer = keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.99)
+    model.compile(optimizer, run_eagerly=True)
+    x = np.random.default_rng(0).normal(3.0, 2.0, (32, 4)).astype("float32")
+    dataset = tf.data.Dataset.from_tensor_slices(x).batch(32)
+    if way == "arrays":
+        model.fit(x, batch_size=32, epochs=3, verbose=0)
+    else:
+        model.fit(dataset, epochs=3, shuffle=False, verbose=0)
+    held = [v.numpy() for v in model.statistics.variables()]
+    assert held
+    model.settle(dataset)
+    for a, b in zip(held, model.statistics.variables(), strict=True):
+        # The rows of the one batch are summed in another order.
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-4, atol=1e-5)
+    assert model.statistics.data is None
+
+
+def test_where_nothing_can_be_settled_it_is_said():
+    model = normalized()
+    model.compile(keras.optimizers.Adam(0.01, use_ema=True), run_eagerly=True)
+    x = np.ones((8, 4), "float32")
+    with pytest.warns(UserWarning, match=r"see data: call `model.settle\(data\)`"):
+        ways = {"steps_per_epoch": 2, "shuffle": False, "verbose": 0}
+        model.fit(((x,) for _ in range(2)), **ways)
