@@ -1,5 +1,6 @@
 """The contracts that every model keeps, and what each of them gives for free."""
 
+import functools
 import inspect
 import math
 import warnings
@@ -303,11 +304,12 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
             return x
         return tf.clip_by_value((x - low) / (high - low), 0.0, 1.0)
 
-    def fit(self, x=None, *args, **kwargs):
+    @functools.wraps(Weighing.fit)
+    def fit(self, *args, **kwargs):
         """Trains as Keras does; with averages, ends with statistics of those."""
-        given = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
+        given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
         with self.statistics.within_fit(batches_again(**given)):
-            return super().fit(x, *args, **kwargs)
+            return super().fit(*args, **kwargs)
 
     def settle(self, data=None, batches=100):
         """Makes batch normalisation's moving statistics those of the present weights.
