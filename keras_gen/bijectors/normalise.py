@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_gen.bijectors.base import BijectiveLayer
-from keras_gen.losses.replicas import global_mean
+from keras_gen.losses.replicas import global_count, global_mean
 
 
 class Channels(BijectiveLayer):
@@ -174,7 +174,8 @@ class BatchNorm(Channels):
     z = (x - mean) / sqrt(variance + epsilon) exp(s) + b. In training the moments are
     those of the batch, over all replicas, and gradients flow through them; otherwise
     moving averages. Each layer of a deep flow then sees numbers of one size, and the
-    noise of the moments regularises.
+    noise of the moments regularises. A batch of a single example has no variance: there
+    the moving averages are taken, and stay.
 
     A training's z alone does not give x back: in constant memory its input is stored.
 
@@ -218,11 +219,16 @@ class BatchNorm(Channels):
             return tf.cast(self.mean.value, x.dtype), tf.cast(
                 self.variance.value, x.dtype
             )
-        mean, variance = _moments(x, self.event_ndims)
-        for average, now in ((self.mean, mean), (self.variance, variance)):
+        alone = global_count(x) * tf.cast(self.places(x), "float32") < 2.0
+        moments = []
+        for average, now in zip(
+            (self.mean, self.variance), _moments(x, self.event_ndims), strict=True
+        ):
+            now = tf.where(alone, tf.cast(average.value, x.dtype), now)
+            moments.append(now)
             now = tf.cast(tf.stop_gradient(now), average.dtype)
             average.assign(average + (1.0 - self.momentum) * (now - average))
-        return mean, variance
+        return moments
 
     def _log_slope(self, variance, x):
         own = tf.cast(self.log_scale.value, x.dtype)

@@ -60,6 +60,8 @@ class RandomLayer(keras.layers.Layer):
             # Every replica advances its own copy in the same way: no communication.
             aggregation="none",
         )
+        if type(self).build is keras.layers.Layer.build:
+            self.built = True  # its one weight is there
 
     def next_seed(self):
         """Returns the next seed of the stream for this replica."""

@@ -32,6 +32,19 @@ def global_mean(x):
     return total / count
 
 
+def global_count(x):
+    """Returns how many rows all replicas have together, a float.
+
+    Args:
+        x: A tensor whose first axis is the batch.
+    """
+    count = tf.cast(tf.shape(x)[0], "float32")
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return count
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, count)
+
+
 def first_row(x):
     """Returns where this replica's rows begin among those that `gather` returns.
 

@@ -186,3 +186,17 @@ def test_own_weights_are_not_narrowed(policy):
     want, want_log_det = wide.inverse_and_log_det(x, context)
     np.testing.assert_array_equal(z, want)
     np.testing.assert_array_equal(log_det, want_log_det)
+
+
+def test_a_batch_of_one_is_normalized_by_the_moving_averages():
+    """Its own moments would make of any example the same z, at any likelihood."""
+    layer = bijectors.BatchNorm(2)
+    x = tf.constant([[1.0, 2.0], [3.0, 6.0], [4.0, 1.0]])
+    layer.initialise(x)
+    before = [v.numpy() for v in layer.weights]
+    z, log_det = layer.inverse_and_log_det(x[:1], None, True)
+    want, volume = layer.inverse_and_log_det(x[:1], None, False)
+    np.testing.assert_array_equal(z, want)
+    np.testing.assert_array_equal(log_det, volume)
+    for variable, value in zip(layer.weights, before, strict=True):
+        np.testing.assert_array_equal(variable, value)

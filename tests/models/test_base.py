@@ -126,3 +126,20 @@ def test_as_many_contexts_as_examples():
         for method in methods:
             with pytest.raises(ValueError, match="one for each of 4 examples.*: 3"):
                 getattr(model, method)(x, context=[0, 1, 2])
+
+
+def test_a_summary_lists_nothing_unbuilt():
+    lines = []
+    ZOO["DCGAN"]().summary(print_fn=lambda line, **_: lines.append(line))
+    assert "noise (RandomLayer)" in "".join(lines)
+    assert "unbuilt" not in "".join(lines)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+def test_a_model_can_be_quantized():
+    model, x = ZOO["VAE"](), examples("VAE", 4)
+    before = model.reconstruct(x).numpy()
+    model.quantize("int8")
+    assert model.encoder.layers[-1].quantization_mode == "int8"
+    # Steps of 1/127 of the largest value, in two layers of two networks.
+    np.testing.assert_allclose(model.reconstruct(x), before, rtol=0, atol=0.05)
