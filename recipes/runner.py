@@ -231,6 +231,21 @@ class Run:
         """Returns up to n examples of a split, or (x, y); by default of `split`."""
         return self._source(split or self.split, limit=n).arrays(labels=labels)
 
+    def affordable(self, n, cost, least=20):
+        """Returns how many of n test examples a report measures by default.
+
+        They take a tenth of what training takes, counted in evaluations of a network,
+        three for each example of a step, so that equal flags give equal reports.
+
+        Args:
+            n: How many there are.
+            cost: Evaluations for each example.
+            least: How many are measured at least. Defaults to `20`.
+        """
+        steps = self.steps_per_epoch * self.args.epochs
+        evaluations = 3 * steps * self.examples_per_step
+        return min(n, max(least, int(evaluations / (10 * cost))))
+
     def draw_walks(self, model, source, x=None, spherical=False):
         """Writes a picture of lines between codes, of samples or of data x.
 

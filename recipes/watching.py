@@ -44,7 +44,7 @@ class Bar(keras.callbacks.ProgbarLogger):
 
 
 class Curves(keras.callbacks.TensorBoard):
-    """TensorBoard's curves of a hundred epochs or so.
+    """TensorBoard's curves of fifty epochs or so.
 
     Keras's callback goes through all logs at every step, even where it writes none of
     them, which costs small networks a tenth of the step.
@@ -52,10 +52,10 @@ class Curves(keras.callbacks.TensorBoard):
     Args:
         folder: Where the logs go.
         points: How many epochs are shown at least, where there are as many. Defaults to
-            `100`.
+            `50`.
     """
 
-    def __init__(self, folder, points=100):
+    def __init__(self, folder, points=50):
         super().__init__(str(folder), write_graph=False)
         self.points = points
 

@@ -38,7 +38,7 @@ class Checkpoint(keras.callbacks.Callback):
     running means and the place in the data: a run that is killed at any moment and
     restored ends with the same weights, bit for bit, on the same machine.
 
-    Where epochs are so short that saving each would take more than a fiftieth of the
+    Where epochs are so short that saving each would take more than a hundredth of the
     time, some are passed over; the first of a `fit` and the last never are.
 
     Files are written beside their place and moved there, so that none is ever half
@@ -164,7 +164,7 @@ class Checkpoint(keras.callbacks.Callback):
     def _is_worth_it(self):
         if self.every_steps or _workers() > 1:
             return True
-        return time.monotonic() - self._saved_at >= 50.0 * self._took
+        return time.monotonic() - self._saved_at >= 100.0 * self._took
 
     def _save(self, position):
         began = time.monotonic()

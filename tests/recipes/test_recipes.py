@@ -407,3 +407,31 @@ def test_density_2d(tmp_path):
     done = run("density_2d", tmp_path, "--steps", "0")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("density_2d.py: --steps must be")
+
+
+# (recipe, flags, how many times as many steps its defaults take); ten looks and more
+# happen in either.
+SHARES = [
+    ("dcgan", ["--epochs", "20"], 10),
+    ("vae", ["--epochs", "20"], 10),
+    ("realnvp", ["--epochs", "10"], 6),
+    ("made", ["--epochs", "20"], 3),
+    ("char_rnn", ["--epochs", "10", "--steps-per-epoch", "10"], 24),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "flags", "times"), SHARES, ids=[case[0] for case in SHARES]
+)
+def test_seconds_go_into_training_steps(recipe, flags, times, tmp_path):
+    """What watches and reports costs the same in a longer training.
+
+    Nine tenths are wanted; a machine that has other work to do slows Python, of which
+    watching is made, more than it slows the steps.
+    """
+    done = run(recipe, tmp_path, *flags)
+    assert done.returncode == 0, done.stderr
+    parts = json.loads((tmp_path / "metrics.json").read_text())["seconds_of"]
+    steps = times * parts["training"]
+    assert steps / (steps + parts["watching"] + parts["report"]) > 0.75, parts

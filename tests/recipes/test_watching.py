@@ -51,7 +51,7 @@ def test_seconds_are_parted(monkeypatch):
     assert run._seconds(trained=35.0) == parts
 
 
-@pytest.mark.parametrize(("epochs", "most"), [(7, 7), (250, 136), (1000, 111)])
+@pytest.mark.parametrize(("epochs", "most"), [(7, 7), (130, 71), (1000, 60)])
 def test_curves_have_a_bounded_number_of_points(epochs, most, monkeypatch, tmp_path):
     written = []
     parent = keras.callbacks.TensorBoard
@@ -63,7 +63,7 @@ def test_curves_have_a_bounded_number_of_points(epochs, most, monkeypatch, tmp_p
     curves._model = types.SimpleNamespace(metrics_names=[])
     for epoch in range(epochs):
         curves.on_epoch_end(epoch, {})
-    assert min(epochs, 100) <= len(written) <= most
+    assert min(epochs, 50) <= len(written) <= most
     looks = {e for e in range(epochs) if callbacks.periodic.is_time(e, epochs)}
     assert looks <= set(written)
 
@@ -92,3 +92,15 @@ def test_steps_of_one_execution_divide_those_of_an_epoch(steps, expected):
     source = types.SimpleNamespace(steps_per_epoch=lambda size: steps)
     run._plan(source, batches_per_step=1)
     assert (run.steps_per_execution, run.steps_per_epoch) == (expected, steps)
+
+
+def test_a_report_takes_a_tenth_of_what_training_takes():
+    run = runner.Run("A recipe.", 200, 64)
+    run.args = run.parser.parse_args([])
+    run.steps_per_epoch, run.examples_per_step = 22, 64
+    examples = 200 * 22 * 64
+    assert run.affordable(10**9, cost=1) == int(0.1 * 3 * examples)
+    assert run.affordable(10**9, cost=101) == int(0.1 * 3 * examples / 101)
+    assert run.affordable(360, cost=101) == 360
+    assert run.affordable(360, cost=10**9) == 20
+    assert run.affordable(7, cost=10**9) == 7
