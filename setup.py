@@ -32,7 +32,7 @@ setup(
         "scikit-learn>=1.6",
         "matplotlib>=3.9",
     ],
-    extras_require={"test": ["pytest>=8", "ruff==0.17.5"]},
+    extras_require={"test": ["pytest>=8", "pytest-xdist>=3.6", "ruff==0.17.5"]},
     classifiers=[
         "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3",

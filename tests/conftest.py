@@ -11,11 +11,48 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import ops
 
+from tests.zoo import ZOO
+
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
 tf.get_logger().setLevel("ERROR")
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: a core for each
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def pytest_addoption(parser):
+    """Adds `--names`, as `python -m tests.touched` prints them."""
+    parser.addoption("--names", help="models and recipes to test, separated by commas")
+
+
+def _subject(item):
+    """Returns the model or recipe of which a test is, or `None`."""
+    parameters = getattr(item, "callspec", None) and item.callspec.params or {}
+    name = parameters.get("name")
+    return name if name in ZOO else parameters.get("recipe")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Gives all tests of one model to one process, which then shares its traces.
+
+    Other tests share what their module keeps. `--names` leaves out other models' tests.
+    """
+    chosen = config.getoption("--names")
+    chosen = None if chosen is None else set(chosen.split(","))
+    groups, others = {}, []
+    for item in items:
+        subject = _subject(item)
+        if chosen is not None and subject not in chosen:
+            others.append(item)
+            continue
+        group = subject or item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+        groups.setdefault(group, []).append(item)
+    items[:] = [item for group in groups.values() for item in group]
+    config.hook.pytest_deselected(items=others)
 
 
 @pytest.fixture(scope="session")

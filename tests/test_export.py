@@ -10,21 +10,7 @@ import tensorflow as tf
 
 from keras_gen import export
 from keras_gen.models import base
-from tests.zoo import MECHANISMS, TOKENS, ZOO, batch, examples, labels, pair
-
-SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
-
-
-@pytest.fixture(params=[*MECHANISMS, *SLOW])
-def name(request):
-    return request.param
-
-
-def trained(name):
-    model = ZOO[name]()
-    model.compile("adam")
-    model.fit(*pair(name), batch_size=8, verbose=0)
-    return model
+from tests.zoo import TOKENS, ZOO, batch, by_cost, examples, fitted, labels, pair
 
 
 def close(ours, theirs):
@@ -33,8 +19,10 @@ def close(ours, theirs):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
 
 
+@pytest.mark.parametrize("name", by_cost())
 @pytest.mark.parametrize(
-    "policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+    "policy",
+    ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.matrix)],
 )
 def test_mixed_precision_trains_and_serves(name, policy, tmp_path):
     keras.config.set_dtype_policy(policy)
@@ -59,8 +47,9 @@ def test_mixed_precision_trains_and_serves(name, policy, tmp_path):
     assert np.isfinite(samples).all()
 
 
+@pytest.mark.parametrize("name", by_cost(default=["VAE", "GatedPixelCNN"]))
 def test_every_signature_equals_python(name, tmp_path):
-    model = trained(name)
+    model = fitted(name).model
     export.save(model, tmp_path / "served")
     served = tf.saved_model.load(tmp_path / "served")
     assert set(served.signatures) == {*model.signatures(), "serving_default"}
@@ -110,7 +99,7 @@ def check_the_default_signature(name, model, served):
 
 
 def test_another_process_needs_tensorflow_alone(tmp_path):
-    model = trained("VAE")
+    model = fitted("VAE").model
     export.save(model, tmp_path / "served")
     np.save(tmp_path / "x.npy", batch("VAE", 3))
     code = f"""
@@ -137,6 +126,7 @@ def test_an_export_replaces_the_one_before(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["served"]
 
 
+@pytest.mark.parametrize("name", by_cost(default=["CVAE", "DCGAN"]))
 def test_keras_own_export_works(name, tmp_path):
     model = ZOO[name]()
     model.export(tmp_path / "served", verbose=False)

@@ -1,6 +1,11 @@
 """One tiny constructor for every model name, and a small batch to fit it on."""
 
+import functools
+import types
+
+import keras
 import numpy as np
+import pytest
 
 from keras_gen import bijectors, data, layers, losses, models, networks
 
@@ -290,3 +295,41 @@ def source(name, n):
     data_of = data.from_tokens if name in TOKENS else data.from_array
     more = {} if name in TOKENS else {"levels": 17}
     return data_of(*pair(name, n), **more)
+
+
+@functools.lru_cache(maxsize=1)
+def fitted(name):
+    """Returns a name's model after two epochs, its weights before, and the history.
+
+    Tests of one name share it, and with it the traces of `fit` and `evaluate`; they may
+    train it further, but compile nothing anew. The last name's alone is kept.
+    """
+    model = ZOO[name]()
+    model.compile(keras.optimizers.Adam(1e-3))
+    before = [v.numpy() for v in model.trainable_variables]
+    # The last layer of a flow starts at zero: what lies before it moves a step later.
+    history = model.fit(
+        *pair(name, 24),
+        batch_size=8,
+        epochs=2,
+        shuffle=False,
+        verbose=0,
+        validation_data=pair(name, 12, 1),
+    ).history
+    return types.SimpleNamespace(model=model, before=before, history=history)
+
+
+def by_cost(names=ZOO, default=(), slow=MECHANISMS):
+    """Returns the names as parameters of a test that is too dear for every name.
+
+    Some run by default, one of each mechanism among the slow tests, all in the matrix.
+
+    Args:
+        names: All of them. Defaults to the whole zoo.
+        default: Those that always run. Defaults to none.
+        slow: Those that run with `-m slow`. Defaults to `MECHANISMS`.
+    """
+    marks = {name: [pytest.mark.matrix] for name in names}
+    marks |= {name: [pytest.mark.slow] for name in slow if name in marks}
+    marks |= {name: [] for name in default}
+    return [pytest.param(name, marks=marks[name]) for name in sorted(marks)]

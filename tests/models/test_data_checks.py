@@ -7,19 +7,8 @@ import tensorflow as tf
 from keras_gen import export, losses, models, networks
 from tests.zoo import CLASSES, IMAGE, ZOO, data_shape, is_conditional, pair
 
-FAST = "CGAN", "CVAE", "CharRNN", "DCGAN", "GatedPixelCNN", "RealNVP"
-
-
-def named(condition):
-    """Returns the names of which something is true, most of them slow tests."""
-    return [
-        pytest.param(name, marks=[] if name in FAST else pytest.mark.slow)
-        for name in sorted(filter(condition, ZOO))
-    ]
-
-
-IMAGES = named(lambda name: data_shape(name) == IMAGE)
-CONDITIONAL = named(is_conditional)
+IMAGES = sorted(name for name in ZOO if data_shape(name) == IMAGE)
+CONDITIONAL = sorted(filter(is_conditional, ZOO))
 
 
 def model_of(name, **ways):
@@ -30,7 +19,7 @@ def model_of(name, **ways):
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_pixels_to_255(name):
-    model = model_of(name)
+    model = model_of(name, run_eagerly=True)
     x, *y = pair(name)
     for call in (model.fit, model.evaluate):
         with pytest.raises(ValueError, match="divide pixels|k / 16 in .0, 1.. Scale"):
@@ -123,7 +112,7 @@ def test_a_little_beyond_is_rounding():
 
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_labels_that_are_no_class(name):
-    model = model_of(name)
+    model = model_of(name, run_eagerly=True)
     x, y = pair(name)
     for unknown in (-1, CLASSES):
         y[3] = unknown

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from keras_gen import callbacks
-from tests.zoo import MECHANISMS, ZOO, batch, pair
+from tests.zoo import ZOO, batch, by_cost, pair
 
 
-@pytest.mark.parametrize("name", MECHANISMS)
+@pytest.mark.parametrize("name", by_cost(default=["VAE"], slow=["DCGAN", "CVAE"]))
 def test_they_all_work_together(name, tmp_path):
     model = ZOO[name]()
     optimizer = keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=0.5)

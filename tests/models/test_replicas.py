@@ -8,10 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_gen import export, networks
-from tests.zoo import MECHANISMS, ZOO, batch, pair
-
-SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
-NAMES = [*MECHANISMS, *SLOW]
+from tests.zoo import ZOO, batch, by_cost, pair
 
 
 @pytest.fixture
@@ -55,28 +52,22 @@ def assert_close(first, second):
         np.testing.assert_allclose(a, b, rtol=0, atol=bound, err_msg=path)
 
 
-FAST = {
-    ("VAE", 1),
-    ("VAE", 5),
-    ("DCGAN", 1),
-    ("RealNVP", 5),
-    ("WGANGP", 1),
-    ("Autoencoder", 1),
-    ("BetaTCVAE", 1),
-    ("CVAE", 1),
-    ("FactorVAE", 1),
-}
 # Steps that are run together must fit into a level.
 TOGETHER = {"ProgressiveGAN": 3}
-WAYS = [
-    pytest.param(n, s, marks=[] if (n, s) in FAST else pytest.mark.slow)
-    for n in sorted(ZOO)
-    for s in (1, TOGETHER.get(n, 5))
-]
 
 
-@pytest.mark.parametrize(("name", "steps_per_execution"), WAYS)
-def test_two_replicas_equal_one(name, steps_per_execution, strategy, fixed_noise):
+@pytest.mark.parametrize("name", by_cost(default=["DCGAN"]))
+def test_two_replicas_equal_one_in_several_steps(name, strategy, fixed_noise):
+    check_two_replicas(name, TOGETHER.get(name, 5), strategy, fixed_noise)
+
+
+@pytest.mark.parametrize("name", by_cost(default=["VAE"], slow=["DCGAN", "RealNVP"]))
+def test_two_replicas_equal_one(name, strategy, fixed_noise):
+    check_two_replicas(name, 1, strategy, fixed_noise)
+
+
+def check_two_replicas(name, steps_per_execution, strategy, fixed_noise):
+    """Asserts that two replicas train to the weights and logs of one."""
     # Large images' weights get large gradients from a sum over pixels.
     optimizer = {"learning_rate": 1e-3, "momentum": 0.9}
     found, logs = [], []
@@ -105,7 +96,7 @@ def test_two_replicas_equal_one(name, steps_per_execution, strategy, fixed_noise
 COMPARED = "PacGAN", "ProgressiveGAN"
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in COMPARED])
+@pytest.mark.parametrize("name", by_cost({*ZOO} - {*COMPARED}, ["VAE"]))
 def test_an_uneven_last_batch_counts_by_its_examples(name, strategy, fixed_noise):
     with strategy.scope():
         keras.utils.set_random_seed(0)

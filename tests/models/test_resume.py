@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 
 from keras_gen import callbacks, data
-from tests.zoo import MECHANISMS, ZOO, batch, is_labelled, needed, pair, source
-
-SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted({*ZOO} - {*MECHANISMS})]
+from tests.zoo import ZOO, batch, by_cost, is_labelled, needed, pair, source
 
 
 class Stop(Exception):
@@ -27,28 +25,28 @@ class StopAt(keras.callbacks.Callback):
             raise Stop
 
 
-def make(name, steps_per_execution=1, **optimizer):
+def make(name, steps_per_execution=1, eager=False, **optimizer):
     keras.utils.set_random_seed(1)
     model = ZOO[name]()
     rate = keras.optimizers.schedules.ExponentialDecay(1e-2, 3, 0.5)
     model.compile(
         keras.optimizers.Adam(rate, **optimizer),
         steps_per_execution=steps_per_execution,
+        run_eagerly=eager,
     )
     return model
 
 
-def run(
-    name, folder, stop_at=None, epochs=3, ema=False, spe=1, every_steps=2, used=False
-):
+def run(name, folder, stop_at=None, epochs=3, steps=6, ema=False, used=False, **made):
     """Fits, resuming if there is something to resume; returns (model, history).
 
     A model that is `used` before is evaluated and sampled, or, where it goes on,
     sampled, which must not change what follows.
     """
-    batches = source(name, 48).batches
-    model = make(name, spe, **({"use_ema": True, "ema_momentum": 0.7} if ema else {}))
-    checkpoint = callbacks.Checkpoint(folder, every_steps=every_steps)
+    batches = source(name, 8 * steps).batches
+    averages = {"use_ema": True, "ema_momentum": 0.7} if ema else {}
+    model = make(name, **made, **averages)
+    checkpoint = callbacks.Checkpoint(folder, every_steps=2)
     start = checkpoint.restore(model)
     if used:
         if not start.total:  # the epoch's means are part of what was restored
@@ -63,7 +61,7 @@ def run(
         batches(8, seed=4, start=start.total, labels=is_labelled(name)),
         epochs=epochs,
         initial_epoch=start.epoch,
-        steps_per_epoch=6,
+        steps_per_epoch=steps,
         shuffle=False,
         verbose=0,
         callbacks=chosen,
@@ -87,23 +85,30 @@ def assert_same(first, second):
             np.testing.assert_array_equal(a.numpy(), b.numpy(), a.path)
 
 
-# Before the first checkpoint, between two, and in the middle of another epoch; or in
-# the middle of the second epoch alone, since every stop means another trace.
-STOPS = {"VAE": (1, 5, 6), "DCGAN": (1, 5, 6)}
-
-
-@pytest.mark.parametrize("name", [*MECHANISMS, *SLOW])
-def test_stopping_anywhere_changes_nothing(name, tmp_path):
-    never, history = run(name, tmp_path / "never")
-    stops = STOPS.get(name, (9,))
-    again, resumed = stopped_run(name, tmp_path / "often", stops=stops)
+def check_stops(name, folder, stops, **options):
+    """Asserts that a run that is stopped ends as one that is not."""
+    never, history = run(name, folder / "never", **options)
+    again, resumed = stopped_run(name, folder / "often", stops, **options)
     assert_same(never, again)
     for key, values in resumed.items():
         np.testing.assert_array_equal(values, history[key][-len(values) :], key)
 
 
-@pytest.mark.parametrize("name", ["VAE", pytest.param("DCGAN", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("options", [{"ema": True}, {"spe": 2}], ids=["ema", "spe"])
+@pytest.mark.parametrize("name", by_cost())
+def test_stopping_in_mid_epoch_changes_nothing(name, tmp_path):
+    check_stops(name, tmp_path, (5,), epochs=2, steps=4, eager=True)
+
+
+@pytest.mark.parametrize("name", by_cost(default=["VAE"], slow=["DCGAN"]))
+def test_stopping_anywhere_changes_nothing(name, tmp_path):
+    # Before the first checkpoint, between two, and in the middle of another epoch.
+    check_stops(name, tmp_path, (1, 5, 6))
+
+
+@pytest.mark.parametrize("name", by_cost(["VAE", "DCGAN"], slow=["VAE", "DCGAN"]))
+@pytest.mark.parametrize(
+    "options", [{"ema": True}, {"steps_per_execution": 2}], ids=["ema", "several"]
+)
 def test_averages_and_long_executions_resume(name, options, tmp_path):
     never, _ = run(name, tmp_path / "never", **options)
     again, _ = stopped_run(name, tmp_path / "often", stops=(3, 7), **options)

@@ -102,7 +102,7 @@ class TestObjective:
             (losses.Gaussian("learned"), learned),
             (losses.Gaussian("per_value"), per_value),
         ],
-        ids=repr,
+        ids=("bernoulli", "gaussian", "learned", "per_value"),
     )
     def test_by_hand(self, training, likelihood, log_prob):
         numbers = likelihood.numbers if likelihood else 1

@@ -13,6 +13,8 @@ import time
 import numpy as np
 import pytest
 
+from tests.zoo import by_cost
+
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = ["--epochs", "2", "--limit", "64", "--batch-size", "16"]
 SPRITES = ["--votes", "20", "--steps-per-epoch", "4"]
@@ -66,6 +68,8 @@ SMALL = {
     "spline": ["--depth", "2", "--width", "8", "--bins", "4"],
 }
 AVERAGED = ["--ema", "0.9", "--warm-up-steps", "20", "--decay-steps", "200"]
+# One of each family, whose base is shared: the others are run in the matrix.
+FAMILIES = ("dcgan", "cgan", "realnvp", "made", "char_rnn", "waveglow", "completion")
 KILLED = (
     "vae",
     "dcgan",
@@ -121,9 +125,7 @@ def epochs(out):
         return [int(row["epoch"]) for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize(
-    "recipe", ["vae", *(pytest.param(r, marks=pytest.mark.slow) for r in [*SMALL][1:])]
-)
+@pytest.mark.parametrize("recipe", by_cost(SMALL, ["vae"], FAMILIES))
 def test_a_recipe_writes_what_it_promises_and_says_little(recipe, tmp_path):
     done = run(recipe, tmp_path / "out", *TINY, *SMALL[recipe])
     assert done.returncode == 0, done.stderr
@@ -145,12 +147,14 @@ def test_a_recipe_writes_what_it_promises_and_says_little(recipe, tmp_path):
     assert epochs(tmp_path / "out") == [0, 1]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "flags"),
     [
-        *((recipe, []) for recipe in KILLED),
-        *((recipe, AVERAGED) for recipe in KILLED[:4]),
+        pytest.param("dcgan", AVERAGED, marks=pytest.mark.slow),
+        *(pytest.param(name, [], marks=pytest.mark.matrix) for name in KILLED),
+        pytest.param("vae", AVERAGED, marks=pytest.mark.matrix),
+        pytest.param("wgan_gp", AVERAGED, marks=pytest.mark.matrix),
+        pytest.param("realnvp", AVERAGED, marks=pytest.mark.matrix),
     ],
 )
 def test_killed_three_times_it_ends_as_if_it_had_never_been(recipe, flags, tmp_path):
@@ -304,7 +308,6 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_stacked_images_have_modes(tmp_path):
     flags = ["--dataset", "digits", "--width", "4", "--draws", "300"]
     done = run("modes", tmp_path, "--steps-per-epoch", "2", "--epochs", "1", *flags)
@@ -328,7 +331,7 @@ def test_attributes_of_a_model_that_is_given(tmp_path):
     )
     assert first == pytest.approx(second, rel=1e-5)
     other = ["--dataset", "mnist", *TINY, "--model", path]
-    if "TFDS_DATA_DIR" in os.environ:
+    if os.environ.get("TFDS_DATA_DIR"):
         done = run("attributes", tmp_path / "other", *other)
         assert done.returncode == 2
         assert "is no unconditional flow of images of shape (28, 28, 1)" in done.stderr
@@ -358,7 +361,7 @@ def test_other_ways_of_running(flags, tmp_path):
 
 @pytest.mark.slow
 def test_data_sets_of_tfds(tmp_path):
-    if "TFDS_DATA_DIR" not in os.environ:
+    if not os.environ.get("TFDS_DATA_DIR"):
         pytest.skip("TFDS_DATA_DIR does not say where MNIST lies")
     flags = ["--dataset", "mnist", "--epochs", "1", "--limit", "256", *SMALL["vae"]]
     done = run("vae", tmp_path, *flags)
