@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -10,8 +11,9 @@ import keras
 import pytest
 import tensorflow as tf
 from tensorflow.python.framework import ops
+from xdist.scheduler import LoadScopeScheduling
 
-from tests.zoo import ZOO
+from tests.zoo import SMALL, ZOO
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
@@ -27,32 +29,39 @@ def pytest_addoption(parser):
     parser.addoption("--names", help="models and recipes to test, separated by commas")
 
 
-def _subject(item):
+def _subject(nodeid):
     """Returns the model or recipe of which a test is, or `None`."""
-    parameters = getattr(item, "callspec", None) and item.callspec.params or {}
-    name = parameters.get("name")
-    return name if name in ZOO else parameters.get("recipe")
+    parameters = re.split(r"[-\[\]]", nodeid)[1:]
+    return next((name for name in parameters if name in ZOO or name in SMALL), None)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
+def _group(nodeid):
+    return _subject(nodeid) or nodeid.split("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Gives all tests of one model to one process, which then shares its traces.
 
-    Other tests share what their module keeps. `--names` leaves out other models' tests.
+    Other tests share what their module keeps.
     """
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = _group
+    return scheduler
+
+
+def pytest_collection_modifyitems(config, items):
+    """Brings a model's tests together; leaves out those of models not in `--names`."""
     chosen = config.getoption("--names")
-    chosen = None if chosen is None else set(chosen.split(","))
-    groups, others = {}, []
+    if chosen is not None:
+        names = chosen.split(",")
+        others = [item for item in items if _subject(item.nodeid) not in names]
+        items[:] = [item for item in items if _subject(item.nodeid) in names]
+        config.hook.pytest_deselected(items=others)
+    order = {}
     for item in items:
-        subject = _subject(item)
-        if chosen is not None and subject not in chosen:
-            others.append(item)
-            continue
-        group = subject or item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-        groups.setdefault(group, []).append(item)
-    items[:] = [item for group in groups.values() for item in group]
-    config.hook.pytest_deselected(items=others)
+        order.setdefault(_group(item.nodeid), len(order))
+    items.sort(key=lambda item: order[_group(item.nodeid)])
 
 
 @pytest.fixture(scope="session")

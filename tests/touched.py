@@ -114,8 +114,7 @@ def touches(ran, changed):
 
 def main(revision="main"):
     """Prints the names and recipes that a change touches, separated by commas."""
-    from tests.recipes.test_recipes import SMALL
-    from tests.zoo import ZOO
+    from tests.zoo import SMALL, ZOO
 
     changed = changed_lines(revision)
     names = sorted(ZOO)

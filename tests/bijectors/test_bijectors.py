@@ -100,6 +100,9 @@ class TestEveryMap:
             alike = len(set(backward.numpy().tolist())) == 1
             assert alike == (case.volume == "constant")
 
+
+@mostly_slow
+class TestEveryMapMore:
     def test_gradients_reach_every_weight(self, case):
         layer, x, context = made(case)
         z, _ = layer.inverse_and_log_det(x, context)
@@ -136,9 +139,6 @@ class TestEveryMap:
             with pytest.raises(ValueError, match="is conditional: give `context`"):
                 function(inputs)
 
-
-@mostly_slow
-class TestEveryMapMore:
     def test_double_precision(self, case):
         keras.config.set_dtype_policy("float64")
         layer, x, context = made(case)
@@ -164,8 +164,20 @@ class TestEveryMapMore:
         ):
             np.testing.assert_array_equal(got, want)
 
-    def test_jit_compile(self, case):
-        assert_same_when_compiled(case)
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case,
+            marks=pytest.mark.slow if name in SOME else pytest.mark.matrix,
+            id=name,
+        )
+        for name, case in CASES.items()
+    ],
+)
+def test_jit_compile(case):
+    assert_same_when_compiled(case)
 
 
 def _size(x):

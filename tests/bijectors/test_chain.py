@@ -284,6 +284,7 @@ def test_training_ends_where_the_stored_way_ends(compiled):
     assert_alike(train(vector_flow(True), X, **compiled), stored)
 
 
+@pytest.mark.slow
 def test_two_replicas(strategy):
     stored = train(vector_flow(False).__class__.from_config(config()), X)
     with strategy.scope():

@@ -86,7 +86,9 @@ def test_words_are_spelt_as_they_should_but_for_errors():
     text = "".join(language.alphabet[i] for i in language.sample(5000))
     words = set(text.split(" ")[1:-1])
     assert {"the", "moon", "rose", "silent"} <= words and len(words) <= 23
-    rate, wrong = (data.misspelt_words(e).entropy_rate()[0] for e in (0.0, 0.03))
+    rate, wrong = (
+        data.misspelt_words(error).entropy_rate(400, 32)[0] for error in (0.0, 0.03)
+    )
     assert 0.5 < rate < wrong < 1.2
 
 

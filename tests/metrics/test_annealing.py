@@ -279,6 +279,7 @@ class TestAnnealedImportanceSampling:
         with pytest.raises(ValueError, match="`GAN` has no likelihood of its own"):
             metrics.annealed_importance_sampling(generator, x)
 
+    @pytest.mark.slow
     def test_a_condition_changes_prior_and_decoder(self):
         encoder = networks.mlp((4,), 4, hidden=(), context_shape=(3,))
         decoder = networks.mlp((2,), 4, hidden=(), context_shape=(3,))
@@ -297,6 +298,7 @@ class TestAnnealedImportanceSampling:
         # As for twenty examples without a condition.
         assert (abs(found.value - exact) < 5 * found.standard_error).all()
 
+    @pytest.mark.slow
     def test_seeds_and_batches(self):
         vae, exact = linear()
         x = np.repeat(exact.rvs(1, random_state=4).reshape(1, -1), 4, axis=0)

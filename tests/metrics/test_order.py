@@ -18,7 +18,10 @@ def digits():
     return source, x[order[:half]], x[order[half : 2 * half]]
 
 
-@pytest.fixture(scope="module", params=["classifier", "pixels"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("classifier", marks=pytest.mark.slow), "pixels"],
+)
 def extractor(request, digits):
     """Returns what makes features."""
     if request.param == "pixels":

@@ -63,7 +63,15 @@ def perturbed(model):
     return model
 
 
-@pytest.fixture(params=MODELS)
+LARGE = "PixelCNNPP", "PixelCNNPP, three sizes", "PixelRNN, diagonals"
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow if name in LARGE else ())
+        for name in MODELS
+    ]
+)
 def model(request):
     return perturbed(MODELS[request.param]())
 

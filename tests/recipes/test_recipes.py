@@ -13,60 +13,10 @@ import time
 import numpy as np
 import pytest
 
-from tests.zoo import by_cost
+from tests.zoo import SMALL, by_cost
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = ["--epochs", "2", "--limit", "64", "--batch-size", "16"]
-SPRITES = ["--votes", "20", "--steps-per-epoch", "4"]
-SMALL = {
-    "vae": ["--width", "4"],
-    "autoencoder": ["--hidden", "8"],
-    "beta_vae": SPRITES,
-    "factor_vae": [*SPRITES, "--discriminator-width", "8"],
-    "iwae": ["--hidden", "8", "--particles", "2"],
-    "cvae": ["--width", "4"],
-    "cvae_quadrants": ["--hidden", "8", "--predictor-epochs", "1"],
-    "posterior_collapse": ["--width", "2", "--decoder-width", "4", "--kernel", "3"],
-    "vaegan": ["--width", "4"],
-    "cvae_gan": ["--width", "4"],
-    "cgan": ["--width", "4", "--hidden", "8"],
-    "acgan": ["--width", "4", "--hidden", "8", "--neighbours", "50"],
-    "bigan": ["--hidden", "8"],
-    "infogan": ["--width", "4", "--hidden", "8"],
-    "sgan": "--limit 300 --latent-dim 8 --consistency 1 --augmentation 1".split(),
-    "dcgan": ["--width", "4"],
-    "lsgan": ["--width", "4"],
-    "modes": ["--hidden", "8", "--steps-per-epoch", "2", "--draws", "100"],
-    "progressive_gan": ["--width", "4"],
-    "sngan": ["--width", "4"],
-    "outliers": ["--width", "4", "--depth", "2", "--examples", "50"],
-    "attributes": ["--width", "4", "--depth", "2", "--examples", "60"],
-    "made": ["--width", "8", "--masks", "2"],
-    "pixelcnn": ["--depth", "1", "--width", "4"],
-    "gated_pixelcnn": ["--depth", "1", "--width", "4", "--conditional", "true"],
-    "pixelcnnpp": ["--width", "4", "--components", "2"],
-    "pixelrnn": ["--depth", "1", "--width", "2", "--hold-out", "16"],
-    "completion": [
-        *("--depth", "1", "--width", "4", "--completions", "20"),
-        *("--binarize", "true"),
-    ],
-    "char_rnn": ["--steps-per-epoch", "40", "--width", "8", "--window", "2000"],
-    "seq2seq": ["--steps-per-epoch", "40", "--width", "8", "--pairs", "40"],
-    "waveglow": [
-        *("--steps-per-epoch", "2", "--samples", "512", "--fft-length", "256"),
-        *("--depth", "3", "--width", "4", "--layers", "2", "--clips", "8"),
-    ],
-    "wgan": ["--width", "4", "--discriminator-steps", "2"],
-    "wgan_gp": ["--width", "4", "--discriminator-steps", "2"],
-    "realnvp": [
-        *("--depth", "2", "--width", "8", "--steps-per-execution", "1"),
-        *("--weight-decay", "0.1"),
-    ],
-    "nice": ["--width", "8", "--hidden-layers", "1", "--hold-out", "16"],
-    "glow": ["--depth", "2", "--width", "4", "--conditional", "true"],
-    "maf": ["--depth", "2", "--width", "8"],
-    "spline": ["--depth", "2", "--width", "8", "--bins", "4"],
-}
 AVERAGED = ["--ema", "0.9", "--warm-up-steps", "20", "--decay-steps", "200"]
 # One of each family, whose base is shared: the others are run in the matrix.
 FAMILIES = ("dcgan", "cgan", "realnvp", "made", "char_rnn", "waveglow", "completion")
