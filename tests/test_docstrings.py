@@ -18,7 +18,29 @@ MODULES = sorted(
 )
 
 
-@pytest.mark.parametrize("name", MODULES)
+# Their examples train several models, or one that takes long to trace.
+LONG = {
+    f"keras_gen.models.{name}"
+    for name in (
+        "char_rnn",
+        "conditional_gan",
+        "coupling_flows",
+        "pixel",
+        "progressive",
+        "seq2seq",
+        "vaegan",
+        "waveglow",
+    )
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in LONG else ())
+        for name in MODULES
+    ],
+)
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)

@@ -75,6 +75,7 @@ def test_docstrings_say_what_a_reader_needs(name):
         assert part in text, part
 
 
+@pytest.mark.slow
 def test_a_seed_makes_another_process_repeat_the_run():
     code = (
         "import keras, numpy as np; from tests.zoo import ZOO;"

@@ -138,6 +138,7 @@ class TestTraining:
         density = quick(validation_fraction=0, epochs=3).fit(gaussian(100, 0))
         assert density.n_iter_ == 3 and "val_loss" not in density.history_
 
+    @pytest.mark.slow
     def test_a_seed_repeats_it_and_leaves_generators_alone(self):
         x = gaussian(200, 0)
         random.seed(5)

@@ -45,6 +45,7 @@ def test_fit_ends_with_statistics_of_the_averages(jit_compile):
     np.testing.assert_allclose(held, exact, rtol=0.11)
 
 
+@pytest.mark.slow
 def test_over_replicas(strategy):
     with strategy.scope():
         model = averaging("DCGAN", momentum=0.99)
@@ -61,6 +62,7 @@ def test_statistics_are_far_off_without():
     assert np.abs(held / exact - 1.0).max() > 0.5
 
 
+@pytest.mark.slow
 def test_the_epochs_end_sees_them_and_training_does_not():
     model, never = (averaging("DCGAN", momentum=0.99) for _ in range(2))
     never.set_weights(model.get_weights())

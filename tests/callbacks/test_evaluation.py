@@ -161,6 +161,7 @@ def watch_of(values, path, best="frechet_distance", mode=None):
     )
 
 
+@pytest.mark.slow
 class TestResume:
     def record(self, path):
         return json.loads(path.with_suffix(".json").read_text())["value"]

@@ -35,6 +35,7 @@ def sentences(model, x, epochs=1, **kwargs):
     return [str(w.message) for w in caught], history
 
 
+@pytest.mark.slow
 def test_a_discriminator_that_is_far_too_strong(digits):
     model = dcgan(rate=1e-6, discriminator_rate=2e-3, discriminator_steps=4)
     said, history = sentences(model, np.tile(digits, (8, 1, 1, 1)))
@@ -44,6 +45,7 @@ def test_a_discriminator_that_is_far_too_strong(digits):
     assert min(history["real_accuracy"] + history["fake_accuracy"]) >= 0.99
 
 
+@pytest.mark.slow
 def test_a_discriminator_that_is_fooled(digits):
     model = dcgan(rate=2e-2, discriminator_rate=1e-6)
     said, history = sentences(model, np.tile(digits, (2, 1, 1, 1)), patience=32)
@@ -75,6 +77,7 @@ def test_a_generator_that_collapses_later(digits):
     assert "by 44%" in watch._collapse({"diversity": 0.44})
 
 
+@pytest.mark.slow
 def test_a_healthy_run_raises_no_alarm(digits):
     said, history = sentences(dcgan(), digits, epochs=15)
     assert said == []

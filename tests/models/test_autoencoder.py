@@ -31,6 +31,7 @@ def test_objective_by_hand():
     assert float(terms["squared_error"]) == pytest.approx(squares.mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_linear_with_few_units_it_finds_what_pca_finds():
     # Data of rank two in four dimensions: nothing is lost by either.
     rng = np.random.default_rng(0)

@@ -219,6 +219,7 @@ def test_a_low_temperature_draws_the_likeliest():
     np.testing.assert_array_equal(x[:1] > 0.5, likeliest)
 
 
+@pytest.mark.slow
 def test_an_export_completes(tmp_path):
     model = perturbed(models.GatedPixelCNN((4, 5, 1), 1, 4, classes=3))
     export.save(model, tmp_path / "served")

@@ -132,6 +132,7 @@ def test_tokens_are_where_the_distribution_reaches_the_noise():
 
 
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.slow
 def test_it_learns_a_chain(cell):
     chain = data.HiddenMarkov([[0.9, 0.1], [0.3, 0.7]], np.eye(2), "ab")
     x = chain.sample(20_000, seed=0).reshape(-1, 10)
@@ -145,6 +146,7 @@ def test_it_learns_a_chain(cell):
     assert own < bits < own + 0.1 * (frequencies - own)
 
 
+@pytest.mark.slow
 def test_completions_are_served(tmp_path):
     model = small(length=8, classes=2)
     export.save(model, tmp_path / "served")

@@ -35,7 +35,7 @@ def with_growing_scale(model):
     return model
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["VAE", "DCGAN"])
 def test_scales_move_and_an_overflow_is_skipped(name, replicas, request):
     scope = contextlib.nullcontext()
@@ -64,6 +64,7 @@ def test_bfloat16_needs_no_scale():
         assert type(model.optimizer_of(player)) is keras.optimizers.Adam
 
 
+@pytest.mark.slow
 def test_scales_survive_a_file(tmp_path):
     model = with_growing_scale(compiled("DCGAN", "mixed_float16"))
     model.fit(batch("DCGAN", 16), batch_size=8, verbose=0, shuffle=False)
@@ -78,7 +79,7 @@ def test_scales_survive_a_file(tmp_path):
 
 
 def test_the_loss_is_reported_unscaled():
-    model = compiled("VAE", "mixed_float16")
+    model = with_growing_scale(compiled("VAE", "mixed_float16"))
     x = batch("VAE", 8)
     logged = model.fit(x, batch_size=8, verbose=0).history["loss"][0]
     assert logged == pytest.approx(64.0, abs=64.0)  # nats, not 2^15 times as many

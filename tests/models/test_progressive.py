@@ -58,6 +58,7 @@ def test_without_a_fade_a_level_is_there_at_once():
         assert (model.level, float(model.amount)) == (level, 1.0)
 
 
+@pytest.mark.slow
 def test_one_fit_passes_all_levels_and_traces_each_once():
     model = growing()
     traced = []
@@ -128,6 +129,7 @@ def test_the_discriminator_fades_without_a_jump():
     assert np.abs(model.judge(x).logits - before).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_users_graph_and_an_export_follow_the_training(tmp_path):
     model = growing()
     z = model.draw_latents(3, (0, 1))
@@ -166,6 +168,7 @@ def test_its_health_is_measured_in_the_size_of_the_moment(monkeypatch):
         monkeypatch.undo()
 
 
+@pytest.mark.slow
 def test_loading_in_the_middle_of_a_fade(tmp_path):
     model = growing()
     model.compile(keras.optimizers.Adam(1e-3, beta_1=0.0))
@@ -195,6 +198,7 @@ def test_features_of_each_level(step):
         )
 
 
+@pytest.mark.slow
 def test_several_steps_in_an_execution_start_levels_late():
     model = growing()
     model.compile("adam", steps_per_execution=4)
@@ -208,6 +212,7 @@ def test_several_steps_in_an_execution_start_levels_late():
     assert seen == [(0, 0), (4, 1), (8, 1)]
 
 
+@pytest.mark.slow
 def test_steps_of_ones_own(strategy):
     with strategy.scope():
         model = growing(stable_steps=2, fade_steps=1)

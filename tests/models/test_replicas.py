@@ -56,7 +56,7 @@ def assert_close(first, second):
 TOGETHER = {"ProgressiveGAN": 3}
 
 
-@pytest.mark.parametrize("name", by_cost(default=["DCGAN"]))
+@pytest.mark.parametrize("name", by_cost())
 def test_two_replicas_equal_one_in_several_steps(name, strategy, fixed_noise):
     check_two_replicas(name, TOGETHER.get(name, 5), strategy, fixed_noise)
 
@@ -160,7 +160,7 @@ def test_replicas_draw_different_noise_and_masks(strategy):
         assert not np.array_equal(a, c)
 
 
-@pytest.mark.parametrize("name", ["VAE", "DCGAN"])
+@pytest.mark.parametrize("name", by_cost(["VAE", "DCGAN"], slow=["VAE", "DCGAN"]))
 def test_a_step_that_one_replica_cannot_do_is_skipped_by_both(name, strategy):
     with strategy.scope():
         model = ZOO[name]()
@@ -176,6 +176,7 @@ def test_a_step_that_one_replica_cannot_do_is_skipped_by_both(name, strategy):
     assert model.guard.skipped == getattr(model, "discriminator_steps", 1)
 
 
+@pytest.mark.slow
 def test_a_model_trained_on_replicas_saves_and_exports(strategy, tmp_path):
     with strategy.scope():
         model = ZOO["DCGAN"]()

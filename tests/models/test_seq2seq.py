@@ -130,6 +130,7 @@ def searched(model, source, beams, penalty):
 
 
 @pytest.mark.parametrize("beams", [2, 3])
+@pytest.mark.slow
 def test_a_narrow_beam_is_the_search_by_hand(beams):
     model = small(1.0, vocabulary=5, length=4)
     found, scores = model.translate(SOURCES, "beam", beams=beams, return_scores=True)
@@ -139,6 +140,7 @@ def test_a_narrow_beam_is_the_search_by_hand(beams):
         assert float(score) == pytest.approx(expected, abs=NATS)
 
 
+@pytest.mark.slow
 def test_wider_beams_score_higher_on_average():
     means, sources = [], np.array(list(itertools.product(range(4), repeat=3)))
     model = small(1.0, vocabulary=6, length=6)
@@ -174,6 +176,7 @@ def test_exact_match_is_what_greedy_gets_right():
     )
 
 
+@pytest.mark.slow
 def test_it_learns_to_reverse():
     draw = np.random.default_rng(0)
     source = draw.integers(1, 4, (600, 3))
@@ -187,6 +190,7 @@ def test_it_learns_to_reverse():
     assert (found.numpy() == target[:50]).all(axis=1).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_searches_are_served(tmp_path):
     model = small()
     export.save(model, tmp_path / "served")

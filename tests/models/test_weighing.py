@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_gen import losses, models, networks
 from keras_gen.losses.mean import value_of
-from tests.zoo import IMAGE, ZOO, pair
+from tests.zoo import IMAGE, ZOO, by_cost, pair
 
 N = 8
 
@@ -54,11 +54,9 @@ PARTLY = (
 
 
 def marked(names):
-    """Returns names, those that weigh as another one does marked as slow."""
-    return [
-        name if name in WAYS else pytest.param(name, marks=pytest.mark.slow)
-        for name in sorted(names)
-    ]
+    """Returns names: a few, one for each way, or all, by what a test may cost."""
+    few = {"VAE", "GAN", "MAF", "PacGAN"} & {*names}
+    return by_cost(names, few, WAYS)
 
 
 class Slopes:

@@ -44,6 +44,7 @@ def test_no_output_depends_on_a_later_value(make, channels, dilations):
     assert np.tril(found, -1).any()
 
 
+@pytest.mark.slow
 def test_the_gated_network_has_no_blind_spot():
     shape = SIZE, SIZE, 3
     network = networks.gated_pixel_cnn(shape, 3, depth=6, width=24, first_kernel_size=3)
@@ -62,6 +63,7 @@ def test_the_plain_network_has_one():
 
 @pytest.mark.parametrize("levels", [1, 2])
 @pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.slow
 def test_two_streams_see_every_earlier_pixel(channels, levels):
     shape = SIZE, SIZE, channels
     network = networks.pixel_cnn_pp(shape, 4, 2, 8, levels, dropout=0.0)
@@ -72,7 +74,12 @@ def test_two_streams_see_every_earlier_pixel(channels, levels):
 
 
 @pytest.mark.parametrize(
-    "make", [networks.pixel_cnn, networks.gated_pixel_cnn, networks.pixel_cnn_pp]
+    "make",
+    [
+        networks.pixel_cnn,
+        networks.gated_pixel_cnn,
+        pytest.param(networks.pixel_cnn_pp, marks=pytest.mark.slow),
+    ],
 )
 def test_a_context_reaches_every_pixel(make):
     network = make((8, 8, 1), 3, width=4, context_shape=(5,))

@@ -101,6 +101,7 @@ def test_a_context_reaches_all_pixels(cell):
 
 
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.slow
 def test_fit_reaches_all_weights(cell):
     network = networks.pixel_rnn(
         (SIZE, SIZE, 3), 3, cell, depth=2, filters=6, context_shape=(2,)
@@ -124,6 +125,7 @@ def test_save_and_load(cell, tmp_path):
 
 
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.slow
 def test_two_replicas_train(cell, strategy):
     with strategy.scope():
         network = networks.pixel_rnn((4, 4, 1), 1, cell, depth=1, filters=2)

@@ -313,6 +313,7 @@ def run(*flags):
     )
 
 
+@pytest.mark.slow
 def test_as_a_process_it_is_quiet(saved, tmp_path):
     out = str(tmp_path / "out.json")
     flags = ("--model", str(saved), "--metrics", "elbo", "--out", out)

@@ -287,6 +287,7 @@ def test_attributes_of_a_model_that_is_given(tmp_path):
         assert "is no unconditional flow of images of shape (28, 28, 1)" in done.stderr
 
 
+@pytest.mark.slow
 def test_divergences(tmp_path):
     flags = ["--steps", "20", "--draws", "100", "--batch-size", "16"]
     done = run("divergences", tmp_path, *flags, "--distances", "1", "4")
@@ -304,6 +305,7 @@ def test_divergences(tmp_path):
 @pytest.mark.parametrize(
     "flags", [["--devices", "cpu:2"], ["--precision", "mixed_bfloat16"]]
 )
+@pytest.mark.slow
 def test_other_ways_of_running(flags, tmp_path):
     done = run("dcgan", tmp_path, *TINY, *SMALL["dcgan"], *flags)
     assert done.returncode == 0, done.stderr

@@ -96,6 +96,7 @@ class TestBernoulliMixture:
         assert gains[-1] < 0.05 and (gains[:-1] >= 0.05).all()
 
 
+@pytest.mark.slow
 def test_digits_have_values_without_bands(tmp_path):
     done = run(tmp_path, *CHEAP, "nearest_neighbour", "parzen")
     assert (done.returncode, done.stderr) == (0, "")
