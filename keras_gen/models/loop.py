@@ -20,7 +20,7 @@ def _raise_plainly(error):
     """Raises what `require` had to say, or the error itself."""
     for line in str(error).splitlines():
         if _MARK in line:
-            message = line.split(_MARK, 1)[1].rstrip("\"']")
+            message = line.split(_MARK, 1)[1].rstrip("\"']").replace("\\'", "'")
             raise ValueError(message) from None
     raise error
 

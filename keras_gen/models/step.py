@@ -62,7 +62,7 @@ class TrainingStep:
             run_eagerly: Boolean. Defaults to `False`.
             steps_per_execution: How many steps one call runs. Defaults to `1`.
             jit_compile: Boolean or `"auto"`. Defaults to `"auto"`, which compiles with
-                XLA on one GPU only.
+                XLA on one GPU only. XLA draws other numbers from the same seed.
             auto_scale_loss: Boolean. Whether `mixed_float16` gets a dynamic loss scale
                 in every optimizer. Defaults to `True`.
             **optimizers: `<player>_optimizer=...` for the players of the model, such

@@ -77,7 +77,9 @@ def test_vectors_and_sounds_of_another_scale(kind):
     model.compile("sgd", run_eagerly=True)
     x = np.zeros((4, *shape), "float32")
     model.train_on_batch(x)
-    with pytest.raises(ValueError, match=rf"Data must lie in \[{interval}\]"):
+    with pytest.raises(
+        ValueError, match=rf"Data must lie in \[{interval}\], as this model's"
+    ):
         model.train_on_batch(x + 16.0)
 
 
