@@ -39,7 +39,12 @@ class ProgressiveGAN(GAN):
     `sample` gives images of the full size always, those of a lower level enlarged.
     Where the training stands is a function of `model.step`, the number of updates, and
     saved with it. With several steps in one execution, a level starts with the first
-    execution that starts after its time. The optimizers go on with what they know.
+    execution that starts after its time.
+
+    The optimizers begin anew with each level, as the authors' do: the moments of its
+    new weights start at zero, for which Adam corrects in its own first steps alone.
+    Learning rates stay what they are; a schedule of them, and averages of weights,
+    start again.
 
     Train both with Adam(1e-3, beta_1=0, beta_2=0.99) and an average of the generator.
 
@@ -160,14 +165,34 @@ class ProgressiveGAN(GAN):
                 f"{self.stable_steps} and {self.fade_steps} steps"
             )
         loops, make = {}, super().make_loop
+        training = step == self.train_step
 
         def run(iterator):
             level = self.level
+            if training and self._outlived():
+                self._restart()
             if level not in loops:
                 loops[level] = make(step, check)
             return self._at(level, functools.partial(loops[level], iterator))
 
         return run
+
+    def _outlived(self):
+        """Returns whether the optimizers have made steps before the level's first."""
+        since = int(self.step.numpy()) - self.starts[self.level]
+        inner = _inner(self.optimizer)
+        return int(keras.ops.convert_to_numpy(inner.iterations)) > since
+
+    def _restart(self, strategy=None):
+        """Gives the optimizers the state that they began with, but for their rates."""
+        with self.distribute_strategy.scope():
+            for player in self.players():
+                inner = _inner(self.optimizer_of(player))
+                fresh = type(inner).from_config(inner.get_config())
+                fresh.build(inner._trainable_variables)
+                for mine, new in zip(inner.variables, fresh.variables, strict=True):
+                    if mine is not inner._learning_rate:
+                        mine.assign(new)
 
     def _at(self, level, function):
         """Calls a function while the level is fixed."""
@@ -211,6 +236,8 @@ class ProgressiveGAN(GAN):
                 "`ProgressiveGAN.train_step` is another graph at each level: train "
                 "with `fit`, or call it eagerly."
             )
+        if self._level is None and self._outlived():
+            tf.distribute.get_replica_context().merge_call(self._restart)
         self._at(self.level, lambda: super(ProgressiveGAN, self).train_step(data))
 
     def objective(self, x, context=None, training=False, sample_weight=None):
@@ -286,6 +313,11 @@ class ProgressiveGAN(GAN):
         whole = ops.ones_like(ops.mean(x, axis=(1, 2, 3))[:, None])
         features, _ = with_features(network, layer)([x, whole] if self.level else x)
         return keras.Model(inputs, features)
+
+
+def _inner(optimizer):
+    """Returns the optimizer for which another one may scale the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 class _Levels:

@@ -198,6 +198,30 @@ def test_features_of_each_level(step):
         )
 
 
+@pytest.mark.parametrize("by_hand", [False, True], ids=["fit", "by hand"])
+def test_the_first_steps_of_a_level_are_no_longer_than_the_rate(by_hand):
+    model = models.ProgressiveGAN(*dense_networks(), 4, fade_steps=0, seed=0)
+    model.compile(
+        keras.optimizers.Adam(1e-2, beta_1=0.0, beta_2=0.99), run_eagerly=True
+    )
+    for optimizer in (model.optimizer, model.discriminator_optimizer):
+        optimizer.learning_rate.assign(1e-3)  # as a callback does
+    longest, counts, x = [], [], images(4, (4, 4, 1))
+    for _ in range(6):
+        before = [v.numpy() for v in model.trainable_variables]
+        if by_hand:
+            model.train_step(tf.constant(x))
+        else:
+            model.fit(x, verbose=0)
+        pairs = zip(model.trainable_variables, before, strict=True)
+        longest.append(max(np.abs(v - old).max() for v, old in pairs))
+        counts.append(int(model.discriminator_optimizer.iterations))
+    assert counts == [1, 2, 3, 4, 1, 2]
+    # |g| / sqrt(g^2) is one at first, and sqrt(1.99) at most in the second step.
+    assert max(longest[0], longest[4]) == pytest.approx(1e-3, rel=1e-2)
+    assert longest[5] < 1.42e-3
+
+
 @pytest.mark.slow
 def test_several_steps_in_an_execution_start_levels_late():
     model = growing()
@@ -225,19 +249,20 @@ def test_steps_of_ones_own(strategy):
         tf.function(model.train_step)(x)
 
 
-def test_a_users_own_networks():
+def dense_networks():
+    """Returns a pair of one's own, of a layer for each size."""
     code, amount = keras.Input((3,)), keras.Input((1,))
     small = keras.layers.Reshape((2, 2, 1))(keras.layers.Dense(4)(code))
     large = keras.layers.Reshape((4, 4, 1))(keras.layers.Dense(16)(code))
     generator = keras.Model([code, amount], [small, large])
     inputs = [keras.Input((2, 2, 1)), keras.Input((4, 4, 1)), keras.Input((1,))]
     logits = [keras.layers.Dense(1)(keras.layers.Flatten()(x)) for x in inputs[:2]]
+    return generator, keras.Model(inputs, logits)
+
+
+def test_a_users_own_networks():
     model = models.ProgressiveGAN(
-        generator,
-        keras.Model(inputs, logits),
-        stable_steps=2,
-        fade_steps=1,
-        loss=losses.NonSaturating(),
+        *dense_networks(), stable_steps=2, fade_steps=1, loss=losses.NonSaturating()
     )
     model.compile("adam")
     model.fit(images(16, (4, 4, 1)), batch_size=4, verbose=0)
