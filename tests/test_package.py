@@ -37,7 +37,8 @@ def test_importing_loads_nothing_heavy(modules, late):
 
 def test_a_file_needs_no_room_to_be_imported_before(tmp_path):
     encoder, decoder = networks.mlp((4,), 2, (3,)), networks.mlp((2,), 4, (3,))
-    models.Autoencoder(encoder, decoder, seed=0).save(tmp_path / "model.keras")
+    model = models.Autoencoder(encoder, decoder, seed=0)
+    model.save(tmp_path / "model.keras")
     network = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5)])
     network.save(tmp_path / "network.keras")
     code = (
@@ -48,7 +49,7 @@ def test_a_file_needs_no_room_to_be_imported_before(tmp_path):
     paths = [str(tmp_path / f"{name}.keras") for name in ("network", "model")]
     command = [sys.executable, "-W", "ignore", "-c", code, *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [network.name, "autoencoder", "False"]
+    assert done.stdout.split() == [network.name, model.name, "False"]
 
 
 def test_all_that_a_file_may_begin_with_is_announced():

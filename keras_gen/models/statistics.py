@@ -55,11 +55,13 @@ class Statistics:
     def settle(self, look, batches):
         """Makes the statistics means over batches; all other state stays as it is.
 
+        Statistics that would not be finite stay as they are, too.
+
         Args:
             look: A function that runs networks in training mode.
             batches: Its arguments, a tuple of tensors for each time.
         """
-        own = {id(v) for v in self.variables()}
+        own = {id(v): v.numpy() for v in self.variables()}
         others = [v for v in self.model.non_trainable_variables if id(v) not in own]
         before = [v.numpy() for v in others]
         if look not in self._compiled:
@@ -72,6 +74,9 @@ class Statistics:
             self._compiled[look](tf.constant(index / (index + 1.0)), *batch)
         for variable, value in zip(others, before, strict=True):
             variable.assign(value)
+        for variable in self.variables():
+            if not np.isfinite(variable.numpy()).all():
+                variable.assign(own[id(variable)])
 
     def _observe(self, look, share, batch):
         with self._momentum(share):

@@ -142,7 +142,7 @@ class WaveGlow(Flow):
         mel = ops.convert_to_tensor(mel, "float32")
         steps = (tf.shape(mel)[1] - 1) * (self.log_mel.hop // self.groups)
         shape = tf.stack([tf.shape(mel)[0], steps, self.groups])
-        z = tf.random.stateless_normal(shape, self.seed_for("vocode", seed))
+        z = tf.random.stateless_normal(shape, self.seed_for("sample", seed))
         return self._rounded(self.decode(temperature * z, mel))
 
     def unpack(self, data):

@@ -82,6 +82,7 @@ def test_the_epochs_end_sees_them_and_training_does_not():
 
 
 @pytest.mark.parametrize("name", ["VAEGAN", "CVAEGAN"])
+@pytest.mark.slow
 def test_networks_of_data_are_settled_from_data(name):
     model = averaging(name)
     x, *y = pair(name, 16)
@@ -102,6 +103,7 @@ def test_networks_of_data_are_settled_from_data(name):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_other_state_stays():
     model = averaging("SGAN")
     model.fit(*pair("SGAN"), batch_size=8, verbose=0)

@@ -61,6 +61,7 @@ def real_evaluation():
     return metrics.Evaluation([Ink()], metrics.Pixels(), data())
 
 
+@pytest.mark.slow
 def test_training_does_not_notice(tmp_path):
     with_it, without = (make(use_ema=True, ema_momentum=0.9) for _ in range(2))
     watch = callbacks.EvaluateSamples(
@@ -99,6 +100,7 @@ def test_values_join_the_logs_and_every_row_has_them(tmp_path):
     assert history["ink"][3] == pytest.approx(float(want))
 
 
+@pytest.mark.slow
 def test_averages_are_measured_in_two_ways():
     options = {"use_ema": True, "ema_momentum": 0.9}
     models_ = [make(**options) for _ in range(3)]
@@ -220,6 +222,7 @@ class TestResume:
         assert self.record(path) == 3.0
 
 
+@pytest.mark.slow
 def test_two_replicas(strategy, tmp_path):
     with strategy.scope():
         model = make(use_ema=True, ema_momentum=0.9)

@@ -110,6 +110,7 @@ def check(first, second):
                 np.testing.assert_array_equal(np.asarray(share, batch.dtype), half)
 
 
+@pytest.mark.slow
 def test_two_replicas_get_the_halves_of_every_batch():
     shares = finish(start(replicas=2))
     first, second = (

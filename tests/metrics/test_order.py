@@ -54,6 +54,7 @@ def test_real_light_strong_noise(comparison, extractor, digits):
         assert more.value - less.value > 2.0 * apart, [str(f) for f in found]
 
 
+@pytest.mark.slow
 def test_half_of_the_classes_cost_recall_and_coverage_not_precision(extractor, digits):
     source, real, others = digits
     labels = metrics.Classifier.of(source).classify(others)

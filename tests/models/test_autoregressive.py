@@ -63,7 +63,14 @@ def perturbed(model):
     return model
 
 
-LARGE = "PixelCNNPP", "PixelCNNPP, three sizes", "PixelRNN, diagonals"
+LARGE = (
+    "GatedPixelCNN, colours",
+    "GatedPixelCNN, dilated",
+    "PixelCNN, mixture",
+    "PixelCNNPP",
+    "PixelCNNPP, three sizes",
+    "PixelRNN, diagonals",
+)
 
 
 @pytest.fixture(

@@ -41,7 +41,7 @@ def test_in_every_way_of_running(ways):
 
 
 def test_labels_in_a_column():
-    model = model_of("CVAE")
+    model = model_of("CVAE", run_eagerly=True)
     x, y = pair("CVAE")
     model.fit(x, y[:, None], verbose=0)
     model.fit(x, y, verbose=0)

@@ -138,6 +138,7 @@ def test_killed_three_times_it_ends_as_if_it_had_never_been(recipe, flags, tmp_p
     assert ours == (tmp_path / "never" / "history.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_so_and_may_grow(tmp_path):
     flags = ["--limit", "64", "--batch-size", "16", *SMALL["vae"]]
     run("vae", tmp_path, "--epochs", "1", *flags, check=True)
