@@ -36,7 +36,9 @@ def _subject(nodeid):
 
 
 def _group(nodeid):
-    return _subject(nodeid) or nodeid.split("::")[0]
+    """Returns what shares a process: a model, a module, or one test of processes."""
+    file = nodeid.split("::")[0]
+    return _subject(nodeid) or (nodeid if file.startswith("tests/recipes/") else file)
 
 
 @pytest.hookimpl(optionalhook=True)

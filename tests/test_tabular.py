@@ -102,9 +102,13 @@ class TestMathematics:
         # A Gaussian of its moments scores -1.42, the truth -1.
         assert -1.3 < density.score(x) < -0.9
 
-    @pytest.mark.slow
     @pytest.mark.parametrize(
-        ("flow", "margin"), [("maf", 0.05), ("realnvp", 0.03), ("spline", 0.01)]
+        ("flow", "margin"),
+        [
+            pytest.param("maf", 0.05, marks=pytest.mark.slow),
+            pytest.param("realnvp", 0.03, marks=pytest.mark.matrix),
+            pytest.param("spline", 0.01, marks=pytest.mark.matrix),
+        ],
     )
     def test_a_banana_is_not_a_mixture_of_gaussians(self, flow, margin):
         train, test = banana(2000, 0), banana(10_000, 1)

@@ -259,7 +259,6 @@ MECHANISMS = (
     "InfoGAN",
     "MADE",
     "PacGAN",
-    "PixelCNNPP",
     "ProgressiveGAN",
     "RealNVP",
     "SGAN",

@@ -23,8 +23,9 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
         every: Epochs from one such end to the next; the last epoch is always one.
             Defaults to `1`.
         data: A dataset from which statistics are settled, for networks that see data;
-            its first batches are read. Defaults to `None`: what `fit` trains on, and
-            draws for a GAN's generator.
+            its first batches are read. A run that resumes in the middle of its data
+            must be given them from the start, or other statistics follow. Defaults to
+            `None`: what `fit` trains on, and draws for a GAN's generator.
         batches: How many batches the statistics are means over. Defaults to `50`.
 
     Example:

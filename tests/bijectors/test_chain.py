@@ -191,8 +191,13 @@ def test_gradients_are_those_of_the_stored_way(name):
 @pytest.mark.parametrize(
     "name",
     [
-        name if name == "context" else pytest.param(name, marks=pytest.mark.slow)
-        for name in CHAINS
+        "context",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("glow", "masked")),
+        *(
+            pytest.param(n, marks=pytest.mark.matrix)
+            for n in CHAINS
+            if n not in ("context", "glow", "masked")
+        ),
     ],
 )
 def test_gradients_with_xla(name):

@@ -78,14 +78,13 @@ def train(script, arguments, outs, cluster=None):
         assert process.returncode == 0, errors[-3000:]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "labels", "steps_per_execution"),
     [
-        ("VAE", "labels", "1"),
-        ("DCGAN", "alone", "1"),
-        ("DCGAN", "labels", "3"),
-        ("RealNVP", "alone", "3"),
+        pytest.param("VAE", "labels", "1", marks=pytest.mark.slow),
+        pytest.param("DCGAN", "alone", "1", marks=pytest.mark.matrix),
+        pytest.param("DCGAN", "labels", "3", marks=pytest.mark.slow),
+        pytest.param("RealNVP", "alone", "3", marks=pytest.mark.matrix),
     ],
 )
 def test_two_workers_equal_one(name, labels, steps_per_execution, tmp_path):

@@ -152,7 +152,7 @@ def test_a_finished_run_says_so_and_may_grow(tmp_path):
     assert "beta was 1.0 and is 2.0" in other.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_a_truncated_checkpoint_is_told_and_the_one_before_used(tmp_path):
     flags = ["--limit", "64", "--batch-size", "16", *SMALL["vae"]]
     run("vae", tmp_path / "a", "--epochs", "2", *flags, check=True)
@@ -258,7 +258,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
     assert "choose another --out" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_stacked_images_have_modes(tmp_path):
     flags = ["--dataset", "digits", "--width", "4", "--draws", "300"]
     done = run("modes", tmp_path, "--steps-per-epoch", "2", "--epochs", "1", *flags)
@@ -269,7 +269,7 @@ def test_stacked_images_have_modes(tmp_path):
     assert 1 <= results["modes"] <= 300
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_attributes_of_a_model_that_is_given(tmp_path):
     flags = [*TINY, *SMALL["attributes"]]
     run("attributes", tmp_path / "trained", *flags, check=True)
@@ -349,7 +349,7 @@ def test_two_workers_write_once(tmp_path):
     assert said[1][0] == ""
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_density_2d(tmp_path):
     flags = ["--densities", "moons", "--flows", "nice", "spline", "--steps", "2"]
     done = run("density_2d", tmp_path, *flags, "--draws", "100")
