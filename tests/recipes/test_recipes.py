@@ -376,7 +376,7 @@ SHARES = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("recipe", "flags", "times"), SHARES, ids=[case[0] for case in SHARES]
 )
