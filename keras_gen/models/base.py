@@ -20,7 +20,7 @@ from keras_gen.models.step import TrainingStep
 from keras_gen.models.weighing import Weighing
 
 # What draws, each from a stream of its own.
-_STREAMS = "sample", "elbo", "iwae", "complete", "bits_per_dim", "vocode", "decode"
+_STREAMS = "sample", "elbo", "iwae", "complete", "bits_per_dim", "decode"
 
 # How much `sample` draws at a time: numbers, and examples of more than one axis.
 _NUMBERS_AT_ONCE, _EXAMPLES_AT_ONCE = 2**22, 1024
