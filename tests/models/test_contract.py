@@ -120,8 +120,11 @@ def test_files_bring_back_all_and_training_goes_on(name, tmp_path):
     weighed.load_weights(tmp_path / "model.weights.h5")
     for other in (again, weighed):
         assert_same_state(model, other)
-    samples, others = (m.sample(5, seed=1, **needed(name, 5)) for m in (model, again))
-    np.testing.assert_array_equal(samples, others)
+    x, y = batch_of(name, 4)
+    assert_same_terms(*(m.objective(x, y) for m in (model, again)))
+    if not isinstance(model, models.Autoregressive):  # whose samplers are traced anew
+        more = {"seed": 1, **needed(name, 5)}
+        np.testing.assert_array_equal(model.sample(5, **more), again.sample(5, **more))
     for other in (model, again, weighed):
         other.train_step(pair(name, 8, seed=2))
     for other in (again, weighed):
