@@ -181,11 +181,11 @@ def test_gradients_are_those_of_the_stored_way(name):
     stored, state = results(chain, inputs, False)
     found, found_state = results(chain, inputs, True)
     assert_alike(found, stored)
-    assert_alike(found_state, state, 1e-6)
+    assert_alike(found_state, state, 1e-5)  # moments of a batch, summed in any order
     assert all(abs(gradient).max() > 0 for gradient in found[2:])
     graph, graph_state = results(chain, inputs, True, jit_compile=False)
     assert_alike(graph, stored)
-    assert_alike(graph_state, state, 1e-6)
+    assert_alike(graph_state, state, 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_gradients_with_xla(name):
     stored, state = results(chain, inputs, False, **way)
     found, found_state = results(chain, inputs, True, jit_compile=True)
     assert_alike(found, stored)
-    assert_alike(found_state, state, 1e-6)
+    assert_alike(found_state, state, 1e-5)  # moments of a batch, summed in any order
 
 
 def test_state_moves_once_and_masks_differ_from_step_to_step():

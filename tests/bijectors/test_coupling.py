@@ -146,8 +146,8 @@ def test_shifts_are_in_units_of_the_first_batch(mask):
     np.testing.assert_allclose(layer.units.numpy(), units, rtol=1e-4)
     moved = layer(x) - x
     assert np.abs(before[:, 2]).min() > 0.0
-    # A difference of numbers near 10 in float32.
-    np.testing.assert_allclose(moved[:, 2], before[:, 2] * units[-2], atol=1e-5)
+    # A difference of numbers up to 80 in float32, whose roundings are 4e-6 each.
+    np.testing.assert_allclose(moved[:, 2], before[:, 2] * units[-2], atol=5e-5)
     assert layer.units in layer.non_trainable_variables
 
 

@@ -56,6 +56,10 @@ def uniform(seed, shape):
     return tf.random.stateless_uniform(shape, tf.constant([seed, 4], "int64")).numpy()
 
 
+# Of pixels, there and back through networks that amplify roundings: far below a level.
+ROUND_TRIP = 1e-4
+
+
 def assert_close(got, want, tolerance=RELATIVE):
     got, want = np.asarray(got), np.asarray(want)
     assert got.shape == want.shape
@@ -189,7 +193,7 @@ class TestImages:
         flow, x = images(), pixels(17)
         z = flow.encode(x)
         assert z.shape[1:] == flow.latent_shape == (64,)
-        assert_close(flow.decode(z), x)
+        assert_close(flow.decode(z), x, ROUND_TRIP)
 
     @pytest.mark.parametrize("levels", [2, 17, 256])
     def test_samples_are_levels(self, levels):
@@ -213,8 +217,8 @@ class TestImages:
         start, end = pixels(17), pixels(17)[::-1].copy()
         path = flow.interpolate(start, end, 3)
         assert path.shape == (5, 3, *IMAGE)
-        assert_close(path[:, 0], start)
-        assert_close(path[:, -1], end)
+        assert_close(path[:, 0], start, ROUND_TRIP)
+        assert_close(path[:, -1], end, ROUND_TRIP)
 
     def test_distribution_has_the_datas_shape(self):
         flow = images()
@@ -226,7 +230,7 @@ class TestImages:
             models.RealNVP((4, 6, 3), depth=2, width=4, levels=256, seed=0)
         )
         x = pixels(256, shape=(4, 6, 3))
-        assert_close(flow.decode(flow.encode(x)), x)
+        assert_close(flow.decode(flow.encode(x)), x, ROUND_TRIP)
         assert flow.latent_shape == (72,)
 
 
