@@ -22,7 +22,9 @@ _ROOMS = (
     "metrics",
     "models",
     "networks",
+    "samplers",
     "tabular",
+    "training",
 )
 
 __all__ = ["__version__", *_ROOMS]

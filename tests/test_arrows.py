@@ -8,17 +8,21 @@ import pytest
 import keras_gen
 
 ROOT = pathlib.Path(keras_gen.__file__).parent
-ORDER = ["layers", "losses", "data", "networks", "bijectors", "models"]
+GROUND = {"arguments", "losses", "data"}
+BUILT = {*GROUND, "layers", "networks"}
+MODELS = {*BUILT, "bijectors", "training", "samplers", "models"}
 ALLOWED = {
     "layers": {"layers"},
-    "losses": {"losses"},
-    "data": {"data"},
-    "networks": {"layers", "losses", "data", "networks"},
-    "bijectors": {"layers", "losses", "data", "networks", "bijectors"},
-    "models": {*ORDER},
-    "metrics": {*ORDER, "metrics"},
-    "callbacks": {*ORDER, "metrics", "callbacks"},
-    "export": {*ORDER, "metrics"},
+    "losses": {"arguments", "losses"},
+    "data": {"arguments", "data"},
+    "networks": BUILT,
+    "bijectors": {*BUILT, "bijectors"},
+    "training": {*BUILT, "bijectors", "training"},
+    "samplers": {*BUILT, "bijectors", "samplers"},
+    "models": MODELS,
+    "metrics": {*BUILT, "bijectors", "training", "samplers", "metrics"},
+    "callbacks": {*MODELS, "metrics", "callbacks"},
+    "export": {*MODELS, "metrics"},
 }
 LATE = {"tensorflow_probability", "tensorflow_datasets", "sklearn", "matplotlib"}
 

@@ -12,9 +12,9 @@ from keras_gen.losses import Bernoulli, Likelihood
 from keras_gen.losses.likelihood import on_levels
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Density, GenerativeModel, built_network
-from keras_gen.models.graphs import Graphs
-from keras_gen.models.loop import require
-from keras_gen.models.raster_sampler import RasterSampler
+from keras_gen.samplers.raster import RasterSampler
+from keras_gen.training.compiled import Graphs
+from keras_gen.training.loop import require
 
 
 @keras.saving.register_keras_serializable("keras_gen")

@@ -13,11 +13,11 @@ from keras_gen.layers import Configured, RandomLayer
 from keras_gen.losses.mean import Mean, batch_mean, weighted_mean
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.context import Conditional
-from keras_gen.models.guard import Guard
-from keras_gen.models.loop import require
-from keras_gen.models.statistics import Statistics, batches_again
-from keras_gen.models.step import TrainingStep
 from keras_gen.models.weighing import Weighing
+from keras_gen.training.batch_norm import Statistics, batches_again
+from keras_gen.training.loop import require
+from keras_gen.training.nonfinite import Guard
+from keras_gen.training.step import TrainingStep
 
 # What draws, each from a stream of its own.
 _STREAMS = "sample", "elbo", "iwae", "complete", "bits_per_dim", "decode"

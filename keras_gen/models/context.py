@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_gen.models.loop import require
+from keras_gen.training.loop import require
 
 
 class Conditional:

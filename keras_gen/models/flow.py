@@ -12,8 +12,8 @@ from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Density, Encoding, GenerativeModel
 from keras_gen.models.dequantise import UniformDequantization
-from keras_gen.models.graphs import Graphs
 from keras_gen.models.prior import StandardNormal
+from keras_gen.training.compiled import Graphs
 
 
 @keras.saving.register_keras_serializable("keras_gen")

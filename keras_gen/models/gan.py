@@ -27,13 +27,13 @@ from keras_gen.models.base import (
     built_network,
     in_float32,
 )
-from keras_gen.models.loop import require
 from keras_gen.models.weighing import coupling
 from keras_gen.networks import (
     is_spectrally_normalized,
     with_features,
     with_spectral_normalization,
 )
+from keras_gen.training.loop import require
 
 
 class Verdict(typing.NamedTuple):

@@ -9,7 +9,7 @@ from keras_gen import networks
 from keras_gen.losses import Bernoulli
 from keras_gen.losses.strategy import require_argument
 from keras_gen.models.autoregressive import Autoregressive, context_of
-from keras_gen.models.order_sampler import OrderSampler
+from keras_gen.samplers.ordered import OrderSampler
 
 
 @keras.saving.register_keras_serializable("keras_gen")

@@ -6,9 +6,9 @@ import tensorflow as tf
 from keras_gen.layers import TokenDecoder, TokenEncoder
 from keras_gen.losses.mean import weighted_mean
 from keras_gen.losses.strategy import require_argument
-from keras_gen.models import search
 from keras_gen.models.context import require_one_each
 from keras_gen.models.tokens import TokenModel, as_tokens, require_tokens
+from keras_gen.samplers import beam_search
 
 _MODES = ("greedy", "sampled", "beam")
 
@@ -188,7 +188,7 @@ class Seq2Seq(TokenModel):
         given = tf.nest.map_structure(
             lambda x: tf.repeat(x, beams, axis=0), self.given(source)
         )
-        return search.beam(
+        return beam_search(
             lambda before, state, t: self.decoder.step(before, state, t, given),
             self.decoder.start(n * beams, self.length, given),
             tf.fill([n], self.vocabulary),

@@ -5,11 +5,11 @@ import math
 import tensorflow as tf
 
 from keras_gen.losses.mean import batch_mean, weighted_mean
-from keras_gen.losses.quantile import inverse_cdf
 from keras_gen.losses.strategy import require_argument
-from keras_gen.models import loop
 from keras_gen.models.base import Density, GenerativeModel
-from keras_gen.models.graphs import Graphs
+from keras_gen.samplers.tokens import draw_tokens
+from keras_gen.training import loop
+from keras_gen.training.compiled import Graphs
 
 
 class TokenModel(Density, GenerativeModel):
@@ -159,26 +159,10 @@ class TokenModel(Density, GenerativeModel):
         return self._draw(prefix, seed, temperature, length, logits_of, [])
 
     def _draw(self, prefix, seed, temperature, length, logits_of, state):
-        """Returns sequences that begin with the prefix, the rest drawn in one loop."""
-        n, known = tf.unstack(tf.shape(prefix))
-        # Time first: whoever draws longer sequences gets the same numbers, and more.
-        noise = tf.random.stateless_uniform((length, n), seed)
-        tokens = tf.pad(prefix, [[0, 0], [0, length - known]])
-        tokens = tf.ensure_shape(tokens, (None, length))
-
-        def body(t, tokens, before, state):
-            logits, state = logits_of(t, before, tokens, state)
-            drawn = inverse_cdf(logits, noise[t], temperature)
-            if self.end is not None:
-                ended = before == self.end
-                drawn = tf.where(ended, self.end, drawn)
-            token = tf.where(t < known, tokens[:, t], drawn)
-            here = tf.range(length) == t
-            return t + 1, tf.where(here, token[:, None], tokens), token, state
-
-        first = tf.fill([n], self.vocabulary)
-        start = (tf.constant(0), tokens, first, state)
-        return tf.while_loop(lambda t, *_: t < length, body, start)[1]
+        start = self.vocabulary  # the token before the first
+        return draw_tokens(
+            logits_of, state, prefix, start, length, seed, temperature, self.end
+        )
 
     def signatures(self):
         """Returns `log_prob`, the default, and `sample`; tokens are int32."""

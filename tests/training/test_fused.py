@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_gen import models, networks
-from keras_gen.models import fused
+from keras_gen.training import fused
 
 
 def pair(make, dtype="float32"):

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_gen.losses.mean import Mean, value_of
-from keras_gen.models import fused, guard, loop
+from keras_gen.training import fused, loop, nonfinite
 
 
 class TrainingStep:
@@ -91,7 +91,7 @@ class TrainingStep:
                 setattr(self, key, self._scaled_like_first(own))
             self._build_optimizers()
         self._ways_of_running = ways
-        guard.warn_of_unsaved_randomness(self)
+        nonfinite.warn_of_unsaved_randomness(self)
 
     def _scaled_like_first(self, optimizer):
         scaled = keras.optimizers.LossScaleOptimizer

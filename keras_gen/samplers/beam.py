@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def beam(step, state, start, length, beams, end, penalty):
+def beam_search(step, state, start, length, beams, end, penalty):
     """Returns the best sequences found, (batch, length), and their scores.
 
     The score of a sequence is log p / tokens^penalty, its end counted. At every step
