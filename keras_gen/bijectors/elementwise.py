@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
 from keras_gen.bijectors.base import BijectiveLayer
 from keras_gen.losses.replicas import global_mean
-from keras_gen.losses.strategy import require_argument
 
 # The share of the mass that `Equalize` spreads evenly, whatever its first batch.
 _UNSEEN = 0.01

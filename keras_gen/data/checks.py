@@ -1,22 +1,11 @@
 """What is asked of the arguments, and how loading shows that it goes on."""
 
-import numbers
 import sys
 import time
 
 import keras
 
-
-def whole(name, value, least=None):
-    """Returns an argument that must be an integer, at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise ValueError(
-            f"Argument `{name}` must be an integer. Received: {name}={value!r}"
-        )
-    if least is not None and value < least:
-        word = {0: "non-negative", 1: "positive"}.get(least, f"at least {least}")
-        raise ValueError(f"Argument `{name}` must be {word}. Received: {name}={value}")
-    return int(value)
+from keras_gen.arguments import require_int as whole  # noqa: F401
 
 
 class Progress:

@@ -5,10 +5,11 @@ import math
 
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
 from keras_gen.losses.mean import Mean, batch_mean, weigh, weighted_mean
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.schedule import require_weight, value_at
-from keras_gen.losses.strategy import Strategy, require_argument
+from keras_gen.losses.strategy import Strategy
 
 
 @dataclasses.dataclass(frozen=True)

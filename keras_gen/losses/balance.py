@@ -4,7 +4,8 @@ import dataclasses
 
 from keras import ops
 
-from keras_gen.losses.strategy import Strategy, require_argument
+from keras_gen.arguments import require_argument
+from keras_gen.losses.strategy import Strategy
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,9 @@ import math
 
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
 from keras_gen.losses.quantile import COLDEST
-from keras_gen.losses.strategy import Strategy, require_argument
+from keras_gen.losses.strategy import Strategy
 
 _SCALES = ("learned", "per_value")
 

@@ -5,9 +5,9 @@ import functools
 
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
 from keras_gen.losses.likelihood import Likelihood, log1mexp
 from keras_gen.losses.quantile import inverse_cdf
-from keras_gen.losses.strategy import require_argument
 
 # The narrowest component lies within a level; beyond the widest, far beyond all data,
 # scales would overflow.

@@ -44,18 +44,3 @@ class Strategy:
                 for name, value in config.items()
             }
         )
-
-
-def require_argument(condition, name, must, received):
-    """Raises ValueError, in Keras's words, unless an argument is as it must be.
-
-    Args:
-        condition: Boolean.
-        name: The argument's name.
-        must: How it must be, such as "non-negative".
-        received: Its value.
-    """
-    if not condition:
-        raise ValueError(
-            f"Argument `{name}` must be {must}. Received: {name}={received}"
-        )

@@ -10,8 +10,8 @@ import math
 import numpy as np
 from scipy.special import entr
 
+from keras_gen.arguments import require_argument
 from keras_gen.data.checks import whole
-from keras_gen.losses.strategy import require_argument
 
 _NOISE = 271_828
 

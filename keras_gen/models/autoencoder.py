@@ -4,11 +4,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_gen.arguments import require_argument
 from keras_gen.layers import GaussianNoise
 from keras_gen.losses import Gaussian
 from keras_gen.losses.mean import batch_mean, weighted_mean
 from keras_gen.losses.replicas import global_mean
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Encoding, GenerativeModel
 
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 from keras import ops
 
 from keras_gen import networks
+from keras_gen.arguments import require_argument
 from keras_gen.losses import Bernoulli, Likelihood
 from keras_gen.losses.likelihood import on_levels
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Density, GenerativeModel, built_network
 from keras_gen.samplers.raster import RasterSampler
 from keras_gen.training.compiled import Graphs

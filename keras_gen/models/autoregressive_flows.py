@@ -5,8 +5,8 @@ import math
 import keras
 
 from keras_gen import networks
+from keras_gen.arguments import require_argument
 from keras_gen.bijectors import Invert, MaskedAutoregressive, SplineAutoregressive
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.coupling_flows import as_vectors, context_of, normalised
 from keras_gen.models.flow import Flow
 

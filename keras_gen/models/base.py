@@ -9,9 +9,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_gen.arguments import require_argument
 from keras_gen.layers import Configured, RandomLayer
 from keras_gen.losses.mean import Mean, batch_mean, weighted_mean
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.context import Conditional
 from keras_gen.models.weighing import Weighing
 from keras_gen.training.batch_norm import Statistics, batches_again

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
 from keras_gen.layers import TokenDecoder
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.tokens import TokenModel, as_tokens
 
 _CELLS = ("lstm", "gru", "transformer")

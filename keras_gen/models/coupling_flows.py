@@ -5,6 +5,7 @@ import math
 import keras
 
 from keras_gen import networks
+from keras_gen.arguments import require_argument
 from keras_gen.bijectors import (
     ActNorm,
     AdditiveCoupling,
@@ -20,7 +21,6 @@ from keras_gen.bijectors import (
     SplineCoupling,
     Squeeze,
 )
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.flow import Flow
 from keras_gen.models.prior import LearnedNormal, StandardLogistic
 

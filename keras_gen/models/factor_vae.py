@@ -4,9 +4,9 @@ import keras
 import tensorflow as tf
 
 from keras_gen import networks
+from keras_gen.arguments import require_argument
 from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.replicas import first_row, gather
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.vae import VAE
 
 

@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_gen.arguments import require_argument
 from keras_gen.bijectors import Chain
 from keras_gen.losses.mean import batch_mean
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Density, Encoding, GenerativeModel
 from keras_gen.models.dequantise import UniformDequantization
 from keras_gen.models.prior import StandardNormal

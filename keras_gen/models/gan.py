@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_gen.arguments import require_argument
 from keras_gen.layers import Clip
 from keras_gen.losses import (
     GradientPenalty,
@@ -19,7 +20,6 @@ from keras_gen.losses.matching import mean_matching
 from keras_gen.losses.mean import value_of, weighted_mean
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.schedule import require_weight, value_at
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import (
     GenerativeModel,
     Latent,

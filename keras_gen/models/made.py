@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_gen import networks
+from keras_gen.arguments import require_argument
 from keras_gen.losses import Bernoulli
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.autoregressive import Autoregressive, context_of
 from keras_gen.samplers.ordered import OrderSampler
 

@@ -3,8 +3,8 @@
 import keras
 
 from keras_gen import networks
+from keras_gen.arguments import require_argument
 from keras_gen.losses import Bernoulli, LogisticMixture
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.autoregressive import Autoregressive, context_of
 
 

@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_gen.arguments import require_argument
 from keras_gen.losses import GradientPenalty, Wasserstein
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import in_float32
 from keras_gen.models.gan import GAN, Verdict, refuse
 from keras_gen.networks import with_features

@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
 from keras_gen.layers import TokenDecoder, TokenEncoder
 from keras_gen.losses.mean import weighted_mean
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.context import require_one_each
 from keras_gen.models.tokens import TokenModel, as_tokens, require_tokens
 from keras_gen.samplers import beam_search

@@ -4,8 +4,8 @@ import math
 
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
 from keras_gen.losses.mean import batch_mean, weighted_mean
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Density, GenerativeModel
 from keras_gen.samplers.tokens import draw_tokens
 from keras_gen.training import loop

@@ -5,10 +5,10 @@ import math
 import keras
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
 from keras_gen.losses import KL, Bernoulli, Gaussian, TotalCorrelation
 from keras_gen.losses.likelihood import on_levels
 from keras_gen.losses.mean import batch_mean
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Encoding, GenerativeModel, built_network
 from keras_gen.models.posterior import Posterior
 from keras_gen.models.weighing import coupling

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_gen.arguments import require_argument
 from keras_gen.losses import (
     KL,
     NonSaturating,
@@ -13,7 +14,6 @@ from keras_gen.losses import (
 )
 from keras_gen.losses.mean import batch_mean, weighted_mean
 from keras_gen.losses.schedule import require_weight, value_at
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import Encoding, GenerativeModel, Untracked, built_network
 from keras_gen.models.posterior import Posterior
 from keras_gen.models.weighing import coupling

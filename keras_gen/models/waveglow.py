@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_gen import networks
+from keras_gen.arguments import require_argument
 from keras_gen.bijectors import (
     AffineCoupling,
     Bypass,
@@ -13,7 +14,6 @@ from keras_gen.bijectors import (
     Squeeze,
 )
 from keras_gen.layers import LogMel
-from keras_gen.losses.strategy import require_argument
 from keras_gen.models.base import walk
 from keras_gen.models.flow import Flow
 
