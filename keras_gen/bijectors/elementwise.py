@@ -36,10 +36,7 @@ class Logit(BijectiveLayer):
 
     def __init__(self, event_ndims=3, margin=0.05, **kwargs):
         super().__init__(event_ndims=event_ndims, **kwargs)
-        if not 0.0 <= margin < 0.5:
-            raise ValueError(
-                f"Argument `margin` must be in [0, 0.5). Received: margin={margin}"
-            )
+        require_argument(0.0 <= margin < 0.5, "margin", "in [0, 0.5)", margin)
         self.margin = margin
         self.built = True
 

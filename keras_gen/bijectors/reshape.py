@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
 from keras_gen.bijectors.base import BijectiveLayer
 
 
@@ -44,15 +45,13 @@ class Squeeze(Moving):
 
     def __init__(self, factor=2, event_ndims=3, **kwargs):
         super().__init__(event_ndims=event_ndims, **kwargs)
-        if event_ndims not in (2, 3):
-            raise ValueError(
-                "Argument `event_ndims` must be 3 for images or 2 for sequences. "
-                f"Received: event_ndims={event_ndims}"
-            )
-        if factor < 2:
-            raise ValueError(
-                f"Argument `factor` must be at least 2. Received: factor={factor}"
-            )
+        require_argument(
+            event_ndims in (2, 3),
+            "event_ndims",
+            "3 for images or 2 for sequences",
+            event_ndims,
+        )
+        require_argument(factor >= 2, "factor", "at least 2", factor)
         self.factor = factor
         self.built = True
 

@@ -10,6 +10,8 @@ import math
 
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
+
 
 class Shift:
     """x = z + t: volumes stay as they are."""
@@ -35,10 +37,7 @@ class ScaleAndShift:
     numbers = 2
 
     def __init__(self, limit):
-        if not limit > 0:
-            raise ValueError(
-                f"Argument `limit` must be positive. Received: limit={limit}"
-            )
+        require_argument(limit > 0, "limit", "positive", limit)
         self.limit = limit
 
     def _parameters(self, raw):
@@ -74,14 +73,8 @@ class RationalQuadratic:
     """
 
     def __init__(self, bins, bound, least_size=0.1, least_slope=1e-2):
-        if bins < 2:
-            raise ValueError(
-                f"Argument `bins` must be at least 2. Received: bins={bins}"
-            )
-        if not bound > 0:
-            raise ValueError(
-                f"Argument `bound` must be positive. Received: bound={bound}"
-            )
+        require_argument(bins >= 2, "bins", "at least 2", bins)
+        require_argument(bound > 0, "bound", "positive", bound)
         self.bins, self.bound = bins, bound
         self.least_size, self.least_slope = least_size / bins, least_slope
         self.numbers = 3 * bins - 1

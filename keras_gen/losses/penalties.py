@@ -4,6 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
 from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.strategy import Strategy
@@ -59,15 +60,8 @@ class GradientPenalty(Strategy):
 
     def __post_init__(self):
         """Checks the arguments."""
-        if self.weight < 0:
-            raise ValueError(
-                "Argument `weight` must be non-negative. "
-                f"Received: weight={self.weight}"
-            )
-        if self.at not in _PLACES:
-            raise ValueError(
-                f"Argument `at` must be one of {_PLACES}. Received: at={self.at!r}"
-            )
+        require_argument(self.weight >= 0, "weight", "non-negative", self.weight)
+        require_argument(self.at in _PLACES, "at", f"one of {_PLACES}", repr(self.at))
 
     def __call__(
         self, discriminator, real, fake, seed, real_weight=None, fake_weight=None

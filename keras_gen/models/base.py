@@ -51,11 +51,9 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
     def __init__(self, *, network_range=(-1.0, 1.0), seed=None, **kwargs):
         super().__init__(**kwargs)
         low, high = network_range
-        if not low < high:
-            raise ValueError(
-                "Argument `network_range` must be an increasing pair. "
-                f"Received: network_range={network_range}"
-            )
+        require_argument(
+            low < high, "network_range", "an increasing pair", network_range
+        )
         self.network_range = (float(low), float(high))
         # Three streams, so that neither sampling nor evaluation changes the training.
         self.noise = RandomLayer(seed=seed, name="noise")

@@ -370,11 +370,9 @@ def normalised(kind, channels, event_ndims):
     kinds = {"batch": BatchNorm, "act": ActNorm}
     if kind is None:
         return []
-    if kind not in kinds:
-        raise ValueError(
-            "Argument `normalization` must be 'batch', 'act' or None. "
-            f"Received: normalization={kind!r}"
-        )
+    require_argument(
+        kind in kinds, "normalization", "'batch', 'act' or None", repr(kind)
+    )
     return [kinds[kind](channels, event_ndims)]
 
 

@@ -5,6 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
 from keras_gen.layers import Configured
 
 
@@ -222,11 +223,7 @@ class NormalMixture(Prior):
 
     def __init__(self, shape, components=10, spread=1.0, limit=5.0, **kwargs):
         super().__init__(shape, **kwargs)
-        if components < 1:
-            raise ValueError(
-                "Argument `components` must be positive. "
-                f"Received: components={components}"
-            )
+        require_argument(components >= 1, "components", "positive", components)
         self.components, self.limit = components, limit
         size = (components, math.prod(self.shape))
         normal = keras.initializers.RandomNormal(stddev=spread)

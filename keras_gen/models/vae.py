@@ -131,11 +131,12 @@ class VAE(Encoding, GenerativeModel):
                 "`posterior_flow` or `prior_network`: its parts are those of a "
                 "Gaussian posterior and the prior N(0, I)."
             )
-        if self.importance_weighted and self.divergence != KL():
-            raise ValueError(
-                "Argument `divergence` must be KL() with `importance_weighted`, whose "
-                f"bound has no other. Received: divergence={self.divergence}"
-            )
+        require_argument(
+            not self.importance_weighted or self.divergence == KL(),
+            "divergence",
+            "KL() with `importance_weighted`, whose bound has no other",
+            self.divergence,
+        )
         if len(self.encoder.inputs) == 2 and not self.uses_labels:
             raise ValueError(
                 "Argument `decoder` must take [code, context] where the encoder takes "
@@ -147,11 +148,12 @@ class VAE(Encoding, GenerativeModel):
                 "Argument `autoregressive` must be False for data other than images. "
                 f"Received: encoder.input_shape={self.encoder.input_shape}"
             )
-        if self.classes is not None and not self.uses_labels:
-            raise ValueError(
-                "Argument `classes` must be None for an unconditional model: its "
-                f"networks take no context. Received: classes={self.classes}"
-            )
+        require_argument(
+            self.classes is None or self.uses_labels,
+            "classes",
+            "None for an unconditional model: its networks take no context",
+            self.classes,
+        )
 
     def term_names(self):
         """Names the two terms of the ELBO."""

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from keras_gen.arguments import require_argument
 from keras_gen.layers import ConditionalBatchNormalization, Projection
 
 
@@ -23,12 +24,13 @@ def halvings(shape):
     """
     sides = shape[:2]
     valid = len(shape) == 3 and shape[2] in (1, 3)
-    if not valid or any(s % 4 or not 8 <= s <= 128 for s in sides):
-        raise ValueError(
-            "Argument `shape` must be (height, width, channels) with sides that are "
-            "multiples of 4 from 8 to 128 and with 1 or 3 channels. "
-            f"Received: shape={tuple(shape)}"
-        )
+    require_argument(
+        valid and all(s % 4 == 0 and 8 <= s <= 128 for s in sides),
+        "shape",
+        "(height, width, channels) with sides that are multiples of 4 from 8 to 128 "
+        "and with 1 or 3 channels",
+        tuple(shape),
+    )
     count = 0
     while count < 2 or (all(s % 2 == 0 for s in sides) and min(sides) > 4):
         sides = tuple(s // 2 for s in sides)
@@ -58,11 +60,9 @@ def _dense(x, units, normalization):
 
 
 def _require_conditioning(conditioning, *known):
-    if conditioning not in known:
-        raise ValueError(
-            f"Argument `conditioning` must be one of {known}. "
-            f"Received: conditioning={conditioning!r}"
-        )
+    require_argument(
+        conditioning in known, "conditioning", f"one of {known}", repr(conditioning)
+    )
 
 
 def dcgan_generator(

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from keras_gen.arguments import require_argument
 from keras_gen.layers import DiagonalBiLSTM, RowLSTM
 from keras_gen.networks.pixel_cnn import (
     finished,
@@ -76,13 +77,7 @@ def pixel_rnn(
 
 
 def _check(cell, colours, **channels):
-    if cell not in _CELLS:
-        raise ValueError(
-            f"Argument `cell` must be one of {sorted(_CELLS)}. Received: cell={cell!r}"
-        )
+    require_argument(cell in _CELLS, "cell", f"one of {sorted(_CELLS)}", repr(cell))
     for name, count in channels.items():
-        if count % colours:
-            raise ValueError(
-                f"Argument `{name}` must be a multiple of the image's {colours} "
-                f"colours. Received: {name}={count}"
-            )
+        must = f"a multiple of the image's {colours} colours"
+        require_argument(count % colours == 0, name, must, count)
