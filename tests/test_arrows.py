@@ -8,13 +8,13 @@ import pytest
 import keras_gen
 
 ROOT = pathlib.Path(keras_gen.__file__).parent
-GROUND = {"arguments", "losses", "data"}
+GROUND = {"arguments", "strategy", "losses", "data"}
 BUILT = {*GROUND, "layers", "networks"}
 MODELS = {*BUILT, "bijectors", "training", "samplers", "models"}
 ALLOWED = {
     "layers": {"layers"},
-    "losses": {"arguments", "losses"},
-    "data": {"arguments", "data"},
+    "losses": {"arguments", "strategy", "losses"},
+    "data": {"arguments", "strategy", "data"},
     "networks": BUILT,
     "bijectors": {*BUILT, "bijectors"},
     "training": {*BUILT, "bijectors", "training"},

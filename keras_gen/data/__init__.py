@@ -2,8 +2,9 @@
 
 `load` finds a data set by name, `load_audio` one of sounds, `load_text` and
 `load_pairs` those of characters; `from_array` and `from_tokens` wrap one in memory.
-Each gives a `Source`, whose batches are a pure function of (seed, step): a run that
-stops can go on at any step with the very batches it would have seen.
+Each gives a `Source`, whose `space` says what its data are, and whose batches are a
+pure function of (seed, step): a run that stops can go on at any step with the very
+batches it would have seen.
 """
 
 from keras_gen.data.array import from_array
@@ -14,6 +15,7 @@ from keras_gen.data.markov import HiddenMarkov, letter_pairs, misspelt_words
 from keras_gen.data.pairs import load_pairs, spelt_out
 from keras_gen.data.perturbation import Mutation, Simplification
 from keras_gen.data.source import Source
+from keras_gen.data.space import Audio, Codes, Images, Points, Space, Tokens, Video
 from keras_gen.data.sprites import Sprites, SpriteSource
 from keras_gen.data.text import load_text
 from keras_gen.data.tokens import TokenSource, from_tokens

@@ -5,6 +5,7 @@ import numpy as np
 from keras_gen.data.checks import whole
 from keras_gen.data.memory import in_memory
 from keras_gen.data.source import Source
+from keras_gen.data.space import Points, space_of
 
 
 def from_array(x, y=None, *, levels=256, name="array"):
@@ -12,8 +13,8 @@ def from_array(x, y=None, *, levels=256, name="array"):
 
     Args:
         x: Examples, first axis first. Integers from 0 to levels - 1 are divided by
-            levels - 1; floats are taken as they are, and images (four axes) must lie
-            in [0, 1] already.
+            levels - 1; floats are taken as they are, and images and video must
+            lie in [0, 1] already.
         y: Labels, integers from zero up, or -1 where the label is not known. Defaults
             to `None`.
         levels: How many values a pixel can take; `None` for continuous floats.
@@ -48,7 +49,8 @@ def _floats(x):
             "Argument `x` must be finite; remove or repair the examples that hold NaN "
             f"or infinity. Received: x with the first at index {finite.argmin()}"
         )
-    if x.ndim == 4 and (x.min() < 0 or x.max() > 1):
+    pictures = not isinstance(space_of(x.shape[1:]), Points)
+    if pictures and (x.min() < 0 or x.max() > 1):
         raise ValueError(
             "Argument `x` must lie in [0, 1] when it holds images of floats; rescale "
             f"it or pass integers. Received: x in [{x.min():g}, {x.max():g}]"

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_gen.data.checks import whole
 from keras_gen.data.memory import on_cpu
+from keras_gen.data.space import Audio, Images, space_of
 
 
 class Source:
@@ -37,6 +38,7 @@ class Source:
 
     Attributes:
         name: What the data set is called.
+        space: What kind of thing the examples are: `Images`, `Points`, `Audio` ...
         shape: The shape of one example.
         examples: How many examples there are.
         levels: How many values a pixel can take, `None` for continuous data.
@@ -92,6 +94,13 @@ class Source:
         self._read = read
         self._binary_seed = self._perturbation = None
 
+    @property
+    def space(self):
+        """What kind of thing the examples are."""
+        if self.sampling_rate is not None:
+            return Audio(self.shape, self.levels)
+        return space_of(self.shape, self.levels)
+
     def binarized(self, seed=0):
         """Returns the same data with every value one or zero, drawn with its odds.
 
@@ -129,7 +138,7 @@ class Source:
 
         Values are rounded to the levels that the data have.
         """
-        if len(self.shape) != 3 or self.shape[-1] not in (1, 3):
+        if not isinstance(self.space, Images) or self.shape[-1] not in (1, 3):
             raise ValueError(
                 f"{self.name!r} has examples of shape {self.shape}; images of one or "
                 "three channels can be made grey."
@@ -213,7 +222,7 @@ class Source:
             size: The side, at least that of the images.
         """
         whole("size", size, least=1)
-        if len(self.shape) != 3 or max(self.shape[:2]) > size:
+        if not isinstance(self.space, Images) or max(self.shape[:2]) > size:
             raise ValueError(
                 f"{self.name!r} has examples of shape {self.shape}, which cannot be "
                 f"laid on a ground of {size} pixels."
@@ -242,7 +251,7 @@ class Source:
         self._check(True)
         whole("channels", channels, least=1)
         whole("examples", examples, least=1)
-        if len(self.shape) != 3 or self.shape[-1] != 1:
+        if not isinstance(self.space, Images) or self.shape[-1] != 1:
             raise ValueError(
                 f"{self.name!r} has examples of shape {self.shape}; images of one "
                 "channel can be stacked."

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_gen.data.checks import whole
 from keras_gen.data.memory import on_cpu
 from keras_gen.data.source import Source
+from keras_gen.data.space import Tokens
 
 
 class TokenSource(Source):
@@ -64,6 +65,11 @@ class TokenSource(Source):
             self.target_alphabet = tuple(target_alphabet)
             self.lengths = (length, y.shape[1])
             self._label = functools.partial(tf.gather, on_cpu(y))
+
+    @property
+    def space(self):
+        """What kind of thing the examples are."""
+        return Tokens(self.levels, *self.shape)
 
     def tokens(self, texts):
         """Returns texts of one length as int32 tokens.

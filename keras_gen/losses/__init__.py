@@ -35,7 +35,7 @@ from keras_gen.losses.mean import Mean, batch_mean, weighted_mean
 from keras_gen.losses.mixture import Categorical, LogisticMixture
 from keras_gen.losses.penalties import GradientPenalty
 from keras_gen.losses.schedule import CyclicalSchedule, LinearSchedule, Schedule
-from keras_gen.losses.strategy import Strategy
+from keras_gen.strategy import Strategy
 
 __all__ = [
     "KL",

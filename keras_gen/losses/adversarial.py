@@ -7,7 +7,7 @@ from keras import ops
 from keras_gen.arguments import require_argument
 from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.replicas import global_mean
-from keras_gen.losses.strategy import Strategy
+from keras_gen.strategy import Strategy
 
 
 @dataclasses.dataclass(frozen=True)

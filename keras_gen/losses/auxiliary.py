@@ -9,7 +9,7 @@ from keras_gen.arguments import require_argument
 from keras_gen.losses.mean import Mean, batch_mean, weigh, weighted_mean
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.schedule import require_weight, value_at
-from keras_gen.losses.strategy import Strategy
+from keras_gen.strategy import Strategy
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ import dataclasses
 from keras import ops
 
 from keras_gen.arguments import require_argument
-from keras_gen.losses.strategy import Strategy
+from keras_gen.strategy import Strategy
 
 
 @dataclasses.dataclass(frozen=True)

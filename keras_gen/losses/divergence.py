@@ -9,7 +9,7 @@ from keras_gen.arguments import require_argument
 from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.replicas import first_row, gather, global_mean
 from keras_gen.losses.schedule import Schedule, require_weight, value_at
-from keras_gen.losses.strategy import Strategy
+from keras_gen.strategy import Strategy
 
 
 def gaussian_kl(mean, log_var, prior_mean=0.0, prior_log_var=0.0):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_gen.arguments import require_argument
 from keras_gen.losses.quantile import COLDEST
-from keras_gen.losses.strategy import Strategy
+from keras_gen.strategy import Strategy
 
 _SCALES = ("learned", "per_value")
 

@@ -1,4 +1,4 @@
-"""What every loss has in common: it is its arguments."""
+"""What losses, spaces and contexts have in common: each is its arguments."""
 
 import dataclasses
 
