@@ -1,27 +1,46 @@
 """Metrics: a trained model to a number."""
 
-from keras_gen.metrics.accuracy import ClassificationAccuracy, classification_accuracy
-from keras_gen.metrics.annealing import (
-    Annealed,
-    GeometricPath,
-    anneal,
-    annealed_importance_sampling,
-    annealing_schedule,
-    hamiltonian_transition,
-)
-from keras_gen.metrics.bayes import GenerativeClassifier, calibration_error
-from keras_gen.metrics.bits import BitsPerDim
 from keras_gen.metrics.cache import cache_folder, fingerprint
-from keras_gen.metrics.classifier import Classifier
-from keras_gen.metrics.cluster import clustering_error
-from keras_gen.metrics.comparison import Comparison, Rows
+from keras_gen.metrics.classifier import (
+    ClassificationAccuracy,
+    Classifier,
+    classification_accuracy,
+)
 from keras_gen.metrics.coverage import PrecisionRecall, precision_recall
-from keras_gen.metrics.estimate import Estimate
+from keras_gen.metrics.disentanglement import (
+    DCIScore,
+    FactorVAEScore,
+    GapScore,
+    clustering_error,
+    disentanglement_completeness_informativeness,
+    factor_vae_score,
+    mutual_information_gap,
+    separated_attribute_predictability,
+)
+from keras_gen.metrics.diversity import (
+    Diversity,
+    ModeScore,
+    ModesCovered,
+    class_divergence,
+    diversity,
+    mode_score,
+    modes_covered,
+)
+from keras_gen.metrics.estimate import Estimate, MeanWithError
 from keras_gen.metrics.evaluation import Evaluation, draw_samples
-from keras_gen.metrics.extractor import Extractor, Features, NetworkFeatures, Pixels
-from keras_gen.metrics.frechet import FrechetDistance, FrechetEstimate, frechet_distance
-from keras_gen.metrics.inception import InceptionScore, inception_score
-from keras_gen.metrics.inception_network import Inception
+from keras_gen.metrics.extractor import (
+    Extractor,
+    Features,
+    NetworkFeatures,
+    Pixels,
+    reference_features,
+)
+from keras_gen.metrics.inception import Inception, InceptionScore, inception_score
+from keras_gen.metrics.information import (
+    active_units,
+    kl_per_dimension,
+    mutual_information,
+)
 from keras_gen.metrics.kernel import (
     KernelDistance,
     MaximumMeanDiscrepancy,
@@ -29,38 +48,35 @@ from keras_gen.metrics.kernel import (
     maximum_mean_discrepancy,
     median_distance,
 )
-from keras_gen.metrics.latent import (
-    DCIScore,
-    FactorVAEScore,
-    GapScore,
-    active_units,
-    disentanglement_completeness_informativeness,
-    factor_vae_score,
-    kl_per_dimension,
-    mutual_information,
-    mutual_information_gap,
-    separated_attribute_predictability,
+from keras_gen.metrics.likelihood import (
+    BitsPerDim,
+    GenerativeClassifier,
+    calibration_error,
+    choose_sigma,
+    parzen_log_likelihood,
 )
-from keras_gen.metrics.mean import MeanWithError
-from keras_gen.metrics.modes import ModeScore, class_divergence, mode_score
-from keras_gen.metrics.moments import DealtMoments, Moments
-from keras_gen.metrics.neighbours import (
+from keras_gen.metrics.neighbors import (
     Memorisation,
     TwoSampleTest,
     memorisation,
+    nearest,
     two_sample_test,
 )
 from keras_gen.metrics.outliers import AUROC, OutlierScores, auroc, compressed_log_prob
-from keras_gen.metrics.parzen import choose_sigma, parzen_log_likelihood
-from keras_gen.metrics.reference import reference_features
-from keras_gen.metrics.search import nearest
+from keras_gen.metrics.sample import Comparison, Rows
 from keras_gen.metrics.similarity import PSNR, SSIM, Sharpness, psnr, sharpness, ssim
-from keras_gen.metrics.sliced import SlicedWasserstein, sliced_wasserstein
-from keras_gen.metrics.variety import Diversity, ModesCovered, diversity, modes_covered
+from keras_gen.metrics.wasserstein import (
+    DealtMoments,
+    FrechetDistance,
+    FrechetEstimate,
+    Moments,
+    SlicedWasserstein,
+    frechet_distance,
+    sliced_wasserstein,
+)
 
 __all__ = [
     "AUROC",
-    "Annealed",
     "BitsPerDim",
     "ClassificationAccuracy",
     "Classifier",
@@ -77,7 +93,6 @@ __all__ = [
     "FrechetEstimate",
     "GapScore",
     "GenerativeClassifier",
-    "GeometricPath",
     "Inception",
     "InceptionScore",
     "KernelDistance",
@@ -98,9 +113,6 @@ __all__ = [
     "SlicedWasserstein",
     "TwoSampleTest",
     "active_units",
-    "anneal",
-    "annealed_importance_sampling",
-    "annealing_schedule",
     "auroc",
     "cache_folder",
     "calibration_error",
@@ -115,7 +127,6 @@ __all__ = [
     "factor_vae_score",
     "fingerprint",
     "frechet_distance",
-    "hamiltonian_transition",
     "inception_score",
     "kernel_distance",
     "kl_per_dimension",

@@ -3,15 +3,15 @@
 import keras
 import numpy as np
 
-from keras_gen.metrics.comparison import Comparison
 from keras_gen.metrics.estimate import Estimate, dealt
-from keras_gen.metrics.search import (
+from keras_gen.metrics.neighbors import (
     check_finite,
     check_widths,
     nearest,
     pairwise,
     slices,
 )
+from keras_gen.metrics.sample import Comparison
 
 _NAMES = ("precision", "recall", "density", "coverage")
 _PARTS = 10

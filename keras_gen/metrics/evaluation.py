@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from keras_gen.metrics.reference import reference_features
+from keras_gen.metrics.extractor import reference_features
 
 # What is good: less, more, or near to a number that real examples would have.
 GOALS = {

@@ -1,4 +1,4 @@
-"""From images to the features in which distributions of images are compared."""
+"""Extractors: from images to the features in which distributions are compared."""
 
 import dataclasses
 import difflib
@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.metrics.cache import fingerprint
+from keras_gen.metrics.cache import fingerprint, kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,3 +279,39 @@ def _both(model, output):
     found = [model.get_layer(output).output, *model.outputs]
     both = keras.Model(model.inputs, found, name=f"{model.name}_features")
     return lambda x: both(x, training=False)[:2]
+
+
+def reference_features(extractor, images, cache=None, batch_size=250):
+    """Returns the `Features` of real images, computed once and then read.
+
+    The file is found by the bytes of the images and by the extractor's fingerprint,
+    and holds both: features of other images, or of an extractor since trained anew,
+    are never taken for these. A damaged file is computed again. Extractors that cost
+    less than reading a file (`Pixels`) keep none, nor do those without a fingerprint.
+
+    Args:
+        extractor: An `Extractor`.
+        images: Array (n, ...), what the extractor takes.
+        cache: The folder, or `False`: keep nothing. Defaults to `None`, see
+            `cache_folder`.
+        batch_size: Images at once. Defaults to `250`.
+
+    Example:
+
+    >>> x = np.zeros((2, 8, 8, 1), "float32")
+    >>> metrics.reference_features(metrics.Pixels(), x).features.shape
+    (2, 64)
+    """
+    images = extractor.check(images)
+
+    def compute():
+        found = extractor(images, batch_size)
+        if found.probabilities is None:
+            return {"features": found.features}
+        return {"features": found.features, "probabilities": found.probabilities}
+
+    known = extractor.fingerprint
+    if cache is False or not extractor.is_costly or known is None:
+        return Features(**compute())
+    about = {"extractor": known, "images": fingerprint(images)}
+    return Features(**kept("features", about, compute, cache))

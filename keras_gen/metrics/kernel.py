@@ -5,9 +5,9 @@ import math
 import keras
 import numpy as np
 
-from keras_gen.metrics.comparison import Comparison
 from keras_gen.metrics.estimate import Estimate, dealt
-from keras_gen.metrics.search import check_widths
+from keras_gen.metrics.neighbors import check_widths
+from keras_gen.metrics.sample import Comparison
 
 # How many pairs of rows are looked at at once: 16 MB.
 _CELLS = 2**21

@@ -3,9 +3,8 @@
 import keras
 import numpy as np
 
-from keras_gen.metrics.comparison import Comparison
-from keras_gen.metrics.estimate import Estimate
-from keras_gen.metrics.mean import MeanWithError
+from keras_gen.metrics.estimate import Estimate, MeanWithError
+from keras_gen.metrics.sample import Comparison
 
 
 def psnr(x, y):

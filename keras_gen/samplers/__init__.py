@@ -1,8 +1,27 @@
 """Samplers: how a trained model is drawn from, where that is more than one call."""
 
+from keras_gen.samplers.annealing import (
+    AISResult,
+    GeometricPath,
+    annealed_importance_sampling,
+    annealing_schedule,
+    hamiltonian_transition,
+    run_ais,
+)
 from keras_gen.samplers.beam import beam_search
 from keras_gen.samplers.ordered import OrderSampler
 from keras_gen.samplers.raster import RasterSampler
 from keras_gen.samplers.tokens import draw_tokens
 
-__all__ = ["OrderSampler", "RasterSampler", "beam_search", "draw_tokens"]
+__all__ = [
+    "AISResult",
+    "GeometricPath",
+    "OrderSampler",
+    "RasterSampler",
+    "annealed_importance_sampling",
+    "annealing_schedule",
+    "beam_search",
+    "draw_tokens",
+    "hamiltonian_transition",
+    "run_ais",
+]

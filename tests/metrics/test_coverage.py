@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from keras_gen import data, metrics
-from keras_gen.metrics import search
+from keras_gen.metrics import neighbors
 
 
 def by_definition(real, generated, k):
@@ -165,7 +165,7 @@ def test_copies_on_copies_are_in_no_ball():
 def test_blocks_change_nothing(monkeypatch):
     x = np.random.default_rng(0).normal(size=(2, 150, 4))
     whole = metrics.precision_recall(*x)
-    monkeypatch.setattr(search, "_BLOCK", 1000)
+    monkeypatch.setattr(neighbors, "_BLOCK", 1000)
     assert metrics.precision_recall(*x) == whole
 
 

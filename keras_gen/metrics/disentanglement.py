@@ -8,12 +8,10 @@ import dataclasses
 import math
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from scipy.special import entr
 
-from keras_gen.arguments import require_argument
-from keras_gen.data.checks import whole
-
-_NOISE = 271_828
+from keras_gen.arguments import require_argument, require_int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -126,11 +124,11 @@ def factor_vae_score(
 
     Reference: [Kim and Mnih, 2018](https://arxiv.org/abs/1802.05983)
     """
-    whole("train_votes", train_votes, least=1)
-    whole("test_votes", test_votes, least=1)
-    whole("batch", batch, least=2)
-    whole("points", points, least=2)
-    whole("chunk", chunk, least=1)
+    require_int("train_votes", train_votes, least=1)
+    require_int("test_votes", test_votes, least=1)
+    require_int("batch", batch, least=2)
+    require_int("points", points, least=2)
+    require_int("chunk", chunk, least=1)
     voter = _Voter(represent, source, chunk, np.random.default_rng(seed))
     active = voter.standardise(points, threshold)
     train, test = voter.votes(train_votes, batch), voter.votes(test_votes, batch)
@@ -223,7 +221,7 @@ def mutual_information_gap(codes, factors, bins=20):
     Reference: [Chen et al., 2018](https://arxiv.org/abs/1802.04942)
     """
     codes, factors = _pair(codes, factors)
-    whole("bins", bins, least=2)
+    require_int("bins", bins, least=2)
     most = max(bins, *(len(np.unique(column)) for column in factors.T))
     cells = _histogram_cells(codes, bins)
     for cell, column in zip(cells.T, codes.T, strict=True):
@@ -406,109 +404,6 @@ def _concentration(rows):
     return 1 - entr(share).sum(axis=1) / math.log(rows.shape[1])
 
 
-def active_units(means, threshold=0.01):
-    """Returns how many dimensions of the posterior mean follow the data.
-
-    active = #{d : Var_x(E[z_d | x]) > threshold}
-
-    A dimension that the decoder ignores goes back to the prior, and its posterior mean
-    stands still: most are either far above the threshold or far below. It counts
-    dimensions, not what they hold; `kl_per_dimension` does.
-
-    Args:
-        means: Array (n, dimensions), the posterior means of data.
-        threshold: Defaults to 0.01, which published numbers share.
-
-    Example:
-
-    >>> active_units([[0.0, 1.0, 0.01], [0.0, -1.0, -0.01]])
-    1
-
-    Reference: [Burda et al., 2016](https://arxiv.org/abs/1509.00519)
-    """
-    return int(np.sum(_finite("means", means).var(axis=0) > threshold))
-
-
-def kl_per_dimension(mean, log_var):
-    """Returns the mean over data of KL(q(z_d | x) || p(z_d)), in nats.
-
-    KL_d = mean_x (exp(log_var_d) + mean_d^2 - 1 - log_var_d) / 2
-
-    The rate that each dimension costs: 0 for one that has collapsed. The sum is the
-    ELBO's KL where the prior is a standard Gaussian.
-
-    Args:
-        mean: Array (n, dimensions), the means of Gaussian posteriors.
-        log_var: Array of the same shape, the logarithms of their variances.
-
-    Returns:
-        Array (dimensions,).
-
-    Example:
-
-    >>> kl_per_dimension([[1.0, 0.0], [-1.0, 0.0]], np.zeros((2, 2)))
-    array([0.5, 0. ])
-
-    Reference: [Kingma and Welling, 2014](https://arxiv.org/abs/1312.6114)
-    """
-    mean, log_var = _posterior(mean, log_var)
-    return np.mean(0.5 * (np.exp(log_var) + mean**2 - 1 - log_var), axis=0)
-
-
-def mutual_information(mean, log_var, z=None, *, seed=0, block=1000):
-    """Returns an estimate of how many nats a code has of which example it came from.
-
-    I_q(x; z) = mean_i (log q(z_i | x_i) - log((1 / n) sum_j q(z_i | x_j)))
-
-    The ELBO's KL is this and KL(q(z) || p(z)): the first is what the decoder can use,
-    the second what samples suffer from. It is at most log(n), which a code that tells
-    all examples apart reaches whatever more it knows: trust values well below that.
-
-    Args:
-        mean: Array (n, dimensions), the means of Gaussian posteriors.
-        log_var: Array of the same shape, the logarithms of their variances.
-        z: Array of the same shape, one draw from each posterior. Defaults to `None`:
-            drawn here.
-        seed: Integer, for that draw. Defaults to 0.
-        block: How many draws are compared with all posteriors at once; memory is
-            8 n block bytes or a few times that. Defaults to 1000.
-
-    Example:
-
-    >>> mean = np.arange(4.0)[:, None]
-    >>> bool(np.isclose(mutual_information(mean, np.full((4, 1), -20.0)), np.log(4)))
-    True
-
-    Reference: [Hoffman and Johnson, 2016](http://approximateinference.org/accepted/HoffmanJohnson2016.pdf)
-    """
-    mean, log_var = _posterior(mean, log_var)
-    whole("block", block, least=1)
-    if z is None:
-        # A stream of its own: means drawn from the same seed must not come again.
-        noise = np.random.default_rng((seed, _NOISE)).standard_normal(mean.shape)
-        z = mean + np.exp(0.5 * log_var) * noise
-    z = _finite("z", z)
-    _same_shape("z", z, mean)
-    ratios = [
-        _log_ratio(z, mean, log_var, np.arange(start, min(start + block, len(z))))
-        for start in range(0, len(z), block)
-    ]
-    return float(np.mean(np.concatenate(ratios)))
-
-
-def _log_ratio(z, mean, log_var, rows):
-    """Returns log(q(z_i | x_i) / q(z_i)) for these rows."""
-    precision = np.exp(-log_var)
-    constant = (log_var + mean**2 * precision).sum(axis=1)
-    z = z[rows]
-    # The squares multiplied out: three matrix products, no (n, n, d) array.
-    log_q = z @ (mean * precision).T - 0.5 * (z**2 @ precision.T + constant)
-    own, peak = log_q[np.arange(len(rows)), rows], log_q.max(axis=1)
-    # In place: less than half the time of SciPy's logsumexp.
-    np.exp(np.subtract(log_q, peak[:, None], out=log_q), out=log_q)
-    return math.log(len(mean)) + own - peak - np.log(log_q.sum(axis=1))
-
-
 def _gap(matrix):
     second, best = np.sort(matrix, axis=0)[-2:]
     return GapScore(float(np.mean(best - second)), best - second, matrix)
@@ -549,12 +444,28 @@ def _pair(codes, factors, least=1):
     return codes, factors
 
 
-def _posterior(mean, log_var):
-    mean, log_var = _finite("mean", mean), _finite("log_var", log_var)
-    _same_shape("log_var", log_var, mean)
-    return mean, log_var
+def clustering_error(found, labels):
+    """Returns the share of examples outside of the class that stands for their own.
 
+    Each found class stands for one known class, so that the error is least: the best
+    of all permutations.
 
-def _same_shape(name, array, mean):
-    fits = array.shape == mean.shape
-    require_argument(fits, name, f"of the mean's shape, {mean.shape}", array.shape)
+    Args:
+        found: Integers (n,), what a model calls each example.
+        labels: Integers (n,), the known classes.
+
+    Example:
+
+    >>> clustering_error([2, 2, 0, 0, 1], [0, 0, 1, 1, 1])
+    0.2
+    """
+    found, labels = np.asarray(found), np.asarray(labels)
+    if found.shape != labels.shape or found.ndim != 1 or not len(found):
+        raise ValueError(
+            "Arguments `found` and `labels` must be vectors of one length. "
+            f"Received: shapes {found.shape}, {labels.shape}"
+        )
+    counts = np.zeros((found.max() + 1, labels.max() + 1), int)
+    np.add.at(counts, (found, labels), 1)
+    agreed = counts[linear_sum_assignment(counts, maximize=True)].sum()
+    return float((len(labels) - agreed) / len(labels))

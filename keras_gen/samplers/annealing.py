@@ -1,4 +1,4 @@
-"""Annealed importance sampling: likelihoods of models that only have bounds."""
+"""AISResult importance sampling: likelihoods of models that only have bounds."""
 
 import dataclasses
 import math
@@ -7,16 +7,19 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import logsumexp
 
+from keras_gen.arguments import require_argument, require_one_of
+
 _KINDS = ("sigmoidal", "linear", "geometric")
 
 
 @dataclasses.dataclass(frozen=True)
-class Annealed:
-    """What the chains of an annealing weigh.
+class AISResult:
+    """The weights of annealed importance sampling's chains.
 
     Attributes:
-        log_weights: Array (chains, ...), unbiased estimates of Z in logarithms.
-        acceptance: The share of proposals that was accepted, NaN where all are.
+        log_weights: Array (chains, ...), logarithms of unbiased estimates of Z.
+        acceptance: The share of proposals that was accepted; NaN for transitions that
+            accept all.
     """
 
     log_weights: np.ndarray
@@ -24,12 +27,12 @@ class Annealed:
 
     @property
     def value(self):
-        """The logarithm of the mean weight: log Z, or less by Jensen's inequality."""
+        """The logarithm of the mean weight: log Z, in expectation at most (Jensen)."""
         return logsumexp(self.log_weights, axis=0) - math.log(len(self.log_weights))
 
     @property
     def effective_sample_size(self):
-        """How many equal weights would spread as these: (sum w)^2 / sum w^2."""
+        """How many equal weights have this variance: (sum w)^2 / sum w^2."""
         both = (
             logsumexp(self.log_weights, axis=0),
             logsumexp(2.0 * self.log_weights, axis=0),
@@ -38,7 +41,7 @@ class Annealed:
 
     @property
     def standard_error(self):
-        """Of the value over other chains; too small where few chains hold it all."""
+        """That of the value over other chains; too small where few chains dominate."""
         chains = len(self.log_weights)
         if chains == 1:
             return np.full(self.log_weights.shape[1:], math.nan)
@@ -48,17 +51,17 @@ class Annealed:
 
 
 class GeometricPath:
-    """From a density that is known to one that is wanted, by their powers.
+    """The geometric path between a normalized density and an unnormalized one.
 
     log f_t(s) = (1 - t) log base(s) + t log target(s)
 
-    Neither needs to be normalised. A path of your own has the same two methods; that of
-    a restricted Boltzmann machine, say, has the hidden units summed out.
+    Neither needs to be normalized. Any object with the same two methods can stand in
+    for it: that of a restricted Boltzmann machine, say, sums out the hidden units.
 
     Args:
-        log_base: A function from states to log-densities, whose normaliser is known
+        log_base: A function from states to log-densities, whose normalizer is known
             and from which the first states are drawn.
-        log_target: Another one, whose normaliser is wanted.
+        log_target: Another one, whose normalizer is to be estimated.
 
     Example:
 
@@ -74,17 +77,17 @@ class GeometricPath:
         """Returns log f_t of states, up to a constant.
 
         Args:
-            state: What the densities take.
+            state: The densities' argument.
             temperature: t, from 0, the base, to 1, the target.
         """
         base, target = self.log_base(state), self.log_target(state)
         return (1.0 - temperature) * base + temperature * target
 
     def increment(self, state, before, after):
-        """Returns log f_after(s) - log f_before(s), without cancellation.
+        """Returns log f_after(s) - log f_before(s), without rounding by cancellation.
 
         Args:
-            state: What the densities take.
+            state: The densities' argument.
             before: One temperature.
             after: The next.
         """
@@ -95,11 +98,11 @@ def annealing_schedule(steps, kind="sigmoidal", sharpness=4.0):
     """Returns temperatures from 0 to 1, (steps + 1,).
 
     Args:
-        steps: How many transitions.
-        kind: `"sigmoidal"`, dense at both ends, where weights spread most; `"linear"`;
-            or `"geometric"`, dense where the base is left: zero, and powers from 1e-4.
-            Defaults to `"sigmoidal"`.
-        sharpness: Of the sigmoid. Defaults to `4.0`.
+        steps: The number of transitions.
+        kind: `"sigmoidal"`, dense at both ends, where the weights' variance grows most;
+            `"linear"`; or `"geometric"`, dense near the base: 0, and a geometric
+            sequence from 1e-4 to 1. Defaults to `"sigmoidal"`.
+        sharpness: The sigmoid's slope. Defaults to `4.0`.
 
     Example:
 
@@ -108,8 +111,8 @@ def annealing_schedule(steps, kind="sigmoidal", sharpness=4.0):
 
     Reference: [Wu et al., 2017](https://arxiv.org/abs/1611.04273)
     """
-    _require(steps > 0, "steps", "positive", steps)
-    _require(kind in _KINDS, "kind", f"one of {', '.join(map(repr, _KINDS))}", kind)
+    require_argument(steps > 0, "steps", "positive", steps)
+    require_one_of("kind", kind, _KINDS)
     if kind == "linear":
         return np.linspace(0.0, 1.0, steps + 1)
     if kind == "geometric":
@@ -118,20 +121,22 @@ def annealing_schedule(steps, kind="sigmoidal", sharpness=4.0):
     return (curve - curve[0]) / (curve[-1] - curve[0])
 
 
-def anneal(path, transition, state, temperatures, seed=0):
-    """Carries states from the base to the target; returns log-weights and states.
+def run_ais(path, transition, state, temperatures, seed=0):
+    """Moves states from the base to the target; returns log-weights and states.
 
     log w = sum_t log f_t(s_t) - log f_(t-1)(s_t), s_(t+1) ~ transition at t of s_t
 
-    The mean of w over chains estimates Z_target / Z_base without bias, whatever the
-    transitions, as long as each leaves its own f_t as it is: Gibbs' for a Boltzmann
-    machine, Hamiltonian ones for a decoder. All of it is TensorFlow, so that it may
-    stand inside a `tf.function`.
+    The mean of w over chains is an unbiased estimate of Z_target / Z_base for any
+    transitions that leave f_t invariant: Gibbs sampling for a Boltzmann machine,
+    Hamiltonian Monte Carlo for a decoder. It can run inside a `tf.function`.
+
+    TensorFlow Probability's `sample_annealed_importance_chain` knows a linear schedule
+    only and one step size for all temperatures, hence this one.
 
     Args:
-        path: A `GeometricPath`, or what has its two methods.
+        path: A `GeometricPath`, or an object with its two methods.
         transition: A function (state, index, temperature, seed) to a state, with a
-            stateless seed of shape (2,). It sees temperatures 1 to the last by index.
+            stateless seed of shape (2,). `index` counts temperatures, from 1.
         state: Draws from the base: a tensor, or a nest of them.
         temperatures: Increasing vector from 0 to 1, as `annealing_schedule` gives.
         seed: Integer or stateless seed of shape (2,). Defaults to `0`.
@@ -142,7 +147,7 @@ def anneal(path, transition, state, temperatures, seed=0):
     >>> def draw(s, index, t, seed):
     ...     return tf.random.stateless_normal(s.shape, seed) / tf.sqrt(1 + 3 * t)
     >>> start = tf.random.stateless_normal((1000,), (0, 0))
-    >>> log_weights, _ = anneal(path, draw, start, annealing_schedule(50))
+    >>> log_weights, _ = run_ais(path, draw, start, annealing_schedule(50))
     >>> bool(abs(np.log(np.mean(np.exp(log_weights))) - np.log(0.5)) < 0.02)
     True
 
@@ -169,17 +174,17 @@ def anneal(path, transition, state, temperatures, seed=0):
 
 
 def hamiltonian_transition(log_prob, z, step_size, seed, leapfrogs=10):
-    """Returns states that Hamiltonian dynamics moved, and their odds of acceptance.
+    """Returns the states after a Hamiltonian transition, and acceptance probabilities.
 
-    Momenta are drawn anew, followed for some leapfrogs, and the end is accepted with
-    probability exp(H_start - H_end), so that the density stays as it is.
+    Momenta are redrawn, leapfrog steps follow, and the end point is accepted with
+    probability min(1, exp(H_start - H_end)), which leaves the density invariant.
 
     Args:
         log_prob: A function from states (..., dims) to log-densities (...).
         z: States (..., dims).
         step_size: A number, or a tensor (..., 1).
         seed: A stateless seed of shape (2,).
-        leapfrogs: How many steps. Defaults to `10`.
+        leapfrogs: The number of leapfrog steps. Defaults to `10`.
 
     Reference: [Neal, 2011](https://arxiv.org/abs/1206.1901)
     """
@@ -187,8 +192,8 @@ def hamiltonian_transition(log_prob, z, step_size, seed, leapfrogs=10):
     momentum = tf.random.stateless_normal(tf.shape(z), seeds[0])
 
     def value_and_slope(z):
-        # A tensor of its own: TensorFlow Probability's bijectors remember what they
-        # computed for the same one outside of the tape, which would miss it.
+        # A new tensor: TensorFlow Probability's bijectors cache results by tensor, and
+        # one cached outside of the tape would have no gradient.
         z = tf.identity(z)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
@@ -231,31 +236,31 @@ def annealed_importance_sampling(
     batch_size=100,
     seed=0,
 ):
-    """Returns log p(x) of each example under a decoder and its prior, an `Annealed`.
+    """Returns log p(x) of each example under a decoder and its prior, an `AISResult`.
 
     p(x) = E_p(z)[p(x|z)], by chains from the prior to the posterior p(z|x).
 
-    It needs no encoder, and where one is poor it comes nearer than `iwae`: a lower
-    bound in expectation still, which tends to log p(x) with more steps. Chains that
-    stay in one of several modes make it too low, and its standard error too small.
+    It needs no encoder, and is tighter than `iwae` where the encoder is poor. It is
+    still a lower bound in expectation, and tends to log p(x) with more steps. Chains
+    that stay in one of several modes make it too low, its standard error too small.
 
-    The step size of each temperature and example is found by a pilot run, towards 65 %
-    of acceptance, and then held: a step size that follows its own chain's past would
-    spoil the weights.
+    A pilot run adapts the step size of each temperature and example towards 65 %
+    acceptance; it is then fixed, since adapting it to a chain's own past would bias
+    the weights.
 
     Args:
-        model: What has a `prior` over vectors and `likelihood(z)`, distributions of
-            TensorFlow Probability: a `models.VAE`. One with `prior_given(context)`
-            is asked for that, where there is a context.
+        model: An object with a `prior` over vectors and `likelihood(z)`, distributions
+            of TensorFlow Probability, such as a `models.VAE`. Where there is a context
+            and the model has `prior_given(context)`, that is the prior.
         x: Examples.
-        context: What they are conditioned on. Defaults to `None`.
-        likelihood: A function from codes to a distribution of data, for a model that
+        context: The examples' contexts. Defaults to `None`.
+        likelihood: A function from latents to a distribution of data, for a model that
             has none of its own, such as a generator with Gaussian noise. Defaults to
-            `None`, the model's.
-        steps: How many temperatures follow the prior. Defaults to `500`.
-        chains: How many for each example. Defaults to `16`.
-        leapfrogs: Steps of each Hamiltonian transition. Defaults to `10`.
-        schedule: As for `annealing_schedule`. Defaults to `"sigmoidal"`.
+            `None`: the model's.
+        steps: The number of temperatures after the prior's. Defaults to `500`.
+        chains: Chains per example. Defaults to `16`.
+        leapfrogs: Leapfrog steps of a Hamiltonian transition. Defaults to `10`.
+        schedule: The `kind` of `annealing_schedule`. Defaults to `"sigmoidal"`.
         pilot_chains: Chains of the pilot run. Defaults to `4`.
         batch_size: Examples at once. Defaults to `100`.
         seed: Integer. Defaults to `0`.
@@ -271,12 +276,12 @@ def annealed_importance_sampling(
     Reference: [Wu et al., 2017](https://arxiv.org/abs/1611.04273)
     """
     for name, value in (("chains", chains), ("pilot_chains", pilot_chains)):
-        _require(value > 0, name, "positive", value)
-    _require(leapfrogs > 0, "leapfrogs", "positive", leapfrogs)
+        require_argument(value > 0, name, "positive", value)
+    require_argument(leapfrogs > 0, "leapfrogs", "positive", leapfrogs)
     if likelihood is None and not hasattr(model, "likelihood"):
         raise ValueError(
             f"`{type(model).__name__}` has no likelihood of its own. Give `likelihood`,"
-            " a function from codes to a distribution of data."
+            " a function from latents to a distribution of data."
         )
     temperatures = annealing_schedule(steps, schedule)
 
@@ -294,11 +299,11 @@ def annealed_importance_sampling(
         given = None if context is None else model.as_context(context)[asked]
         parts.append(run(tf.constant(x[asked]), given, _stateless(seed) + [0, i]))
     log_weights = np.concatenate([part.numpy() for part, _ in parts], axis=1)
-    return Annealed(log_weights, float(np.mean([odds for _, odds in parts])))
+    return AISResult(log_weights, float(np.mean([odds for _, odds in parts])))
 
 
 class _Posterior:
-    """The path from prior to posterior of a batch, for codes (chains, batch, dims)."""
+    """The path from a batch's prior to its posterior, of (chains, batch, dims)."""
 
     def __init__(self, model, likelihood, x, context):
         self.x, self.context = x, context
@@ -309,7 +314,7 @@ class _Posterior:
         self.path = GeometricPath(self.prior.log_prob, self.joint)
 
     def draw(self, chains, seed):
-        """Returns codes from the prior."""
+        """Returns latents from the prior."""
         batch = tf.shape(self.x)[0]
         shape = [chains] if self.prior.batch_shape.rank else [chains, batch]
         return self.prior.sample(shape, seed=tf.cast(seed, "int32"))
@@ -332,7 +337,7 @@ def _tiled(x, times):
 
 
 def _pilot(target, temperatures, chains, leapfrogs, seed):
-    """Returns the logarithm of a step size for each temperature and example."""
+    """Returns the log step size of each temperature and example."""
     seeds = tf.random.experimental.stateless_split(seed, 2)
     z = target.draw(chains, seeds[0])
     count = len(temperatures)
@@ -380,12 +385,12 @@ def _chains(target, temperatures, chains, leapfrogs, seed, log_steps):
 
     path = _First(target.path)
     start = target.draw(chains, seeds[0]), tf.zeros(())
-    log_weights, (_, total) = anneal(path, move, start, temperatures, seeds[1])
+    log_weights, (_, total) = run_ais(path, move, start, temperatures, seeds[1])
     return log_weights, total / float(len(temperatures) - 1)
 
 
 class _First:
-    """A path of states that carry more than what the densities take."""
+    """A path whose states carry more than the densities' argument."""
 
     def __init__(self, path):
         self.path = path
@@ -394,16 +399,10 @@ class _First:
         return self.path.increment(state[0], before, after)
 
 
-# Where the pilot's step sizes go, and how fast: from one temperature to the next at
-# most by a twentieth.
+# The pilot's target acceptance, and its rate: at most a twentieth per temperature.
 _ACCEPTED, _RATE = 0.65, 0.08
 
 
 def _stateless(seed):
     seed = tf.cast(tf.convert_to_tensor(seed), "int64")
     return tf.stack([seed, tf.zeros_like(seed)]) if not seed.shape.rank else seed
-
-
-def _require(good, name, what, value):
-    if not good:
-        raise ValueError(f"Argument `{name}` must be {what}. Received: {name}={value}")

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from keras_gen import data, metrics
-from keras_gen.metrics import search
+from keras_gen.metrics import neighbors
 
 
 def digits():
@@ -89,7 +89,7 @@ class TestNearest:
     def test_blocks_change_nothing(self, monkeypatch):
         x = np.random.default_rng(0).normal(size=(2, 200, 6))
         whole = metrics.nearest(*x, 3)
-        monkeypatch.setattr(search, "_BLOCK", 700)
+        monkeypatch.setattr(neighbors, "_BLOCK", 700)
         for got, want in zip(metrics.nearest(*x, 3), whole, strict=True):
             np.testing.assert_array_equal(got, want)
 

@@ -9,13 +9,13 @@ import tensorflow_probability as tfp
 from scipy import stats
 from scipy.special import logsumexp
 
-from keras_gen import losses, metrics, models, networks
-from keras_gen.metrics.annealing import (
-    Annealed,
+from keras_gen import losses, models, networks, samplers
+from keras_gen.samplers.annealing import (
+    AISResult,
     GeometricPath,
-    anneal,
     annealing_schedule,
     hamiltonian_transition,
+    run_ais,
 )
 
 tfd = tfp.distributions
@@ -33,10 +33,10 @@ def linear(latent=3, dims=6, scale=0.3, **kwargs):
     return vae, stats.multivariate_normal(bias, covariance)
 
 
-class TestAnnealed:
+class TestAISResult:
     def test_by_hand(self):
         weights = np.array([[1.0, 5.0], [3.0, 5.0]])
-        found = Annealed(np.log(weights))
+        found = AISResult(np.log(weights))
         np.testing.assert_allclose(found.value, np.log([2.0, 5.0]))
         np.testing.assert_allclose(found.effective_sample_size, [16 / 10, 2.0])
         # Of a mean of two: std(ddof=1) / sqrt(2), relative to the mean.
@@ -46,12 +46,12 @@ class TestAnnealed:
     def test_equal_weights_have_an_error_of_zero(self):
         for chains in range(2, 12):
             for value in (0.0, 0.1, -3.3, -1e3):
-                found = Annealed(np.full((chains, 2), value)).standard_error
+                found = AISResult(np.full((chains, 2), value)).standard_error
                 # A root of the rounding of logarithms as large as the value.
                 assert (found <= 1e-15 + np.sqrt(1e-15 * (1 + abs(value)))).all()
 
     def test_one_chain_has_no_error(self):
-        found = Annealed(np.array([[-1000.0]]))
+        found = AISResult(np.array([[-1000.0]]))
         assert found.value == -1000.0 and np.isnan(found.standard_error).all()
 
 
@@ -111,7 +111,7 @@ class TestAnneal:
     def test_one_step_is_plain_importance_sampling(self):
         path = GeometricPath(lambda s: -(s**2) / 2, lambda s: -(s**2))
         s = tf.constant([0.5, -1.0, 2.0])
-        log_weights, state = anneal(path, lambda s, *_: s + 1.0, s, [0.0, 1.0])
+        log_weights, state = run_ais(path, lambda s, *_: s + 1.0, s, [0.0, 1.0])
         np.testing.assert_allclose(log_weights, -np.square(s) / 2)
         np.testing.assert_array_equal(state, s + 1.0)
 
@@ -127,7 +127,7 @@ class TestAnneal:
             return s + tf.reshape(zero, ())
 
         path = GeometricPath(lambda s: -s, lambda s: -2.0 * s)
-        anneal(path, transition, tf.ones(2), [0.0, 0.25, 1.0], seed=3)
+        run_ais(path, transition, tf.ones(2), [0.0, 0.25, 1.0], seed=3)
         assert [place[:2] for place in seen] == [(1, 0.25), (2, 1.0)]
         assert seen[0][2] != seen[1][2]
 
@@ -157,9 +157,9 @@ class TestAnneal:
         def run():
             start = tf.random.stateless_uniform((200, 12), (0, 0)) < 0.5
             start = tf.where(start, 1.0, -1.0)
-            return anneal(path, gibbs, start, annealing_schedule(200, "linear"), 1)[0]
+            return run_ais(path, gibbs, start, annealing_schedule(200, "linear"), 1)[0]
 
-        found = Annealed(run().numpy())
+        found = AISResult(run().numpy())
         got = found.value + 12 * np.log(2.0)
         assert found.standard_error < 0.05
         # Four standard errors: error rate 6e-5, if weights are near to normal.
@@ -173,9 +173,9 @@ class TestAnneal:
             odds = tf.sigmoid(machine.base)
             v = tf.random.stateless_uniform((100, 30), (0, 0)) < odds
             schedule = annealing_schedule(500, "linear")
-            return anneal(machine, machine.gibbs, tf.cast(v, "float32"), schedule)[0]
+            return run_ais(machine, machine.gibbs, tf.cast(v, "float32"), schedule)[0]
 
-        found = Annealed(run().numpy())
+        found = AISResult(run().numpy())
         got = found.value + np.logaddexp(0.0, machine.base).sum() + 20 * np.log(2.0)
         assert abs(got - machine.log_normaliser()) <= 0.3
         assert abs(got - machine.log_normaliser()) < 4 * found.standard_error
@@ -226,7 +226,7 @@ class TestAnnealedImportanceSampling:
     def test_linear_gaussian_against_the_exact_density(self):
         vae, exact = linear()
         x = exact.rvs(20, random_state=1)
-        found = metrics.annealed_importance_sampling(
+        found = samplers.annealed_importance_sampling(
             vae, x, steps=300, chains=32, batch_size=10, seed=1
         )
         assert found.log_weights.shape == (32, 20)
@@ -245,7 +245,7 @@ class TestAnnealedImportanceSampling:
         vae, exact = linear()
         x = exact.rvs(4, random_state=2)
         few, many = (
-            metrics.annealed_importance_sampling(vae, x, steps=n, chains=32)
+            samplers.annealed_importance_sampling(vae, x, steps=n, chains=32)
             for n in (10, 200)
         )
         # The variance of log-weights falls as one over the steps.
@@ -257,7 +257,7 @@ class TestAnnealedImportanceSampling:
         # The encoder knows nothing: hardly one of 5000 codes explains the data.
         vae, exact = linear(latent=4, dims=8)
         x = exact.rvs(8, random_state=0)
-        found = metrics.annealed_importance_sampling(vae, x, steps=200, chains=16)
+        found = samplers.annealed_importance_sampling(vae, x, steps=200, chains=16)
         ours = abs(found.value - exact.logpdf(x)).mean()
         bound = abs(vae.iwae(x, 5000, seed=0).numpy() - exact.logpdf(x)).mean()
         assert ours < 0.7 and 7.0 < bound
@@ -271,13 +271,13 @@ class TestAnnealedImportanceSampling:
         def likelihood(z):
             return tfd.Independent(tfd.Normal(generator.decode(z), 0.3), 1)
 
-        got = metrics.annealed_importance_sampling(
+        got = samplers.annealed_importance_sampling(
             generator, x, likelihood=likelihood, **options
         )
-        want = metrics.annealed_importance_sampling(vae, x, **options)
+        want = samplers.annealed_importance_sampling(vae, x, **options)
         np.testing.assert_allclose(got.log_weights, want.log_weights, rtol=1e-4)
         with pytest.raises(ValueError, match="`GAN` has no likelihood of its own"):
-            metrics.annealed_importance_sampling(generator, x)
+            samplers.annealed_importance_sampling(generator, x)
 
     @pytest.mark.slow
     def test_a_condition_changes_prior_and_decoder(self):
@@ -291,7 +291,7 @@ class TestAnnealedImportanceSampling:
             encoder, decoder, 3, losses.Gaussian(0.5), prior_network=prior, seed=0
         )
         x, y = rng.normal(size=(6, 4)), np.arange(6) % 3
-        found = metrics.annealed_importance_sampling(
+        found = samplers.annealed_importance_sampling(
             cvae, x, y, steps=200, chains=32, batch_size=4
         )
         exact = [exact_given(cvae, *pair) for pair in zip(x, y, strict=True)]
@@ -305,20 +305,22 @@ class TestAnnealedImportanceSampling:
         options = dict(steps=5, chains=2)
 
         def weights(**more):
-            found = metrics.annealed_importance_sampling(vae, x, **options, **more)
+            found = samplers.annealed_importance_sampling(vae, x, **options, **more)
             return found.log_weights
 
         np.testing.assert_array_equal(weights(seed=1), weights(seed=1))
         assert not np.array_equal(weights(seed=1), weights(seed=2))
         # Batches draw apart: no two examples share their chains.
         same = np.repeat(x[:1], 4, axis=0)
-        found = metrics.annealed_importance_sampling(vae, same, batch_size=2, **options)
+        found = samplers.annealed_importance_sampling(
+            vae, same, batch_size=2, **options
+        )
         assert len(np.unique(found.log_weights)) == 8
 
     @pytest.mark.parametrize("name", ["steps", "chains", "pilot_chains", "leapfrogs"])
     def test_errors(self, name):
         with pytest.raises(ValueError, match=f"Argument `{name}` must be positive"):
-            metrics.annealed_importance_sampling(
+            samplers.annealed_importance_sampling(
                 linear()[0], np.zeros((1, 6)), **{name: 0}
             )
 
