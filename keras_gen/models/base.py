@@ -16,7 +16,7 @@ from keras_gen.models.context import Conditional
 from keras_gen.models.weighing import Weighing
 from keras_gen.training.batch_norm import Statistics, batches_again
 from keras_gen.training.loop import require
-from keras_gen.training.nonfinite import Guard
+from keras_gen.training.nonfinite import NonFiniteGuard
 from keras_gen.training.step import TrainingStep
 
 # What draws, each from a stream of its own.
@@ -61,7 +61,7 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
         apart = 2**32  # beyond any seed that a user gives to the next model
         self.test_noise = RandomLayer(seed=start + apart, name="test_noise")
         self.sample_noise = RandomLayer(seed=start + 2 * apart, name="sample_noise")
-        self.guard = Guard(name="guard")
+        self.guard = NonFiniteGuard(name="guard")
         self.statistics = Statistics(self)
         self.step = self.add_weight(  # where the schedules of all weights stand
             name="step",
@@ -86,7 +86,7 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
 
     def build(self, input_shape):
         """Makes what depends on the networks; they bring their own weights."""
-        self.guard.attach(self.players(), self.term_names())
+        self.guard.build_for(self.players() or ["model"], self.term_names())
         self._terms = {
             name: keras.metrics.Mean(name=name) for name in self.term_names()
         }
@@ -198,7 +198,7 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
         """Updates the only player once."""
         x, context = self.unpack(data)
         weights = self.weights_in(data)
-        self.minimise(
+        self.minimize(
             "model", lambda: self.objective(x, context, training=True, **weights), x
         )
 

@@ -91,9 +91,9 @@ class FactorVAE(VAE):
             codes.append(tf.stop_gradient(z))
             return terms
 
-        self.minimise("autoencoder", autoencoder_terms, x)
+        self.minimize("autoencoder", autoencoder_terms, x)
         seed = self.next_seed(True)
-        self.minimise(
+        self.minimize(
             "discriminator",
             lambda: {"loss": self._discriminator_loss(codes[0], seed, True, **weights)},
             x,

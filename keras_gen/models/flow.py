@@ -204,7 +204,7 @@ class Flow(Density, Encoding, GenerativeModel):
         if self.target is None:
             self._initialise_once(x, self._context(context))
         weights = self.weights_in(data)
-        self.minimise(
+        self.minimize(
             "model", lambda: self.objective(x, context, training=True, **weights), x
         )
 

@@ -260,7 +260,7 @@ class GAN(Latent, GenerativeModel):
         for part in parts:
             self._move_discriminator(*part)
         x, context, weight = parts[-1]
-        self.minimise(
+        self.minimize(
             "generator",
             lambda: self._generator_terms(x, context, True, weight),
             x,
@@ -274,7 +274,7 @@ class GAN(Latent, GenerativeModel):
             seen.append(self._discriminator_terms(x, context, True, sample_weight))
             return seen[0]
 
-        self.minimise("discriminator", terms, x, self._moves("discriminator"))
+        self.minimize("discriminator", terms, x, self._moves("discriminator"))
         if self.balance is not None:
             kept = self.balance.decay
             latest = (1.0 - kept) * seen[0]["accuracy"]

@@ -109,9 +109,9 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
             views = self._look_to_judge(x, tf.stop_gradient(fakes[0]), True)
             return self._discriminator_terms(views, weight)
 
-        self.minimise("encoder", encoder_terms, x)
-        self.minimise("generator", generator_terms, x)
-        self.minimise("discriminator", discriminator_terms, x)
+        self.minimize("encoder", encoder_terms, x)
+        self.minimize("generator", generator_terms, x)
+        self.minimize("discriminator", discriminator_terms, x)
 
     def unweighable(self):
         """Returns why examples cannot be weighed, or `None`."""
@@ -472,7 +472,7 @@ class CVAEGAN(_AdversarialAutoencoder):
             _, logits = self._classes(self.to_network(x), True)
             return _classifier_terms(logits, context)
 
-        self.minimise("classifier", terms, x)
+        self.minimize("classifier", terms, x)
 
     def unweighable(self):
         """Returns why examples cannot be weighed: the generator matches means."""

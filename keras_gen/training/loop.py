@@ -53,7 +53,7 @@ def make_function(model, step, check=None):
         for _, data in zip(range(steps), batches, strict=False):
             run, _, logs = functions(tuple(len(x.shape) for x in _leaves(data)))
             run(data)
-        model.guard.check()
+        model.guard.raise_if_stuck()
         return logs()
 
     def function(iterator):
@@ -174,5 +174,5 @@ class TrainFunction:
         logs = self.function(iterator)
         self.calls += 1
         if self.calls % self.check_every == 0:
-            self.model.guard.check()
+            self.model.guard.raise_if_stuck()
         return logs

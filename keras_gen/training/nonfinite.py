@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 
-class Guard(keras.layers.Layer):
+class NonFiniteGuard(keras.layers.Layer):
     """Counts the updates that were skipped because something was not finite.
 
     The counts are weights: they survive saving and resuming. Overflows that a loss
@@ -14,7 +14,7 @@ class Guard(keras.layers.Layer):
     towards the run that stops the training.
 
     Args:
-        patience: How many updates of one player in a row may be skipped. Defaults to
+        patience: How many updates of one group in a row may be skipped. Defaults to
             `10`.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
@@ -25,18 +25,18 @@ class Guard(keras.layers.Layer):
         self.names = []
         self.warned = False
 
-    def attach(self, players, terms):
+    def build_for(self, groups, terms):
         """Makes the counts.
 
         Args:
-            players: The names of the players, each of which has updates of its own.
+            groups: The names of the groups, each of which has updates of its own.
             terms: The names of the objective's terms beside the loss.
         """
-        self.players = list(players)
+        self.groups = list(groups)
         self.terms = [*terms, "loss"]
         self.counts = self.add_weight(
-            name="skipped",  # in all, the culprit's place, in a row for each player
-            shape=(2 + len(self.players),),
+            name="skipped",  # in all, the culprit's place, in a row for each group
+            shape=(2 + len(self.groups),),
             dtype="int64",
             initializer="zeros",
             trainable=False,
@@ -49,30 +49,38 @@ class Guard(keras.layers.Layer):
         """How many updates were skipped since the model was made."""
         return int(self.counts.numpy()[0])
 
-    def watch(self, gradients_of):
+    def name_tensors(self, variables_of, weights):
         """Lists the tensors that may be named, in the order of looking at them.
 
         Args:
-            gradients_of: {player: variables that its optimizer trains}.
+            variables_of: {group: variables that its optimizer trains}.
+            weights: All weights of the model, which an update may assign.
         """
         self.names, self.first = [], {}
-        for player, variables in gradients_of.items():
-            self.first[player] = len(self.names)
+        for group in self.groups:
+            self.first[group] = len(self.names)
             self.names += ["the data", *(f"the term `{name}`" for name in self.terms)]
+            variables = variables_of.get(group, [])
             self.names += [f"the gradient of `{v.path}`" for v in variables]
+        self.assigned = {id(v): len(self.names) + i for i, v in enumerate(weights)}
+        self.names += [f"the new value of `{v.path}`" for v in weights]
 
-    def inspect(self, player, scale, examples, terms, gradients):
+    def check_finite(self, group, scale, examples, terms, gradients, assignments=()):
         """Returns whether all is finite on all replicas, and counts if it is not.
 
         Args:
-            player: The player that is updated.
+            group: The group that is updated.
             scale: The factor of the loss against underflow.
             examples: The batch.
             terms: The terms of its objective.
             gradients: Its gradients, some of which may be `None`.
+            assignments: Pairs (weight, new value). Defaults to none.
         """
-        tensors = [examples, *(terms.get(name) for name in self.terms)]
-        squares = tf.stack([_squares(t) for t in (*tensors, *gradients)])
+        tensors = [examples, *(terms.get(name) for name in self.terms), *gradients]
+        places = [self.first[group] + i for i in range(len(tensors))]
+        places += [self.assigned[id(v)] for v, _ in assignments]
+        tensors += [value for _, value in assignments]
+        squares = tf.stack([_squares(t) for t in tensors])
         bad = tf.cast(~tf.math.is_finite(squares), "float32")
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             context = tf.distribute.get_replica_context()
@@ -80,15 +88,15 @@ class Guard(keras.layers.Layer):
         finite = tf.reduce_sum(bad[1:]) == 0  # data that no term has used do no harm
         skip = tf.cast(~finite, "int64")
         in_all, place, *in_a_row = tf.unstack(self.counts.value)
-        mine = self.players.index(player)
+        mine = self.groups.index(group)
         count = skip * tf.cast(scale <= 1.0, "int64")
         in_a_row[mine] = tf.where(finite, skip, in_a_row[mine] + count)
-        culprit = tf.argmax(bad) + self.first[player]
+        culprit = tf.gather(tf.constant(places, "int64"), tf.argmax(bad))
         place = tf.where(finite, place, culprit)
         self.counts.assign(tf.stack([in_all + skip, place, *in_a_row]))
         return finite
 
-    def check(self):
+    def raise_if_stuck(self):
         """Warns of the first skipped update and raises after a run of them."""
         in_all, place, *in_a_row = self.counts.numpy()
         if max(in_a_row) >= self.patience:

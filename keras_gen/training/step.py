@@ -1,6 +1,7 @@
 """One training step, written once: several optimizers, replicas, precision, guard."""
 
 import contextlib
+import typing
 
 import keras
 import tensorflow as tf
@@ -9,14 +10,31 @@ from keras_gen.losses.mean import Mean, value_of
 from keras_gen.training import fused, loop, nonfinite
 
 
+class Gradients(typing.NamedTuple):
+    """What `differentiate` found, for `update` to apply.
+
+    Args:
+        pairs: (gradient, variable), of the loss's mean over the global batch, times the
+            optimizer's loss scale.
+        statistics: (moving statistic, its value before), of the group's networks.
+    """
+
+    pairs: list
+    statistics: list
+
+
 class TrainingStep:
-    """What `keras.Model` lacks for models with more than one optimizer.
+    """What `keras.Model` lacks for models with more than one optimizer, or with none.
 
     A model names its *players*: groups of networks, each with an optimizer of its own.
-    The first player's optimizer is `model.optimizer`, on which Keras's callbacks for
-    learning rates act; any other player's is the attribute `<player>_optimizer`. The
-    moving averages of all of them are the weights after `fit`, as Keras has it for one.
-    A `train_step` calls `minimise` once for every update.
+    The first one's optimizer is `model.optimizer`, on which Keras's callbacks for
+    learning rates act; any other's is the attribute `<group>_optimizer`. The moving
+    averages of all of them are the weights after `fit`, as Keras has it for one. A
+    group without networks has no optimizer: its weights are assigned.
+
+    A `train_step` calls `minimize` once for every update by gradients of a loss, or its
+    second half, `update`, for one by other means: expectation maximization, contrastive
+    statistics, codebooks.
     """
 
     def check_batch(self, x):
@@ -29,14 +47,16 @@ class TrainingStep:
         """
 
     def players(self):
-        """Returns {player: networks that its optimizer trains}, the first one leading.
+        """Returns {group: networks that its optimizer trains}, the first one leading.
 
-        One player named "model", which trains everything, unless overridden.
+        One group named "model", which trains everything, unless overridden. A model
+        that has no optimizer returns `{}`, which is one group "model" that trains
+        nothing.
         """
         return {"model": [self]}
 
     def trained(self, player):
-        """Returns the networks of a player that its next update moves: all of them."""
+        """Returns the networks of a group that its next update moves: all of them."""
         return self.players()[player]
 
     def term_names(self):
@@ -56,42 +76,49 @@ class TrainingStep:
         """Configures the optimizers; the objective is the model's own.
 
         Args:
-            optimizer: A Keras optimizer or its name. It trains the first player; a
-                copy of it trains any other player that is given none. Defaults to
-                `"adam"`.
+            optimizer: A Keras optimizer or its name. It trains the first group; a copy
+                of it trains any other group that is given none. A model that assigns
+                all of its weights has none, whatever is given. Defaults to `"adam"`.
             run_eagerly: Boolean. Defaults to `False`.
             steps_per_execution: How many steps one call runs. Defaults to `1`.
             jit_compile: Boolean or `"auto"`. Defaults to `"auto"`, which compiles with
                 XLA on one GPU only. XLA draws other numbers from the same seed.
             auto_scale_loss: Boolean. Whether `mixed_float16` gets a dynamic loss scale
                 in every optimizer. Defaults to `True`.
-            **optimizers: `<player>_optimizer=...` for the players of the model, such
+            **optimizers: `<group>_optimizer=...` for the groups of the model, such
                 as `discriminator_optimizer` of a GAN.
         """
-        names = list(self.players())
-        known = [f"{name}_optimizer" for name in names]
+        known = [f"{group}_optimizer" for group in self._optimized()]
         unknown = [key for key in optimizers if key not in known]
         if unknown:
+            taken = ", ".join(f"`{key}`" for key in ("optimizer", *known))
             raise TypeError(
-                f"`{type(self).__name__}.compile` takes `optimizer`, "
-                f"{', '.join(f'`{key}`' for key in known)}; the objective is the "
+                f"`{type(self).__name__}.compile` takes {taken}; the objective is the "
                 f"model's own. Received: {', '.join(unknown)}"
             )
-        ways = {
+        options = {
             "run_eagerly": run_eagerly,
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
             "auto_scale_loss": auto_scale_loss,
         }
         with self.distribute_strategy.scope():
-            first = keras.optimizers.get(optimizers.get(known[0], optimizer))
-            super().compile(optimizer=first, **ways)
+            first = optimizers.get(known[0], optimizer) if known else None
+            first = keras.optimizers.get(first)
+            super().compile(optimizer=first, **options)
             for key in known[1:]:
                 own = keras.optimizers.get(optimizers.get(key) or _copy(first))
                 setattr(self, key, self._scaled_like_first(own))
             self._build_optimizers()
-        self._ways_of_running = ways
+        self._compile_options = options
         nonfinite.warn_of_unsaved_randomness(self)
+
+    def _optimized(self):
+        """Returns {group: networks} of the groups that have an optimizer."""
+        return {group: nets for group, nets in self.players().items() if nets}
+
+    def _leads(self, group):
+        return group == next(iter(self.players() or [group]))
 
     def _scaled_like_first(self, optimizer):
         scaled = keras.optimizers.LossScaleOptimizer
@@ -100,37 +127,42 @@ class TrainingStep:
         return optimizer
 
     def optimizer_of(self, player):
-        """Returns the optimizer that trains a player."""
-        if player == next(iter(self.players())):
-            return self.optimizer
-        return getattr(self, f"{player}_optimizer")
+        """Returns the optimizer that trains a group, or `None`."""
+        names = list(self._optimized())
+        if player not in names:
+            return None
+        leads = player == names[0]
+        return self.optimizer if leads else getattr(self, f"{player}_optimizer")
 
     def _build_optimizers(self):
-        trained = {name: _variables(nets) for name, nets in self.players().items()}
-        for player, variables in trained.items():
-            optimizer = self.optimizer_of(player)
+        trained = {group: _variables(nets) for group, nets in self.players().items()}
+        for group in self._optimized():
+            optimizer = self.optimizer_of(group)
             if not optimizer.built:
-                optimizer.build(variables)
+                optimizer.build(trained[group])
             fused.fuse(optimizer)
-        self.optimizer.finalize_variable_values = lambda _: self._take_averages(trained)
-        self.guard.watch(trained)
+        if self.optimizer is not None:
+            self.optimizer.finalize_variable_values = lambda _: self._take_averages(
+                trained
+            )
+        self.guard.name_tensors(trained, self.weights)
 
     def _take_averages(self, trained):
-        """Ends `fit` with every player's moving averages, of its own variables.
+        """Ends `fit` with every group's moving averages, of its own variables.
 
         `fit` hands all the model's weights to the first optimizer; with two, the
         averages would land in other weights, and the second's be of no use. Averages
         that no update has reached yet are zeros, and left alone.
 
         Args:
-            trained: {player: its variables}.
+            trained: {group: its variables}.
         """
         taken = False
-        for player, variables in trained.items():
-            optimizer = self.optimizer_of(player)
+        for group in self._optimized():
+            optimizer = self.optimizer_of(group)
             inner = getattr(optimizer, "inner_optimizer", optimizer)
             if inner.use_ema and inner.iterations.numpy() > 0:
-                type(inner).finalize_variable_values(inner, variables)
+                type(inner).finalize_variable_values(inner, trained[group])
                 taken = True
         if taken:
             self.settle_after_fit()
@@ -140,19 +172,17 @@ class TrainingStep:
         if not self.compiled:
             return {}
         optimizers = {
-            player: keras.saving.serialize_keras_object(self.optimizer_of(player))
-            for player in self.players()
+            group: keras.saving.serialize_keras_object(self.optimizer_of(group))
+            for group in self._optimized()
         }
-        return {"optimizers": optimizers, **self._ways_of_running}
+        return {"optimizers": optimizers, **self._compile_options}
 
     def compile_from_config(self, config):
         """Compiles as `get_compile_config` described, every optimizer built."""
         arguments = dict(config)
-        first, *others = keras.saving.deserialize_keras_object(
-            arguments.pop("optimizers")
-        ).items()
-        arguments |= {f"{player}_optimizer": opt for player, opt in others}
-        self.compile(optimizer=first[1], **arguments)
+        optimizers = keras.saving.deserialize_keras_object(arguments.pop("optimizers"))
+        arguments |= {f"{group}_optimizer": opt for group, opt in optimizers.items()}
+        self.compile(**arguments)
 
     def state_variables(self):
         """Returns all that a resumed run needs, each variable once, in a fixed order.
@@ -161,41 +191,52 @@ class TrainingStep:
         """
         variables = list(self.variables)
         if self.compiled:
-            for player in self.players():
-                variables += self.optimizer_of(player).variables
+            for group in self._optimized():
+                variables += self.optimizer_of(group).variables
             for metric in self.metrics:
                 variables += metric.variables
         return list({id(v): v for v in variables}.values())
 
-    def minimise(self, player, terms_of, examples, when=None):
-        """Updates one player once.
+    def minimize(self, group, terms_of, examples, when=None):
+        """Updates one group once, by the gradient of its loss.
 
         The gradient is that of the mean over the global batch, whatever the number of
         replicas and however its examples are spread over them. The update changes this
-        player's variables only: moving statistics of other players' networks are put
+        group's variables only: moving statistics of other groups' networks are put
         back. Where a term or a gradient is not finite on any replica, nothing changes,
         and the step is counted as skipped.
 
         Args:
-            player: The player's name.
+            group: The group's name.
             terms_of: A function without arguments that returns a dictionary of scalar
                 means over the batch, or a `Mean` over some of it, with the key
-                `"loss"`, which is logged as `<player>_loss` for any player but the
-                first. The regularizers of the player's networks are added to it here.
+                `"loss"`, which is logged as `<group>_loss` for any group but the
+                first. The regularizers of the group's networks are added to it here.
             examples: The data of this update, whose first axis is the batch.
-            when: A boolean tensor, the same on every replica: whether the player
-                moves. Terms are logged all the same, and the step counts. Defaults to
-                `None`: it does.
+            when: As for `update`. Defaults to `None`.
         """
-        networks = self.trained(player)
+        terms, gradients = self.differentiate(group, terms_of, examples)
+        self.update(group, terms, examples, gradients, when=when)
+
+    minimise = minimize
+
+    def differentiate(self, group, terms_of, examples):
+        """Returns a group's terms and their `Gradients`: `minimize`'s first half.
+
+        Args:
+            group: As for `minimize`.
+            terms_of: As for `minimize`.
+            examples: As for `minimize`.
+        """
+        networks = self.trained(group)
         variables = _variables(networks)
-        optimizer = self.optimizer_of(player)
-        statistics = [
+        before = [
             (v, tf.identity(v.value))
             for v in self.non_trainable_weights  # no metrics, no seeds
             if v.dtype.startswith(("float", "bfloat"))
         ]
-        count = tf.cast(tf.shape(examples)[0], "float32")
+        count = _count(examples)
+        optimizer = self.optimizer_of(group)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
             with _regularized(networks):
@@ -203,39 +244,79 @@ class TrainingStep:
                 terms["loss"] += _regularization(networks)
             scaled = optimizer.scale_loss(terms["loss"] * _share(count))
         gradients = tape.gradient(scaled, [v.value for v in variables])
-        scale = optimizer.scale_loss(1.0)
-        slopes = {id(v): g for v, g in zip(variables, gradients, strict=True)}
-        of_all = [slopes.get(id(v)) for v in _variables(self.players()[player])]
-        values = {name: value_of(term) for name, term in terms.items()}
-        finite = self.guard.inspect(player, scale, examples, values, of_all)
-        moves = finite if when is None else finite & when
         own = {id(v) for v in _variables(networks, "non_trainable_weights")}
-        for variable, before in statistics:
-            if id(variable) in own:
-                variable.assign(tf.where(moves, variable.value, before))
-            else:
-                variable.assign(before)
-        _apply(optimizer, gradients, variables, moves, when)
-        if player == next(iter(self.players())):
+        for variable, value in before:
+            if id(variable) not in own:
+                variable.assign(value)
+        statistics = [(v, value) for v, value in before if id(v) in own]
+        pairs = list(zip(gradients, variables, strict=True))
+        return terms, Gradients(pairs, statistics)
+
+    def update(self, group, terms, examples, gradients=(), assignments=(), when=None):
+        """Changes weights once, if all is finite: `minimize`'s second half.
+
+        It looks whether examples, terms, gradients and assigned values are finite on
+        every replica, changes the weights if they are, counts the step, or that it was
+        skipped, and adds the terms to the epoch's means.
+
+        Over replicas gradients are those of the mean over the global batch, and
+        assigned values are averaged, each replica's counting by its examples. A value
+        that is no mean over examples, such as a quotient of sums, must be computed from
+        means over the global batch (`losses.replicas.global_mean`).
+
+        Args:
+            group: The group's name.
+            terms: A dictionary of scalar means over the batch, with the key `"loss"`.
+            examples: The data of this update, whose first axis is the batch.
+            gradients: What `differentiate` returned, or pairs (gradient, variable) of
+                the loss's mean over this replica's examples. Defaults to none.
+            assignments: Pairs (weight, new value). Defaults to none.
+            when: A boolean tensor, the same on every replica: whether the group moves.
+                Terms are logged all the same, and the step counts. Defaults to `None`:
+                it does.
+        """
+        count, optimizer = _count(examples), self.optimizer_of(group)
+        terms = _of_examples(terms, count)
+        if not isinstance(gradients, Gradients):
+            factor = optimizer.scale_loss(_share(count)) if gradients else 1.0
+            gradients = Gradients([(g * factor, v) for g, v in gradients], [])
+        assignments = [(v, _averaged(value, v, count)) for v, value in assignments]
+        slopes = {id(v): g for g, v in gradients.pairs}
+        networks = self.players().get(group, [])
+        finite = self.guard.check_finite(
+            group,
+            1.0 if optimizer is None else optimizer.scale_loss(1.0),
+            examples,
+            {name: value_of(term) for name, term in terms.items()},
+            [slopes.get(id(v)) for v in _variables(networks)],
+            assignments,
+        )
+        moves = finite if when is None else finite & when
+        for variable, before in gradients.statistics:
+            variable.assign(tf.where(moves, variable.value, before))
+        for variable, value in assignments:
+            variable.assign(tf.where(moves, value, variable.value))
+        if gradients.pairs:
+            _apply(optimizer, gradients.pairs, moves, when)
+        if self._leads(group):
             self.step.assign_add(tf.cast(finite, "int64"))
         else:
-            terms = {**terms, f"{player}_loss": terms["loss"]}
+            terms = {**terms, f"{group}_loss": terms["loss"]}
             del terms["loss"]
         self.track(terms, count * tf.cast(finite, "float32"))
 
     def with_regularizers(self, terms_of):
-        """Returns the terms of a batch, regularizers added to each player's loss.
+        """Returns the terms of a batch, regularizers added to each group's loss.
 
         Args:
             terms_of: A function without arguments that returns the terms.
         """
-        first, *others = self.players()
-        keys = {first: "loss", **{name: f"{name}_loss" for name in others}}
         with _regularized([self]):
             terms = dict(terms_of())
-            for player, key in keys.items():
+            for group in self._optimized():
+                key = "loss" if self._leads(group) else f"{group}_loss"
                 if key in terms:
-                    terms[key] += _regularization(self.trained(player))
+                    terms[key] += _regularization(self.trained(group))
         return terms
 
     def track(self, terms, count):
@@ -260,7 +341,7 @@ class TrainingStep:
         loss of all to callbacks that keep the best.
         """
         if tf.executing_eagerly():
-            self.guard.check()
+            self.guard.raise_if_stuck()
         results = super().get_metrics_result()
         for mean in (self._loss_tracker, *self._terms.values()):
             result = tf.where(mean.count > 0, results[mean.name], float("nan"))
@@ -345,6 +426,21 @@ def _of_examples(terms, count):
     return {name: kept(term) for name, term in terms.items()}
 
 
+def _count(examples):
+    return tf.cast(tf.shape(examples)[0], "float32")
+
+
+def _averaged(value, variable, count):
+    """Returns the mean over replicas, by their examples, of what each would assign."""
+    value = tf.cast(value, variable.dtype)
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas == 1 or not value.dtype.is_floating:
+        return value
+    part = tf.where(count > 0, value * tf.cast(_share(count), value.dtype), 0.0)
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, part)
+
+
 def _share(count):
     """Returns this replica's part of the global batch: the one place that divides."""
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
@@ -353,15 +449,16 @@ def _share(count):
     return count / context.all_reduce(tf.distribute.ReduceOp.SUM, count)
 
 
-def _apply(optimizer, gradients, variables, moves, when):
+def _apply(optimizer, pairs, moves, when):
     """Applies the gradients where `moves`, which is the same on every replica.
 
     The condition stands in cross-replica context: TensorFlow allows no `merge_call`,
     which every optimizer makes, inside a condition of a replica. An optimizer that
     scales its loss decides for itself what is finite, on replica 0 alone, so it is
-    handed NaN on every replica instead; a player that stands still, `when` being
+    handed NaN on every replica instead; a group that stands still, `when` being
     false, must not lower its scale.
     """
+    gradients, variables = zip(*pairs, strict=True)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         finite = moves if when is None else moves | ~when
         poison = tf.where(finite, 1.0, float("nan"))

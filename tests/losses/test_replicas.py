@@ -17,7 +17,7 @@ WEIGHTS = np.random.default_rng(2).normal(0, 0.7, size=(3, 4)).astype("float32")
 
 
 def share(rows):
-    """Returns a replica's part of the global batch, as `minimise` weighs losses."""
+    """Returns a replica's part of the global batch, as `minimize` weighs losses."""
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return 1.0

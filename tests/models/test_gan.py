@@ -165,7 +165,7 @@ class TestPlayers:
             return {"loss": tf.reduce_mean(logits)}
 
         before = weights_of(model)
-        model.minimise(player, terms, x)
+        model.minimize(player, terms, x)
         other = "discriminator" if player == "generator" else "generator"
         for weight in getattr(model, other).weights:
             np.testing.assert_array_equal(weight, before[weight.path])
