@@ -273,18 +273,18 @@ def test_each_update_changes_its_own_players_weights_alone(name):
     model = ZOO[name]()
     # Large, because gamma is zero in the first step and the second one must move all.
     model.compile(keras.optimizers.SGD(0.1))
-    minimise, changes = model.minimise, []
+    minimize, changes = model.minimize, []
 
     def weights():
         return {w.path: w.numpy() for w in model.weights}
 
     def spy(player, terms_of, x):
         before = weights()
-        minimise(player, terms_of, x)
+        minimize(player, terms_of, x)
         after = weights()
         changes.append((player, {p for p in after if (before[p] != after[p]).any()}))
 
-    model.minimise = spy
+    model.minimize = spy
     model.train_step(pairs(name))
     players = ["encoder", "generator", "discriminator"]
     assert [p for p, _ in changes] == players + ["classifier"] * (name == "CVAEGAN")
