@@ -88,7 +88,7 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
         model, found = self.model, [self.model.optimizer]
         if hasattr(model, "optimizer_of"):
             found = [model.optimizer_of(player) for player in model.players()]
-        found = [getattr(one, "inner_optimizer", one) for one in found]
+        found = [getattr(one, "inner_optimizer", one) for one in found if one]
         found = [each for one in found for each in getattr(one, "optimizers", [one])]
         if not any(one.use_ema for one in found):
             raise ValueError(
