@@ -100,6 +100,7 @@ def check_the_default_signature(name, model, served):
         assert arguments == {"n", "seed"} | context
 
 
+@pytest.mark.slow
 def test_another_process_needs_tensorflow_alone(tmp_path):
     model = fitted("VAE").model
     export.save(model, tmp_path / "served")
@@ -118,6 +119,7 @@ np.save({str(tmp_path / "code.npy")!r}, served.encode(x))
     close(np.load(tmp_path / "code.npy"), model.encode(batch("VAE", 3)))
 
 
+@pytest.mark.slow
 def test_an_export_replaces_the_one_before(tmp_path):
     for seed in (0, 1):
         keras.utils.set_random_seed(seed)

@@ -325,6 +325,7 @@ def config(constant_memory=False):
     return {k: keras.saving.serialize_keras_object(v) for k, v in start.items()}
 
 
+@pytest.mark.slow
 def test_drift_warns():
     flow = vector_flow(True, shift=1e6)  # of a number near one, no digit is left
     match = "misses their input by up to .*give `constant_memory=False`"

@@ -31,6 +31,7 @@ def trained(folder):
     return metrics.Classifier.of(source(), cache=folder)
 
 
+@pytest.mark.slow
 def test_it_learns_the_classes(trained):
     x, y = stripes(seed=1)
     found = trained(x)
@@ -41,6 +42,7 @@ def test_it_learns_the_classes(trained):
     assert trained.note.startswith("features of a small classifier of stripes: not")
 
 
+@pytest.mark.slow
 def test_it_is_trained_once_for_data_and_labels(trained, folder):
     again = metrics.Classifier.of(source(), cache=folder)
     assert again.seconds == 0.0 and again.fingerprint == trained.fingerprint
@@ -51,6 +53,7 @@ def test_it_is_trained_once_for_data_and_labels(trained, folder):
     assert len(list(folder.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_it_is_the_same_again_and_leaves_the_surroundings_alone(trained):
     keras.config.set_dtype_policy("mixed_bfloat16")
     keras.utils.set_random_seed(3)
@@ -65,6 +68,7 @@ def test_it_is_the_same_again_and_leaves_the_surroundings_alone(trained):
     np.testing.assert_array_equal(again(x).features, trained(x).features)
 
 
+@pytest.mark.slow
 def test_examples_whose_label_is_not_known_do_not_count(trained):
     x, y = stripes()
     strange = np.random.default_rng(0).random((20, 8, 8, 1), "float32")

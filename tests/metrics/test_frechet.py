@@ -174,6 +174,7 @@ class TestData:
 
 
 class TestError:
+    @pytest.mark.slow
     def test_it_is_the_spread_over_draws_and_the_bias_that_of_few(self):
         rng = np.random.default_rng(0)
         shift, scale = np.array([1.0, 0.0, 0.0, 0.0]), 1.5
@@ -196,6 +197,7 @@ class TestError:
         assert np.mean(without_bias) == pytest.approx(exact, abs=4.0 * error)
         assert np.mean(values) > exact + 6.0 * error
 
+    @pytest.mark.slow
     def test_a_known_reference_has_none(self):
         rng = np.random.default_rng(0)
         known = of(np.zeros(3), np.eye(3))

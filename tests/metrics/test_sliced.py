@@ -49,6 +49,7 @@ class TestOneDimension:
 
 
 class TestManyDimensions:
+    @pytest.mark.slow
     def test_a_shift_is_seen_by_its_projections(self):
         x = np.random.default_rng(0).normal(size=(40, 10))
         shift = np.arange(10.0)
@@ -69,6 +70,7 @@ class TestManyDimensions:
         # 200 draws know it to 5 %; three times that.
         assert np.sqrt(np.mean(errors**2)) == pytest.approx(np.std(values), rel=0.15)
 
+    @pytest.mark.slow
     def test_its_error_is_the_spread_over_draws(self):
         rng = np.random.default_rng(0)
         found = [
@@ -85,6 +87,7 @@ class TestManyDimensions:
         # 300 draws know a spread to 4 %; four times that.
         assert np.sqrt(np.mean(errors**2)) == pytest.approx(spread, rel=0.16)
 
+    @pytest.mark.slow
     def test_two_samples_of_one_distribution(self):
         rng = np.random.default_rng(0)
         small, large = (

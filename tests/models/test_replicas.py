@@ -113,6 +113,7 @@ def test_an_uneven_last_batch_counts_by_its_examples(name, strategy, fixed_noise
         np.testing.assert_allclose(ours[key], value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Autoencoder", "VAE"])
 def test_a_last_batch_may_be_smaller_than_the_number_of_replicas(
     name, strategy, fixed_noise

@@ -197,6 +197,7 @@ def test_bad_input_is_one_clear_sentence(case, refusal, tmp_path):
     assert not list((tmp_path / "out").rglob("*.*"))
 
 
+@pytest.mark.slow
 def test_a_process_refuses_in_one_line(tmp_path):
     done = run("vae", tmp_path / "out", "--dataset", "mnits")
     assert done.returncode == 2
