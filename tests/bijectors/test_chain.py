@@ -192,11 +192,11 @@ def test_gradients_are_those_of_the_stored_way(name):
     "name",
     [
         "context",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("glow", "masked")),
+        pytest.param("glow", marks=pytest.mark.slow),
         *(
             pytest.param(n, marks=pytest.mark.matrix)
             for n in CHAINS
-            if n not in ("context", "glow", "masked")
+            if n not in ("context", "glow")
         ),
     ],
 )

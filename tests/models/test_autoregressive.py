@@ -64,8 +64,8 @@ def perturbed(model):
 
 
 LARGE = {
-    "GatedPixelCNN, colours": "slow",
-    "GatedPixelCNN, dilated": "slow",
+    "GatedPixelCNN, colours": "matrix",
+    "GatedPixelCNN, dilated": "matrix",
     "PixelCNN, mixture": "slow",
     "PixelCNNPP": "slow",
     "PixelCNNPP, three sizes": "matrix",

@@ -96,9 +96,25 @@ def check_stops(name, folder, stops, **options):
         np.testing.assert_array_equal(values, history[key][-len(values) :], key)
 
 
-@pytest.mark.parametrize("name", by_cost())
+# Groups of weights, schedules, levels, recurrent caches, power iterations, moments.
+STATEFUL = (
+    "CVAE",
+    "CharRNN",
+    "DCGAN",
+    "FactorVAE",
+    "ProgressiveGAN",
+    "RealNVP",
+    "SNGAN",
+)
+
+
+@pytest.mark.parametrize("name", by_cost(slow=STATEFUL))
 def test_stopping_in_mid_epoch_changes_nothing(name, tmp_path):
     check_stops(name, tmp_path, (5,), epochs=2, steps=4)
+
+
+AVERAGED = {"ema": True}
+SEVERAL = {"steps_per_execution": 2, "eager": False}
 
 
 @pytest.mark.parametrize("name", by_cost(default=["VAE"], slow=[]))
@@ -107,11 +123,14 @@ def test_stopping_anywhere_changes_nothing(name, tmp_path):
     check_stops(name, tmp_path, (1, 5, 6), eager=False)
 
 
-@pytest.mark.parametrize("name", by_cost(["VAE", "DCGAN"], slow=["VAE", "DCGAN"]))
 @pytest.mark.parametrize(
-    "options",
-    [{"ema": True}, {"steps_per_execution": 2, "eager": False}],
-    ids=["ema", "several"],
+    ("name", "options"),
+    [
+        pytest.param("DCGAN", AVERAGED, marks=pytest.mark.slow, id="ema-DCGAN"),
+        pytest.param("VAE", AVERAGED, marks=pytest.mark.matrix, id="ema-VAE"),
+        pytest.param("DCGAN", SEVERAL, marks=pytest.mark.matrix, id="several-DCGAN"),
+        pytest.param("VAE", SEVERAL, marks=pytest.mark.slow, id="several-VAE"),
+    ],
 )
 def test_averages_and_long_executions_resume(name, options, tmp_path):
     never, _ = run(name, tmp_path / "never", **options)
