@@ -20,16 +20,21 @@ MODULES = sorted(
 
 # Their examples train several models, or one that takes long to trace.
 LONG = {
-    f"keras_gen.models.{name}"
+    f"keras_gen.{name}"
     for name in (
-        "char_rnn",
-        "conditional_gan",
-        "coupling_flows",
-        "pixel",
-        "progressive",
-        "seq2seq",
-        "vaegan",
-        "waveglow",
+        "callbacks.health",
+        "samplers.annealing",
+        "models.autoregressive_flows",
+        "models.bigan",
+        "models.char_rnn",
+        "models.conditional_gan",
+        "models.coupling_flows",
+        "models.pixel",
+        "models.progressive",
+        "models.seq2seq",
+        "models.vaegan",
+        "models.waveglow",
+        "tabular",
     )
 }
 

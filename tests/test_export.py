@@ -19,7 +19,22 @@ def close(ours, theirs):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
 
 
-@pytest.mark.parametrize("name", by_cost())
+# One of each kind of arithmetic, and one of each kind of signature.
+REDUCED = ("CVAE", "CharRNN", "DCGAN", "FactorVAE", "MADE", "RealNVP")
+SERVED = (
+    "BiGAN",
+    "CVAE",
+    "CharRNN",
+    "DCGAN",
+    "GatedPixelCNN",
+    "Glow",
+    "SGAN",
+    "Seq2Seq",
+    "WaveGlow",
+)
+
+
+@pytest.mark.parametrize("name", by_cost(slow=REDUCED))
 @pytest.mark.parametrize(
     "policy",
     ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.matrix)],
@@ -49,7 +64,7 @@ def test_mixed_precision_trains_and_serves(name, policy, tmp_path):
     assert np.isfinite(samples).all()
 
 
-@pytest.mark.parametrize("name", by_cost(default=["VAE"]))
+@pytest.mark.parametrize("name", by_cost(default=["VAE"], slow=SERVED))
 def test_every_signature_equals_python(name, tmp_path):
     model = fitted(name).model
     export.save(model, tmp_path / "served")
@@ -100,6 +115,7 @@ def check_the_default_signature(name, model, served):
         assert arguments == {"n", "seed"} | context
 
 
+@pytest.mark.slow
 def test_another_process_needs_tensorflow_alone(tmp_path):
     model = fitted("VAE").model
     export.save(model, tmp_path / "served")
@@ -118,6 +134,7 @@ np.save({str(tmp_path / "code.npy")!r}, served.encode(x))
     close(np.load(tmp_path / "code.npy"), model.encode(batch("VAE", 3)))
 
 
+@pytest.mark.slow
 def test_an_export_replaces_the_one_before(tmp_path):
     for seed in (0, 1):
         keras.utils.set_random_seed(seed)
@@ -128,7 +145,9 @@ def test_an_export_replaces_the_one_before(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["served"]
 
 
-@pytest.mark.parametrize("name", by_cost(default=["CVAE", "DCGAN"]))
+@pytest.mark.parametrize(
+    "name", by_cost(default=["CVAE"], slow=["DCGAN", "RealNVP", "CharRNN"])
+)
 def test_keras_own_export_works(name, tmp_path):
     model = ZOO[name]()
     model.export(tmp_path / "served", verbose=False)

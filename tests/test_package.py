@@ -22,9 +22,10 @@ def test_the_zoo_holds_every_name():
     ("modules", "late"),
     [
         ("keras_gen", "keras tensorflow tensorflow_probability tensorflow_datasets"),
-        (
+        pytest.param(
             "keras_gen.models, keras_gen.data, keras_gen.callbacks, keras_gen.export",
             "tensorflow_probability tensorflow_datasets tf_keras",
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -35,6 +36,7 @@ def test_importing_loads_nothing_heavy(modules, late):
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_a_file_needs_no_room_to_be_imported_before(tmp_path):
     encoder, decoder = networks.mlp((4,), 2, (3,)), networks.mlp((2,), 4, (3,))
     model = models.Autoencoder(encoder, decoder, seed=0)
@@ -95,6 +97,7 @@ def test_a_seed_makes_another_process_repeat_the_run():
     assert first == second
 
 
+@pytest.mark.slow
 def test_no_two_kernels_of_a_network_start_alike():
     for name in sorted(ZOO):
         # A vector is no kernel: the scales of two rotations sum to zero alike.

@@ -59,6 +59,7 @@ def fitted():
 
 
 class TestMathematics:
+    @pytest.mark.slow
     def test_a_correlated_gaussians_entropy(self, fitted):
         truth = stats.multivariate_normal(MEAN, MIX @ MIX.T)
         x = gaussian(5000, 1)
@@ -68,6 +69,7 @@ class TestMathematics:
         assert 0.0 < gap < 0.02
         assert fitted.score(x) == pytest.approx(-truth.entropy(), abs=0.1)
 
+    @pytest.mark.slow
     def test_samples_have_its_moments(self, fitted):
         samples = fitted.sample(20_000, random_state=1)
         assert samples.shape == (20_000, 3)
@@ -78,6 +80,7 @@ class TestMathematics:
         # 3,000 training rows know a correlation to 0.018 at best.
         assert np.abs(got - want).max() < 0.08
 
+    @pytest.mark.slow
     def test_units(self):
         x, factor = gaussian(400, 0), np.array([1000.0, 1e-3, 7.0])
         plain, scaled = quick().fit(x), quick().fit(factor * x + 5.0)
@@ -124,6 +127,7 @@ class TestMathematics:
 
 
 class TestTraining:
+    @pytest.mark.slow
     def test_the_best_weights_are_kept(self):
         x = gaussian(60, 0)
         density = quick(
@@ -138,6 +142,7 @@ class TestTraining:
         got = -density.score(held_out) - np.log(density.scale_).sum()
         assert got == pytest.approx(min(losses), rel=1e-4)
 
+    @pytest.mark.slow
     def test_without_rows_held_out_it_trains_to_the_end(self):
         density = quick(validation_fraction=0, epochs=3).fit(gaussian(100, 0))
         assert density.n_iter_ == 3 and "val_loss" not in density.history_
@@ -223,6 +228,7 @@ class TestCustoms:
         x = gaussian(10, 1)
         assert search.best_estimator_.score_samples(x).shape == (10,)
 
+    @pytest.mark.slow
     def test_it_pickles(self, fitted, tmp_path):
         x = gaussian(50, 1)
         want = fitted.score_samples(x)

@@ -62,6 +62,7 @@ def test_numbers_that_are_not_settled_disturb_none_that_are():
     np.testing.assert_array_equal(log_det, np.zeros(3))
 
 
+@pytest.mark.slow
 def test_gradients_of_the_way_back_are_those_of_the_jacobian():
     layer = perturbed(MaskedAutoregressive(made(4, 2, 1)))
     z = tf.random.stateless_normal((1, 4), (0, 1))

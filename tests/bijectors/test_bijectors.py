@@ -32,12 +32,19 @@ SOME = (
     "multiscale-context",
 )
 some_cases = pytest.mark.parametrize("case", [CASES[name] for name in SOME], ids=SOME)
+FIRST = {name.split("-")[0]: name for name in reversed(CASES)}.values()
+
+
+def _marks(name):
+    """By default a few, one of each kind among the slow tests, all in the matrix."""
+    if name in SOME:
+        return []
+    return pytest.mark.slow if name in FIRST else pytest.mark.matrix
+
+
 mostly_slow = pytest.mark.parametrize(
     "case",
-    [
-        pytest.param(case, marks=[] if name in SOME else pytest.mark.slow, id=name)
-        for name, case in CASES.items()
-    ],
+    [pytest.param(case, marks=_marks(name), id=name) for name, case in CASES.items()],
 )
 PLANE = {n: c for n, c in CASES.items() if c.shape == (2,)}
 

@@ -61,6 +61,7 @@ class TestBoth:
         np.testing.assert_array_equal(bijector.inverse(x), z)
         np.testing.assert_array_equal(bijector.inverse_log_det_jacobian(x, 2), log_det)
 
+    @pytest.mark.slow
     def test_jit_compile(self, make):
         layer, (x, context) = make(), given()
         function = tf.function(layer.inverse_and_log_det, jit_compile=True)

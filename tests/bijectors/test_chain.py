@@ -192,11 +192,11 @@ def test_gradients_are_those_of_the_stored_way(name):
     "name",
     [
         "context",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("glow", "masked")),
+        pytest.param("glow", marks=pytest.mark.slow),
         *(
             pytest.param(n, marks=pytest.mark.matrix)
             for n in CHAINS
-            if n not in ("context", "glow", "masked")
+            if n not in ("context", "glow")
         ),
     ],
 )
@@ -325,6 +325,7 @@ def config(constant_memory=False):
     return {k: keras.saving.serialize_keras_object(v) for k, v in start.items()}
 
 
+@pytest.mark.slow
 def test_drift_warns():
     flow = vector_flow(True, shift=1e6)  # of a number near one, no digit is left
     match = "misses their input by up to .*give `constant_memory=False`"

@@ -89,6 +89,7 @@ def slopes(chain, x):
     return tf.function(run, autograph=False)()
 
 
+@pytest.mark.slow
 def test_layers_share_only_what_is_equal():
     x = tf.random.stateless_normal((5, 4), (0, 1))
     chain = bijectors.Chain(mixed(), (4,), constant_memory=True)
@@ -112,6 +113,7 @@ def nodes(depth):
     return len(graph.node) + inside
 
 
+@pytest.mark.slow
 def test_the_graph_grows_little_with_depth():
     few, many = nodes(2), nodes(6)
     assert (many - few) / 4 < 250  # stored, a step of Glow takes about 700

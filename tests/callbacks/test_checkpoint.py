@@ -36,6 +36,7 @@ def saved(folder, took, epochs=5, initial_epoch=0, **options):
     return positions, model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("took", "options", "expected"),
     [
@@ -48,6 +49,7 @@ def test_ends_of_short_epochs_are_passed_over(took, options, expected, tmp_path)
     assert saved(tmp_path, took, **options)[0] == expected
 
 
+@pytest.mark.slow
 def test_going_on_over_an_end_that_was_passed_over(tmp_path):
     _, never = saved(tmp_path, 1e9, epochs=3)  # saves after 2 steps and after 6
     (tmp_path / "step-0000000006.npz").unlink()  # killed before it was written

@@ -41,6 +41,7 @@ def test_it_logs_what_the_metrics_say(tmp_path):
     assert "active_units" in (tmp_path / "history.csv").read_text()
 
 
+@pytest.mark.slow
 def test_one_sentence_when_the_code_dies():
     model, x = make(50.0), data()
     monitor = callbacks.CollapseMonitor(x)
@@ -53,6 +54,7 @@ def test_one_sentence_when_the_code_dies():
         assert remedy in message
 
 
+@pytest.mark.slow
 def test_units_that_die_are_noticed():
     model, x = make(0.01), data()
     monitor = callbacks.CollapseMonitor(x, patience=1)
@@ -63,6 +65,7 @@ def test_units_that_die_are_noticed():
         monitor.on_epoch_end(15, {})
 
 
+@pytest.mark.slow
 def test_no_word_while_the_code_lives():
     model, x = make(0.01), data()
     with warnings.catch_warnings():
@@ -85,6 +88,7 @@ def test_conditional_models_and_those_with_a_prior_network():
     assert history["kl"][0] == pytest.approx(want, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_what_it_costs_grows_with_its_looks_alone(tmp_path):
     model, x = make(1.0), data()
     monitor = callbacks.CollapseMonitor(x, every=5, folder=tmp_path, patience=100)

@@ -56,6 +56,7 @@ def test_over_replicas(strategy):
     np.testing.assert_allclose(held, exact, rtol=0.11)
 
 
+@pytest.mark.slow
 def test_statistics_are_far_off_without():
     model = averaging("DCGAN", momentum=0.99)
     model.settle_after_fit = lambda: None
@@ -118,6 +119,7 @@ def test_other_state_stays():
         assert_equal(before, [v.numpy() for v in others])
 
 
+@pytest.mark.slow
 def test_a_callback_may_serve_twice():
     model = averaging("DCGAN")
     swap = callbacks.SwapEMAWeights(swap_on_epoch=True)
@@ -141,6 +143,7 @@ def test_stopped_early_it_ends_with_averages():
     assert_equal(weights_of(model), [v.numpy() for v in averages])
 
 
+@pytest.mark.slow
 def test_every_so_many_epochs_and_at_the_last():
     model = averaging("VAE")
     averages = model.optimizer._model_variables_moving_average
@@ -178,6 +181,7 @@ def normalized():
 KINDS = {"VAE": normalized, "MAF": lambda: models.MAF((4,), 2, (8,), seed=0)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", ["arrays", "dataset"])
 def test_fit_ends_with_statistics_where_networks_see_data(kind, way):

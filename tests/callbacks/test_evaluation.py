@@ -86,6 +86,7 @@ def test_training_does_not_notice(tmp_path):
         np.testing.assert_array_equal(a, b, a.path)
 
 
+@pytest.mark.slow
 def test_values_join_the_logs_and_every_row_has_them(tmp_path):
     model, path = make(), tmp_path / "history.csv"
     watch = callbacks.EvaluateSamples(real_evaluation(), 16, every=2)
@@ -116,6 +117,7 @@ def test_averages_are_measured_in_two_ways():
     assert not np.array_equal(after[0], raw[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "name", "mode", "best"),
     [
@@ -139,6 +141,7 @@ def test_the_best_model_is_kept(values, name, mode, best, tmp_path):
     assert {p.name for p in path.parent.iterdir()} == {"best.keras", "best.json"}
 
 
+@pytest.mark.slow
 def test_samples_that_are_not_finite_do_not_end_the_fit(tmp_path):
     bad = iter([False, True, True, False])
 

@@ -55,6 +55,7 @@ def test_a_discriminator_that_is_fooled(digits):
     assert not any("fooled" in s for s in said)  # too early to tell
 
 
+@pytest.mark.slow
 def test_a_generator_that_ignores_its_code(digits):
     model = dcgan()
     for layer in model.generator.layers:
@@ -85,6 +86,7 @@ def test_a_healthy_run_raises_no_alarm(digits):
     assert {"real_accuracy", "fake_probability", "wasserstein_estimate"} <= set(history)
 
 
+@pytest.mark.slow
 def test_losses_that_run_away(digits):
     model = models.GAN(
         *networks.dcgan((8, 8, 1), 16, width=8, critic=True), losses.Wasserstein()
@@ -124,6 +126,7 @@ def test_a_generator_that_matches_features_alone_plays_no_game():
     assert "differ by 30%" in watch._collapse(found)
 
 
+@pytest.mark.slow
 def test_the_size_of_features_is_no_loss_that_runs_away():
     watch = matching()
     found = watch.measure()
@@ -139,6 +142,7 @@ def test_the_size_of_features_is_no_loss_that_runs_away():
     assert watch._runaway(found).startswith("The losses run away")
 
 
+@pytest.mark.slow
 def test_updates_that_are_skipped(digits):
     x = digits[:64].copy()
     x[:32] = math.nan
@@ -148,6 +152,7 @@ def test_updates_that_are_skipped(digits):
         model.fit(x, batch_size=32, verbose=0, shuffle=False, callbacks=[watch])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["DCGAN", "SNGAN", "PacGAN", "CGAN", "SGAN", "WGANGP"])
 def test_measuring_leaves_the_model_as_it_was(name):
     model = ZOO[name]()
@@ -234,6 +239,7 @@ def test_it_looks_at_the_first_epoch_some_and_the_last(every, epochs, looks):
     assert [e for e in range(epochs) if watch.is_time(e)] == looks
 
 
+@pytest.mark.slow
 def test_what_it_costs_grows_with_its_looks_alone(tmp_path, monkeypatch):
     watch = callbacks.GANHealth(points(), every=3, folder=tmp_path, patience=10**6)
     measure, drawn = watch.measure, []
@@ -254,6 +260,7 @@ def test_what_it_costs_grows_with_its_looks_alone(tmp_path, monkeypatch):
     assert {len(column) for column in history.values()} == {8}
 
 
+@pytest.mark.slow
 def test_going_on_it_looks_at_the_same_epochs_and_has_the_same_names():
     model, watch = tiny(), callbacks.GANHealth(points(), every=3, patience=10**6)
     first = model.fit(points(), epochs=2, verbose=0, callbacks=[watch]).history

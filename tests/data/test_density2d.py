@@ -37,11 +37,13 @@ def test_names():
 
 @pytest.mark.parametrize("name", data.DENSITIES)
 class TestEvery:
+    @pytest.mark.slow
     def test_integrates_to_one(self, name):
         # The window leaves out 1e-6 of the mass and float32 adds some 1e-5.
         total = masses(named(name), CELLS[name]).sum(dtype="float64")
         assert total == pytest.approx(1, abs=5e-5)
 
+    @pytest.mark.slow
     def test_entropy_is_that_of_samples(self, name):
         # Within 4 standard errors: error rate 6e-5.
         density = named(name)
@@ -49,6 +51,7 @@ class TestEvery:
         error = nats.std() / math.sqrt(len(nats))
         assert abs(nats.mean() - density.entropy) < 4 * error + 1e-6
 
+    @pytest.mark.slow
     def test_samples_fall_where_the_density_says(self, name):
         # Chi-square over 10 x 10 boxes, rare ones merged; error rate 1e-4.
         density, n, side = named(name), 20_000, CELLS[name] // 10

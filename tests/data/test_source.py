@@ -94,6 +94,7 @@ class TestResume:
         batches = numbered(35).batches(8)
         np.testing.assert_array_equal(take(batches, 9), take(batches, 9))
 
+    @pytest.mark.slow
     def test_another_process_gives_the_same(self):
         code = (
             "import hashlib, itertools\n"
@@ -141,6 +142,7 @@ class TestOrder:
         }
         assert len(dropped) > 1
 
+    @pytest.mark.slow
     def test_permutations_are_equally_likely(self):
         # chi-square with 23 degrees of freedom; error rate 1e-4.
         passes = order(numbered(4), 2, passes=2400)

@@ -136,6 +136,7 @@ class TestNoise:
         first, second = strategy.experimental_local_results(run())
         assert not np.array_equal(first, second)
 
+    @pytest.mark.slow
     @every_noise
     @pytest.mark.parametrize("jit_compile", [False, True])
     def test_compiled(self, make, jit_compile):

@@ -209,6 +209,7 @@ def test_a_pixel_at_a_time_equals_whole_images(name, shape):
     np.testing.assert_allclose(drive(layer, x), layer(x), atol=10 * EPSILON)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("name", BOTH)
 def test_a_pixel_at_a_time_in_a_graph(name, jit_compile):
@@ -240,6 +241,7 @@ def test_mixed_precision(name, policy):
         np.testing.assert_allclose(tf.cast(got, "float32"), full(x), atol=3 * unit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("name", BOTH)
 def test_gradients_reach_all_weights_and_the_input(name, jit_compile):

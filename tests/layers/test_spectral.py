@@ -100,6 +100,7 @@ def test_gradient_equals_finite_differences(name):
     assert got == pytest.approx(want, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_sigma_follows_training():
     model = keras.Sequential(
         [

@@ -149,6 +149,7 @@ def test_compiled_and_in_a_functional_model():
     np.testing.assert_allclose(run(x), want, atol=2e-6 * np.abs(want).max())
 
 
+@pytest.mark.slow
 def test_replicas_train_as_one(strategy):
     def trained(scope):
         with scope:

@@ -35,6 +35,7 @@ def trained(folder):
 
 
 class TestClassifier:
+    @pytest.mark.slow
     def test_it_learns_the_classes(self, trained):
         x, y = stripes(seed=1)
         found = trained(x)
@@ -47,6 +48,7 @@ class TestClassifier:
         assert trained.classes == 3 and trained.seconds > 0
         assert trained.note.startswith("features of a small classifier of stripes: not")
 
+    @pytest.mark.slow
     def test_it_is_trained_once_for_data_and_labels(self, trained, folder):
         again = metrics.Classifier.of(source(), cache=folder)
         assert again.seconds == 0.0 and again.fingerprint == trained.fingerprint
@@ -56,6 +58,7 @@ class TestClassifier:
         assert other.seconds > 0 and other.fingerprint != trained.fingerprint
         assert len(list(folder.iterdir())) == 2
 
+    @pytest.mark.slow
     def test_it_is_the_same_again_and_leaves_the_surroundings_alone(self, trained):
         keras.config.set_dtype_policy("mixed_bfloat16")
         keras.utils.set_random_seed(3)
@@ -69,6 +72,7 @@ class TestClassifier:
         x, _ = stripes(seed=1)
         np.testing.assert_array_equal(again(x).features, trained(x).features)
 
+    @pytest.mark.slow
     def test_examples_whose_label_is_not_known_do_not_count(self, trained):
         x, y = stripes()
         strange = np.random.default_rng(0).random((20, 8, 8, 1), "float32")

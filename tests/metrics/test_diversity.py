@@ -48,6 +48,7 @@ class TestDiversity:
         assert some.value != whole.value
         assert abs(some.value - whole.value) < some.standard_error
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("partners", [10, 100])
     def test_its_error_is_the_spread_over_draws(self, partners):
         rng = np.random.default_rng(0)

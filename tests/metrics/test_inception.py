@@ -167,6 +167,7 @@ class TestKeras:
         keras.utils.set_random_seed(1)  # other weights
         assert extractor.fingerprint != metrics.Inception().fingerprint
 
+    @pytest.mark.slow
     def test_without_a_network_one_sentence(self, monkeypatch, tmp_path):
         def fail(*args, **kwargs):
             raise urllib.error.URLError("no network")

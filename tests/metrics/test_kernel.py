@@ -57,6 +57,7 @@ class TestKernelDistance:
         want = (np.sum((x.mean(0) - y.mean(0)) ** 2) - noise) / 5
         assert got == pytest.approx(want, rel=1e-9)
 
+    @pytest.mark.slow
     def test_two_samples_of_one_distribution_average_zero(self):
         rng = np.random.default_rng(0)
         found = [
@@ -71,6 +72,7 @@ class TestKernelDistance:
         # a probability below 1e-6.
         assert np.mean(np.abs(values) > 3.25 * errors) < 0.03
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("shift", [0.0, 1.0])
     def test_its_error_is_the_spread_over_draws(self, shift):
         rng = np.random.default_rng(0)

@@ -193,6 +193,7 @@ class TestMemorisation:
             error = values.std() / 20
             assert abs(values.mean() - 0.5) < 4 * error + values.var()
 
+    @pytest.mark.slow
     def test_copies_are_one_in_a_hundred_of_honest_samples(self):
         rng = np.random.default_rng(0)
         found = [

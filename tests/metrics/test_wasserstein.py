@@ -174,6 +174,7 @@ class TestData:
 
 
 class TestError:
+    @pytest.mark.slow
     def test_it_is_the_spread_over_draws_and_the_bias_that_of_few(self):
         rng = np.random.default_rng(0)
         shift, scale = np.array([1.0, 0.0, 0.0, 0.0]), 1.5
@@ -196,6 +197,7 @@ class TestError:
         assert np.mean(without_bias) == pytest.approx(exact, abs=4.0 * error)
         assert np.mean(values) > exact + 6.0 * error
 
+    @pytest.mark.slow
     def test_a_known_reference_has_none(self):
         rng = np.random.default_rng(0)
         known = of(np.zeros(3), np.eye(3))
@@ -352,6 +354,7 @@ class TestOneDimension:
 
 
 class TestManyDimensions:
+    @pytest.mark.slow
     def test_a_shift_is_seen_by_its_projections(self):
         x = np.random.default_rng(0).normal(size=(40, 10))
         shift = np.arange(10.0)
@@ -372,6 +375,7 @@ class TestManyDimensions:
         # 200 draws know it to 5 %; three times that.
         assert np.sqrt(np.mean(errors**2)) == pytest.approx(np.std(values), rel=0.15)
 
+    @pytest.mark.slow
     def test_its_error_is_the_spread_over_draws(self):
         rng = np.random.default_rng(0)
         found = [

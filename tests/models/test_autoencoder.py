@@ -42,6 +42,7 @@ def test_linear_with_few_units_it_finds_what_pca_finds():
     assert model.evaluate(x, verbose=0, return_dict=True)["squared_error"] < 1e-2
 
 
+@pytest.mark.slow
 def test_the_gaussian_of_the_codes_follows_them():
     model = tiny(momentum=0.5)
     model.compile(keras.optimizers.SGD(0.0))
@@ -93,6 +94,7 @@ def test_corruption_spoils_training_alone():
     assert float(noisy.objective(x)["loss"]) == float(plain.objective(x)["loss"])
 
 
+@pytest.mark.slow
 def test_denoising_moves_noisy_data_back():
     rng = np.random.default_rng(0)
     clean = np.repeat(rng.normal(size=(512, 1)), 8, axis=1).astype("float32")

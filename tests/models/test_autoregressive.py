@@ -64,8 +64,8 @@ def perturbed(model):
 
 
 LARGE = {
-    "GatedPixelCNN, colours": "slow",
-    "GatedPixelCNN, dilated": "slow",
+    "GatedPixelCNN, colours": "matrix",
+    "GatedPixelCNN, dilated": "matrix",
     "PixelCNN, mixture": "slow",
     "PixelCNNPP": "slow",
     "PixelCNNPP, three sizes": "matrix",
@@ -240,6 +240,7 @@ def test_an_export_completes(tmp_path):
     np.testing.assert_array_equal(served.complete(x, known, 5, labels), expected)
 
 
+@pytest.mark.slow
 def test_a_context_that_is_no_label():
     model = perturbed(models.PixelCNN((4, 4, 1), 1, 4, context_shape=(2,)))
     model.compile("adam")
@@ -275,6 +276,7 @@ def test_a_network_that_sees_what_it_predicts_is_refused(kind):
         models.Autoregressive(sees(kind))
 
 
+@pytest.mark.slow
 def test_some_colours_of_a_pixel_are_given():
     likelihood = losses.LogisticMixture(2, levels=2)
     model = models.PixelCNN((1, 1, 2), 1, 2, likelihood)

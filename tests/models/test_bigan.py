@@ -136,6 +136,7 @@ def test_codes_of_data():
     np.testing.assert_allclose(model.judge(x).logits, logits, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_optimizer_trains_generator_and_encoder():
     model = bigan()
     model.compile(

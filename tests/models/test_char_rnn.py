@@ -65,6 +65,7 @@ def test_the_loss_is_the_mean_of_what_log_prob_gives():
     assert float(terms["bits_per_dim"]) == pytest.approx(bits, rel=1e-5, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("classes", [None, 2])
 def test_a_cache_changes_no_token(cell, classes):
@@ -81,6 +82,7 @@ def test_a_cache_changes_no_token(cell, classes):
     assert not np.array_equal(ends[:, 6:], drawn[:, 6:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_sequences_may_be_longer_than_those_of_training(cell):
     model = small(cell)

@@ -10,7 +10,17 @@ import tensorflow as tf
 from keras_gen import models
 from keras_gen.models import base
 from tests import zoo
-from tests.zoo import TOKENS, ZOO, batch, data_shape, examples, labels, needed, pair
+from tests.zoo import (
+    TOKENS,
+    ZOO,
+    batch,
+    by_cost,
+    data_shape,
+    examples,
+    labels,
+    needed,
+    pair,
+)
 
 NAMES = sorted(ZOO)
 
@@ -59,7 +69,7 @@ def test_fit_moves_every_weight_and_logs_every_term(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_evaluation_repeats_itself(name):
-    model, x = zoo.fitted(name).model, pair(name, 12, 1)
+    model, x = zoo.fitted(name).model, pair(name, 8, 1)
     first, second = (
         model.evaluate(*x, batch_size=8, verbose=0, return_dict=True) for _ in range(2)
     )
@@ -83,11 +93,11 @@ def test_the_logged_loss_is_the_mean_over_the_epoch(name):
 TRACED = ("CVAE", "CharRNN", "DCGAN", "FactorVAE", "PixelCNN", "RealNVP", "SGAN", "VAE")
 
 
-@pytest.mark.parametrize("name", TRACED)
+@pytest.mark.parametrize("name", by_cost(TRACED, ["CVAE", "DCGAN", "RealNVP"]))
 def test_a_graph_does_what_eager_steps_do(name):
     model, found = ZOO[name](), zoo.fitted(name).history
     model.compile(keras.optimizers.Adam(1e-3))
-    history = fit(model, name, epochs=2, n=20, validation_data=pair(name, 8, 1))
+    history = fit(model, name, n=20, validation_data=pair(name, 8, 1))
     for key, values in found.items():
         # Sums of some hundred roundings of float32, after steps of Adam.
         np.testing.assert_allclose(history[key], values, rtol=1e-3, atol=1e-4)
@@ -113,24 +123,29 @@ def test_samples(name):
 def test_files_bring_back_all_and_training_goes_on(name, tmp_path):
     model = zoo.fitted(name).model
     model.save(tmp_path / "model.keras")
-    model.save_weights(tmp_path / "model.weights.h5")
     again = keras.models.load_model(tmp_path / "model.keras")
-    weighed = ZOO[name]()
-    weighed.compile(keras.optimizers.Adam(1e-3))
-    weighed.load_weights(tmp_path / "model.weights.h5")
-    for other in (again, weighed):
-        assert_same_state(model, other)
+    assert_same_state(model, again)
     x, y = batch_of(name, 4)
-    ours, *theirs = (m.objective(x, y) for m in (model, again, weighed))
-    for terms in theirs:
-        assert_same_terms(ours, terms)
+    assert_same_terms(*(m.objective(x, y) for m in (model, again)))
     if not isinstance(model, models.Autoregressive):  # whose samplers are traced anew
         more = {"seed": 1, **needed(name, 5)}
         np.testing.assert_array_equal(model.sample(5, **more), again.sample(5, **more))
-    for other in (model, again, weighed):
+    for other in (model, again):
         other.train_step(pair(name, 8, seed=2))
-    for other in (again, weighed):
-        assert_same_state(model, other)
+    assert_same_state(model, again)
+
+
+@pytest.mark.parametrize("name", by_cost(default=["CVAE", "DCGAN", "RealNVP"]))
+def test_weights_alone_bring_back_all_and_training_goes_on(name, tmp_path):
+    model = zoo.fitted(name).model
+    model.save_weights(tmp_path / "model.weights.h5")
+    again = ZOO[name]()
+    again.compile(keras.optimizers.Adam(1e-3))
+    again.load_weights(tmp_path / "model.weights.h5")
+    assert_same_state(model, again)
+    for other in (model, again):
+        other.train_step(pair(name, 8, seed=2))
+    assert_same_state(model, again)
 
 
 def lasting(model):
@@ -200,4 +215,4 @@ def test_a_model_without_density_says_so(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_compile_refuses_what_it_does_not_know(name):
     with pytest.raises(TypeError, match="objective is the model's own.*loss"):
-        ZOO[name]().compile("adam", loss="mse")
+        zoo.fitted(name).model.compile("adam", loss="mse")

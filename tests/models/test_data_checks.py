@@ -27,6 +27,7 @@ def test_pixels_to_255(name):
     assert int(model.step) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ways",
     [{}, {"steps_per_execution": 2}, {"jit_compile": True}, {"run_eagerly": True}],
@@ -127,6 +128,7 @@ def test_labels_that_are_no_class(name):
             model.sample(len(y), context=y)
 
 
+@pytest.mark.slow
 def test_a_label_may_be_unknown_where_some_are():
     model = model_of("SGAN", run_eagerly=True)
     x, y = pair("SGAN")
@@ -138,6 +140,7 @@ def test_a_label_may_be_unknown_where_some_are():
             model.fit(x, y, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_served_model_knows_its_labels(tmp_path):
     export.save(ZOO["CGAN"](), tmp_path / "served")
     served = tf.saved_model.load(tmp_path / "served")

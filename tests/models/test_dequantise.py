@@ -121,6 +121,7 @@ def test_the_bits_miss_the_mass_by_the_divergence_of_the_noise(noise):
     assert 5 * error < divergence / (2 * math.log(2))  # it would be seen
 
 
+@pytest.mark.slow
 def test_it_learns_with_the_flow(tmp_path):
     flow = model(variational(scale=0.05))
     own = flow.dequantization.trainable_variables

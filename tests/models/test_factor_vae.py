@@ -49,6 +49,7 @@ def test_shuffling_keeps_each_dimensions_values_and_breaks_their_pairs():
     assert np.mean(shuffled[:, 1] - shuffled[:, 0] == 1.0) < 0.5
 
 
+@pytest.mark.slow
 def test_each_update_moves_its_own_player():
     model = tiny()
     model.compile(
@@ -65,6 +66,7 @@ def test_each_update_moves_its_own_player():
     assert moved and not any(path.split("/")[0] in moved for path in still)
 
 
+@pytest.mark.slow
 def test_it_learns_the_total_correlation_of_a_gaussian():
     # Codes of correlation .9: TC = -log(1 - .81) / 2. The networks do not learn.
     rng = np.random.default_rng(0)

@@ -129,6 +129,7 @@ class TestVectors:
             bits, rel=RELATIVE, abs=1e-5
         )
 
+    @pytest.mark.slow
     def test_interpolation_ends_at_the_data(self):
         flow = vectors()
         start = tf.random.stateless_normal((3, 2), (0, 1))
@@ -143,6 +144,7 @@ class TestVectors:
         cold = flow.sample(3, seed=0, temperature=0.0)
         assert_close(cold, flow.decode(tf.zeros((3, 2))), 0)
 
+    @pytest.mark.slow
     def test_fit_approaches_the_entropy(self):
         # x ~ N((1, -2), diag(.25, 4)): entropy log(2 pi e) + log .5 + log 2.
         rng = np.random.default_rng(0)
@@ -189,6 +191,7 @@ class TestImages:
         flow.bits_per_dim(x)
         np.testing.assert_array_equal(flow.log_prob(x.copy()), first)
 
+    @pytest.mark.slow
     def test_decode_encode(self):
         flow, x = images(), pixels(17)
         z = flow.encode(x)
@@ -420,6 +423,7 @@ class TestInitialisation:
             for old, new in zip(before, model.chain.weights, strict=True):
                 np.testing.assert_array_equal(old, new)
 
+    @pytest.mark.slow
     def test_evaluation_does_not_count(self):
         flow = self.flow()
         flow.compile("sgd")
@@ -430,6 +434,7 @@ class TestInitialisation:
         assert int(flow.initialised.numpy()) == 1
         assert abs(flow.encode(self.X).numpy().var(0) - 1).max() < 1e-4
 
+    @pytest.mark.slow
     def test_it_waits_for_data_that_are_finite(self):
         flow, x = self.flow(), self.X.copy()
         x[3, 1] = np.nan
@@ -439,6 +444,7 @@ class TestInitialisation:
         fitted(flow, self.X)
         assert abs(flow.encode(self.X).numpy().var(0) - 1).max() < 1e-4
 
+    @pytest.mark.slow
     def test_replicas_do_as_one(self, strategy):
         with strategy.scope():
             flow = self.flow()
@@ -449,6 +455,7 @@ class TestInitialisation:
             np.testing.assert_allclose(ours.numpy(), theirs.numpy(), 1e-5, atol=1e-6)
         assert int(flow.initialised.numpy()) == 1
 
+    @pytest.mark.slow
     def test_one_replica_without_finite_data_stops_both(self, strategy):
         with strategy.scope():
             flow = self.flow()
@@ -484,6 +491,7 @@ class TestReverseDivergence:
         assert set(logs) == {"loss"}
         return logs["loss"]
 
+    @pytest.mark.slow
     def test_a_gaussian_is_reached(self):
         flow = models.IAF((2,), depth=2, hidden=(8,), target=correlated, seed=0)
         losses = self.fit(flow, 60)
@@ -597,6 +605,7 @@ class TestNames:
         _, log_det = flow.chain.inverse_and_log_det(x)
         assert 1.4 < np.abs(log_det).max() <= 1.5 + 1e-5
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "make",
         [

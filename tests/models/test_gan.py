@@ -101,6 +101,7 @@ class TestDiscriminatorSteps:
         with pytest.raises(ValueError, match=match):
             model.train_step(tf.constant(numbered(5)))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("n", "way"),
         [
@@ -438,6 +439,7 @@ class TestAugmentation:
         model.objective(tf.constant(x))
         np.testing.assert_array_equal(seen[0], x)
 
+    @pytest.mark.slow
     def test_its_draws_are_part_of_the_model(self, tmp_path):
         layer = RandomAffine(rotation=0.2, seed=5)
         model = models.DCGAN(
@@ -507,6 +509,7 @@ def test_pretraining_moves_the_discriminator_alone():
     assert changes == [{"discriminator"}, {"discriminator"}, both]
 
 
+@pytest.mark.slow
 def test_wgan_keeps_all_weights_in_the_box():
     pair = networks.dcgan(SHAPE, 4, width=4)
     model = models.WGAN(*pair, clip=0.02, discriminator_steps=2, seed=0)
@@ -584,6 +587,7 @@ class TestContext:
             discriminator = networks.mlp((2,), 1)
         return models.GAN(generator, discriminator, discriminator_steps=2, seed=0)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("sees", [True, False])
     def test_it_trains_and_samples(self, sees):
         model = self.conditional(sees)

@@ -8,6 +8,7 @@ from keras_gen import callbacks
 from tests.zoo import ZOO, batch, by_cost, pair
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", by_cost(default=["VAE"], slow=["DCGAN", "CVAE"]))
 def test_they_all_work_together(name, tmp_path):
     model = ZOO[name]()
@@ -40,6 +41,7 @@ def test_they_all_work_together(name, tmp_path):
     assert len((tmp_path / "history.csv").read_text().splitlines()) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["VAE", "DCGAN"])
 def test_keras_own_swap_and_backup_act_on_the_leading_player(name, tmp_path):
     model = ZOO[name]()
@@ -57,6 +59,7 @@ def test_keras_own_swap_and_backup_act_on_the_leading_player(name, tmp_path):
     assert np.isfinite(model.sample(2, seed=0).numpy()).all()
 
 
+@pytest.mark.slow
 def test_validation_draws_the_same_noise_every_epoch():
     model = ZOO["VAE"]()
     model.compile(keras.optimizers.SGD(0.0))
@@ -71,6 +74,7 @@ def test_validation_draws_the_same_noise_every_epoch():
     assert history["loss"][0] != history["loss"][1]
 
 
+@pytest.mark.slow
 def test_train_on_batch_and_test_on_batch():
     model = ZOO["DCGAN"]()
     model.compile("adam")

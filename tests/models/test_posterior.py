@@ -109,6 +109,7 @@ def test_log_q_is_that_of_a_chain_of_bijectors(dims):
     np.testing.assert_allclose(log_q[0], want, rtol=0, atol=bound)
 
 
+@pytest.mark.slow
 @every_flow
 def test_log_q_with_a_flow_against_the_jacobian(dims):
     # Neither the layers' own determinants nor their inverses are used.

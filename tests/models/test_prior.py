@@ -170,6 +170,7 @@ def test_classes_have_gaussians_of_their_own():
     assert abs(np.diff(means, axis=0)).min() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["learned", "mixture"])
 def test_a_flow_learns_its_prior(name):
     make, _ = PRIORS[name]

@@ -77,6 +77,7 @@ def test_one_fit_passes_all_levels_and_traces_each_once():
     assert moved(model, before) == [v.path for v in model.trainable_variables]
 
 
+@pytest.mark.slow
 def test_a_level_moves_its_own_weights_alone():
     model = growing(stable_steps=50)
     model.compile("adam")
@@ -144,6 +145,7 @@ def test_a_users_graph_and_an_export_follow_the_training(tmp_path):
     np.testing.assert_allclose(served.decode(z), model.decode(z), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_scores_in_a_fade_are_those_of_the_game():
     model, x = growing(), images()
     for step in (0, 5, 17):
@@ -155,6 +157,7 @@ def test_scores_in_a_fade_are_those_of_the_game():
         )
 
 
+@pytest.mark.slow
 def test_its_health_is_measured_in_the_size_of_the_moment(monkeypatch):
     model, x = growing(), images(16)
     watch = callbacks.GANHealth(x)
@@ -198,6 +201,7 @@ def test_features_of_each_level(step):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_hand", [False, True], ids=["fit", "by hand"])
 def test_the_first_steps_of_a_level_are_no_longer_than_the_rate(by_hand):
     model = models.ProgressiveGAN(*dense_networks(), 4, fade_steps=0, seed=0)
@@ -260,6 +264,7 @@ def dense_networks():
     return generator, keras.Model(inputs, logits)
 
 
+@pytest.mark.slow
 def test_a_users_own_networks():
     model = models.ProgressiveGAN(
         *dense_networks(), stable_steps=2, fade_steps=1, loss=losses.NonSaturating()

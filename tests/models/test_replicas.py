@@ -55,8 +55,21 @@ def assert_close(first, second):
 # Steps that are run together must fit into a level.
 TOGETHER = {"ProgressiveGAN": 3}
 
+# What couples a batch, or counts examples, in ways of its own.
+COUPLED = (
+    "Autoencoder",
+    "CVAE",
+    "CharRNN",
+    "DCGAN",
+    "FactorVAE",
+    "PacGAN",
+    "ProgressiveGAN",
+    "RealNVP",
+    "SGAN",
+)
 
-@pytest.mark.parametrize("name", by_cost())
+
+@pytest.mark.parametrize("name", by_cost(slow=COUPLED))
 def test_two_replicas_equal_one_in_several_steps(name, strategy, fixed_noise):
     check_two_replicas(name, TOGETHER.get(name, 5), strategy, fixed_noise)
 
@@ -96,7 +109,7 @@ def check_two_replicas(name, steps_per_execution, strategy, fixed_noise):
 COMPARED = "PacGAN", "ProgressiveGAN"
 
 
-@pytest.mark.parametrize("name", by_cost({*ZOO} - {*COMPARED}, ["VAE"]))
+@pytest.mark.parametrize("name", by_cost({*ZOO} - {*COMPARED}, ["VAE"], COUPLED))
 def test_an_uneven_last_batch_counts_by_its_examples(name, strategy, fixed_noise):
     with strategy.scope():
         keras.utils.set_random_seed(0)
@@ -113,6 +126,7 @@ def test_an_uneven_last_batch_counts_by_its_examples(name, strategy, fixed_noise
         np.testing.assert_allclose(ours[key], value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Autoencoder", "VAE"])
 def test_a_last_batch_may_be_smaller_than_the_number_of_replicas(
     name, strategy, fixed_noise

@@ -96,9 +96,25 @@ def check_stops(name, folder, stops, **options):
         np.testing.assert_array_equal(values, history[key][-len(values) :], key)
 
 
-@pytest.mark.parametrize("name", by_cost())
+# Groups of weights, schedules, levels, recurrent caches, power iterations, moments.
+STATEFUL = (
+    "CVAE",
+    "CharRNN",
+    "DCGAN",
+    "FactorVAE",
+    "ProgressiveGAN",
+    "RealNVP",
+    "SNGAN",
+)
+
+
+@pytest.mark.parametrize("name", by_cost(slow=STATEFUL))
 def test_stopping_in_mid_epoch_changes_nothing(name, tmp_path):
     check_stops(name, tmp_path, (5,), epochs=2, steps=4)
+
+
+AVERAGED = {"ema": True}
+SEVERAL = {"steps_per_execution": 2, "eager": False}
 
 
 @pytest.mark.parametrize("name", by_cost(default=["VAE"], slow=[]))
@@ -107,11 +123,14 @@ def test_stopping_anywhere_changes_nothing(name, tmp_path):
     check_stops(name, tmp_path, (1, 5, 6), eager=False)
 
 
-@pytest.mark.parametrize("name", by_cost(["VAE", "DCGAN"], slow=["VAE", "DCGAN"]))
 @pytest.mark.parametrize(
-    "options",
-    [{"ema": True}, {"steps_per_execution": 2, "eager": False}],
-    ids=["ema", "several"],
+    ("name", "options"),
+    [
+        pytest.param("DCGAN", AVERAGED, marks=pytest.mark.slow, id="ema-DCGAN"),
+        pytest.param("VAE", AVERAGED, marks=pytest.mark.matrix, id="ema-VAE"),
+        pytest.param("DCGAN", SEVERAL, marks=pytest.mark.matrix, id="several-DCGAN"),
+        pytest.param("VAE", SEVERAL, marks=pytest.mark.slow, id="several-VAE"),
+    ],
 )
 def test_averages_and_long_executions_resume(name, options, tmp_path):
     never, _ = run(name, tmp_path / "never", **options)
@@ -119,6 +138,7 @@ def test_averages_and_long_executions_resume(name, options, tmp_path):
     assert_same(never, again)
 
 
+@pytest.mark.slow
 def test_more_epochs_may_follow(tmp_path):
     never, _ = run("VAE", tmp_path / "never", epochs=4)
     run("VAE", tmp_path / "grown", epochs=2)
@@ -127,6 +147,7 @@ def test_more_epochs_may_follow(tmp_path):
     assert_same(never, again)
 
 
+@pytest.mark.slow
 def test_moving_averages_are_exchanged_bit_for_bit():
     model = make("DCGAN", use_ema=True, ema_momentum=0.7)
     x = batch("DCGAN")
@@ -151,6 +172,7 @@ def test_moving_averages_are_exchanged_bit_for_bit():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_after_fit_every_player_has_its_own_averages():
     model = make("VAEGAN", use_ema=True, ema_momentum=0.5)
     model.fit(batch("VAEGAN"), batch_size=8, verbose=0)
@@ -161,6 +183,7 @@ def test_after_fit_every_player_has_its_own_averages():
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_averages_of_one_player_alone():
     model = ZOO["DCGAN"]()
     averaging = keras.optimizers.Adam(use_ema=True)
@@ -187,6 +210,7 @@ def test_without_averages_there_is_nothing_to_swap():
             begin()
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(tmp_path):
     never, _ = run("VAE", tmp_path / "never")
     with pytest.raises(Stop):
@@ -229,6 +253,7 @@ def test_other_settings_and_other_models_are_refused(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_only_two_checkpoints_are_kept_and_none_is_half_written(tmp_path):
     run("VAE", tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir())

@@ -37,6 +37,7 @@ def scores_of_all(model, source, penalty):
     return targets, model.score(targets, sources, penalty).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_all_targets_have_a_probability_of_one(cell):
     model = small(cell=cell)
@@ -45,6 +46,7 @@ def test_all_targets_have_a_probability_of_one(cell):
         assert np.exp(nats.astype("float64")).sum() == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_what_follows_the_end_does_not_count():
     model = small()
     first, second = np.array([[1, 0, 0, 0]]), np.array([[1, 0, 2, 1]])
@@ -58,6 +60,7 @@ def test_what_follows_the_end_does_not_count():
     assert float(model.bits_per_dim(first, source)[0]) == pytest.approx(bits, abs=NATS)
 
 
+@pytest.mark.slow
 def test_padding_of_the_source_does_not_matter():
     model, longer = small(), Seq2Seq(4, 3, 6, 4, width=8, seed=0)
     longer.set_weights(model.get_weights())
@@ -67,6 +70,7 @@ def test_padding_of_the_source_does_not_matter():
     np.testing.assert_allclose(longer.log_prob(x, padded), expected, rtol=0, atol=NATS)
 
 
+@pytest.mark.slow
 def test_a_cache_changes_no_token():
     model = small(length=8)
     context = np.repeat(SOURCES, 5, axis=0)
@@ -79,6 +83,7 @@ def test_a_cache_changes_no_token():
     np.testing.assert_array_equal(found, drawn)
 
 
+@pytest.mark.slow
 def test_greedy_takes_the_likeliest_and_is_a_beam_of_one():
     for seed_of_scale in (0.3, 0.6, 1.0):
         model = small(seed_of_scale, length=6)
@@ -92,6 +97,7 @@ def test_greedy_takes_the_likeliest_and_is_a_beam_of_one():
         np.testing.assert_allclose(own, scores, rtol=0, atol=NATS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [0.0, 0.7, 1.0])
 def test_a_wide_beam_finds_the_best_of_all(penalty):
     model = small(1.0)
@@ -155,6 +161,7 @@ def test_wider_beams_score_higher_on_average():
     assert greedy.mean() < means[0] <= means[1] <= means[2]
 
 
+@pytest.mark.slow
 def test_a_length_penalty_makes_targets_longer():
     model = small(1.0, vocabulary=6, length=6)
     lengths = []
@@ -164,6 +171,7 @@ def test_a_length_penalty_makes_targets_longer():
     assert lengths[0] <= lengths[1]
 
 
+@pytest.mark.slow
 def test_exact_match_is_what_greedy_gets_right():
     model = small(1.0)
     greedy = model.translate(SOURCES).numpy()
@@ -202,6 +210,7 @@ def test_searches_are_served(tmp_path):
         np.testing.assert_array_equal(served.beam(source), beam)
 
 
+@pytest.mark.slow
 def test_data_are_sources_and_targets():
     pairs = data.load_pairs("reverse", "test", limit=8)
     model = Seq2Seq(27, 27, *pairs.lengths, width=4, seed=0)

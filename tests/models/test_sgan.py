@@ -49,6 +49,7 @@ def test_labels_of_other_shapes_are_refused(shape):
         sgan().objective(tf.constant(X[:6]), tf.zeros(shape, "int32"))
 
 
+@pytest.mark.slow
 def test_logs_are_means_over_the_known_labels():
     model = sgan()
     y = np.where(np.arange(60) < 25, Y, -1)  # 20, 5 and none in batches of 20

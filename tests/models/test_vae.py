@@ -525,6 +525,7 @@ class TestSchedules:
             # A difference of numbers of about three, in float32.
             assert self.step(model) == pytest.approx(step / 10, abs=1e-5)
 
+    @pytest.mark.slow
     def test_a_saved_model_goes_on_in_mid_schedule(self, tmp_path):
         model = self.model()
         for _ in range(4):
@@ -536,6 +537,7 @@ class TestSchedules:
         assert self.step(again) == pytest.approx(0.4, abs=1e-5)
         assert int(again.step) == 5
 
+    @pytest.mark.slow
     def test_evaluation_sees_the_last_value_and_does_not_count(self):
         model = self.model()
         for _ in range(5):
@@ -598,6 +600,7 @@ def bent(dims, hidden=()):
 
 
 class TestPosteriorFlow:
+    @pytest.mark.slow
     def test_reaches_a_posterior_that_no_diagonal_does(self):
         # x = W z + s e with columns of W that are not orthogonal: the exact posterior
         # N(P^-1 W' x / s^2, P^-1), P = 1 + W'W / s^2, is correlated. The best diagonal
@@ -813,6 +816,7 @@ class TestContexts:
         want = tf.sigmoid(decoder([z, tf.one_hot(y, 3)]))
         np.testing.assert_array_equal(model.reconstruct(data(), y), want)
 
+    @pytest.mark.slow
     def test_training(self):
         model, x, y = conditional(prior_network=affine((3,), 4, 7)[0])
         model.compile(keras.optimizers.Adam(0.05))
@@ -1144,6 +1148,7 @@ class TestAutoregressive:
         # Pearson's test, error rate 1e-4.
         assert stats.chisquare(found, expected).pvalue > 1e-4
 
+    @pytest.mark.slow
     def test_decoding(self):
         model = autoregressive()
         first = model.decode(self.z)
@@ -1152,6 +1157,7 @@ class TestAutoregressive:
         assert model.reconstruct(self.x).shape == (3, 4, 4, 1)
         assert model.iwae(self.x, 3, seed=0).shape == (3,)
 
+    @pytest.mark.slow
     def test_training(self):
         model = autoregressive()
         model.compile(keras.optimizers.Adam(0.05))
@@ -1199,6 +1205,7 @@ def test_interpolation_ends_at_the_reconstructions():
     np.testing.assert_allclose(path[:, 2], middle, atol=1e-6)  # of numbers up to one
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss():
     model, *_ = tiny()
     model.compile(keras.optimizers.Adam(0.05))

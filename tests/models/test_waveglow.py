@@ -35,6 +35,7 @@ def assert_close(got, want, tolerance=1e-5):
 
 
 class TestMathematics:
+    @pytest.mark.slow
     @pytest.mark.parametrize("normalise", [True, False])
     def test_decode_encode(self, normalise):
         model, x = waveglow(normalise=normalise), clips()
@@ -65,6 +66,7 @@ class TestMathematics:
         mel = model.mel(x)
         assert_close(model.log_prob(x), model.distribution(mel).log_prob(x))
 
+    @pytest.mark.slow
     def test_the_spectrogram_steers(self):
         model, x = waveglow(), clips()
         own, other = model.mel(x), model.mel(np.roll(x, 1, axis=0))
@@ -92,6 +94,7 @@ class TestMathematics:
         np.testing.assert_array_equal(before[..., :2], after[..., :2])
         assert np.all(np.any(before[..., 2:] != after[..., 2:], axis=(0, 1)))
 
+    @pytest.mark.slow
     def test_early_outputs_within_early_outputs(self):
         model = waveglow(groups=8, depth=5)
         first = model.bijective_layers[-1]
@@ -120,6 +123,7 @@ class TestMathematics:
 
 
 class TestAudio:
+    @pytest.mark.slow
     def test_dequantised_data_and_bits_by_hand(self):
         model, x = waveglow(), clips()
         u = tf.random.stateless_uniform(x.shape, tf.constant([7, 4], "int64"))
@@ -165,6 +169,7 @@ class TestAudio:
         with pytest.raises(ValueError, match="is conditional: give `context`"):
             waveglow().sample(3)
 
+    @pytest.mark.slow
     def test_interpolation_ends_at_the_data(self):
         model, x = waveglow(), clips()
         path = model.interpolate(x[:2], x[2:4], 3)
@@ -174,6 +179,7 @@ class TestAudio:
         same = model.interpolate(x[:2], x[2:4], 3, context=model.mel(x[:2]))
         assert same.shape == (2, 3, 64, 1)
 
+    @pytest.mark.slow
     def test_arcs_are_of_the_codes_alone(self):
         model, x = waveglow(), clips()
         start, end = x[:1], x[2:3]
@@ -186,6 +192,7 @@ class TestAudio:
         assert_close(path[:, 1], model.decode(share * (first + last), mel))
         assert_close(path[:, -1], end)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
     def test_mixed_precision(self, policy):
         keras.config.set_dtype_policy(policy)

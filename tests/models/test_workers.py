@@ -81,7 +81,7 @@ def train(script, arguments, outs, cluster=None):
 @pytest.mark.parametrize(
     ("name", "labels", "steps_per_execution"),
     [
-        pytest.param("VAE", "labels", "1", marks=pytest.mark.slow),
+        pytest.param("VAE", "labels", "1", marks=pytest.mark.matrix),
         pytest.param("DCGAN", "alone", "1", marks=pytest.mark.matrix),
         pytest.param("DCGAN", "labels", "3", marks=pytest.mark.slow),
         pytest.param("RealNVP", "alone", "3", marks=pytest.mark.matrix),

@@ -53,6 +53,7 @@ def test_the_gated_network_has_no_blind_spot():
     np.testing.assert_array_equal(found > 0, np.tril(np.ones_like(found), -1) > 0)
 
 
+@pytest.mark.slow
 def test_the_plain_network_has_one():
     shape = SIZE, SIZE, 1
     network = networks.pixel_cnn(shape, 1, depth=6, width=8, first_kernel_size=3)

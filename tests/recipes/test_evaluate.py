@@ -87,6 +87,7 @@ def write_images(folder, n=12, shape=(8, 8), value=0.2):
         )
 
 
+@pytest.mark.slow
 def test_a_model_in_three_forms(saved, call):
     found = [
         call(saved / name, "--samples", "40")
@@ -114,6 +115,7 @@ def test_seeds_decide_the_samples(saved, call):
     assert first == again != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["model.keras", "saved_model"])
 def test_conditional_models_show_all_classes(form, call, tmp_path):
     model = cvae()
@@ -139,6 +141,7 @@ def test_a_folder_of_images(call, tmp_path):
     assert written["samples"] == 20
 
 
+@pytest.mark.slow
 def test_likelihoods(saved, call):
     status, written, said = call(saved, "--limit", "20", metric="elbo", extractor=None)
     assert status == 0, said
@@ -178,6 +181,7 @@ def test_folders_of_other_names_are_no_labels(call, tmp_path):
     assert written["results"]["labels"] == -1.0
 
 
+@pytest.mark.slow
 def test_features_of_a_network(saved, call, tmp_path):
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Dense(3, name="features")(keras.layers.Flatten()(inputs))

@@ -1,5 +1,6 @@
 import judge
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_gen import data
@@ -25,6 +26,7 @@ class Oracle:
         return tf.stack([self.images[c][seed % 2] for c in classes])
 
 
+@pytest.mark.slow
 def test_the_judge_knows_right_from_wrong():
     x, y = stripes()
     source = data.from_array(x, y)

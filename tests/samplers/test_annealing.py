@@ -165,6 +165,7 @@ class TestAnneal:
         # Four standard errors: error rate 6e-5, if weights are near to normal.
         assert abs(got - exact) < 4 * found.standard_error
 
+    @pytest.mark.slow
     def test_restricted_boltzmann_machine_against_enumeration(self):
         machine = Machine(visible=30, hidden=20)
 
@@ -223,6 +224,7 @@ class Machine:
 
 
 class TestAnnealedImportanceSampling:
+    @pytest.mark.slow
     def test_linear_gaussian_against_the_exact_density(self):
         vae, exact = linear()
         x = exact.rvs(20, random_state=1)
@@ -241,6 +243,7 @@ class TestAnnealedImportanceSampling:
         assert abs(error.mean()) < 4 * together
         assert together < 0.06
 
+    @pytest.mark.slow
     def test_more_steps_spread_less(self):
         vae, exact = linear()
         x = exact.rvs(4, random_state=2)
@@ -253,6 +256,7 @@ class TestAnnealedImportanceSampling:
         assert ratio > 5.0
         assert many.effective_sample_size.mean() > few.effective_sample_size.mean()
 
+    @pytest.mark.slow
     def test_where_the_encoder_is_poor_it_comes_nearer_than_the_bound(self):
         # The encoder knows nothing: hardly one of 5000 codes explains the data.
         vae, exact = linear(latent=4, dims=8)
@@ -262,6 +266,7 @@ class TestAnnealedImportanceSampling:
         bound = abs(vae.iwae(x, 5000, seed=0).numpy() - exact.logpdf(x)).mean()
         assert ours < 0.7 and 7.0 < bound
 
+    @pytest.mark.slow
     def test_a_generator_with_a_likelihood_that_is_given(self):
         vae, exact = linear()
         x = exact.rvs(3, random_state=3)

@@ -72,6 +72,7 @@ def test_an_optimizer_with_a_step_of_its_own_is_left_alone():
         assert set(vars(optimizer)) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_a_model_fuses_what_it_is_compiled_with(optimizer):
     model = models.Autoencoder(networks.mlp((4,), 2), networks.mlp((2,), 4))
