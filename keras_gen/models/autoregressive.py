@@ -11,14 +11,19 @@ from keras_gen import networks
 from keras_gen.arguments import require_argument
 from keras_gen.losses import Bernoulli, Likelihood
 from keras_gen.losses.likelihood import on_levels
-from keras_gen.models.base import Density, GenerativeModel, built_network
+from keras_gen.models.base import (
+    Completing,
+    Density,
+    GenerativeModel,
+    built_network,
+)
 from keras_gen.samplers.raster import RasterSampler
-from keras_gen.training.compiled import Graphs
+from keras_gen.training.compiled import Compiled
 from keras_gen.training.loop import require
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class Autoregressive(Density, GenerativeModel):
+class Autoregressive(Completing, Density, GenerativeModel):
     """A likelihood of images as a product over pixels: p(x) = prod_k p(x_k | x_<k).
 
     The loss is -E[log p(x)] in nats. A network gives what the likelihood needs of every
@@ -83,7 +88,7 @@ class Autoregressive(Density, GenerativeModel):
             "as many as the network's context has numbers, where it has one",
             classes,
         )
-        self._graphs = Graphs()
+        self._graphs = Compiled()
         self._sampler = self._make_sampler()
         self.build_for(self.data_shape)
         if type(self) is Autoregressive:  # names make networks that keep the order
@@ -255,20 +260,6 @@ class Autoregressive(Density, GenerativeModel):
 
     def _draw_cached(self, *arguments):
         return self._draw(*arguments, way="cached")
-
-    def signatures(self):
-        """Adds `complete` to what else there is."""
-        x = tf.TensorSpec((None, *self.data_shape), "float32", "x")
-        known = tf.TensorSpec((None, *self.data_shape), "bool", "known")
-        seed = tf.TensorSpec((), "int32", "seed")
-
-        def complete(x, known, seed, context=None):
-            return self.complete(x, known, context=context, seed=seed)
-
-        return {
-            **super().signatures(),
-            "complete": self.signature(complete, x, known, seed),
-        }
 
 
 def context_of(classes, context_shape):

@@ -13,8 +13,9 @@ from keras_gen.arguments import require_argument
 from keras_gen.layers import Configured, RandomLayer
 from keras_gen.losses.mean import Mean, batch_mean, weighted_mean
 from keras_gen.models.context import Conditional
+from keras_gen.models.prior import StandardNormal
 from keras_gen.models.weighing import Weighing
-from keras_gen.training.batch_norm import Statistics, batches_again
+from keras_gen.training.batch_norm import BatchNormStatistics, batches_again
 from keras_gen.training.loop import require
 from keras_gen.training.nonfinite import NonFiniteGuard
 from keras_gen.training.step import TrainingStep
@@ -62,7 +63,7 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
         self.test_noise = RandomLayer(seed=start + apart, name="test_noise")
         self.sample_noise = RandomLayer(seed=start + 2 * apart, name="sample_noise")
         self.guard = NonFiniteGuard(name="guard")
-        self.statistics = Statistics(self)
+        self.statistics = BatchNormStatistics(self)
         self.step = self.add_weight(  # where the schedules of all weights stand
             name="step",
             shape=(),
@@ -369,9 +370,14 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
 class Latent:
     """A model that turns latent codes from a prior into data: `decode(z)`.
 
-    It gives `sample`, `interpolate` and `traverse`. The prior is N(0, I) of shape
-    `latent_shape`.
+    It gives `sample`, `interpolate` and `traverse`. The prior, of shape `latent_shape`,
+    is `base`, an object of `models.prior`: N(0, I) unless a model has another.
     """
+
+    @functools.cached_property
+    def base(self):
+        """The prior as an object: N(0, I)."""
+        return StandardNormal(self.latent_shape)
 
     def decode(self, z, context=None):
         """Returns data for latent codes."""
@@ -380,17 +386,11 @@ class Latent:
     @property
     def prior(self):
         """The distribution of the codes, from TensorFlow Probability."""
-        import tensorflow_probability as tfp
-
-        zeros = tf.zeros(self.latent_shape)
-        return tfp.distributions.Independent(
-            tfp.distributions.Normal(zeros, 1.0), len(self.latent_shape)
-        )
+        return self.base.distribution()
 
     def draw_latents(self, n, seed, temperature=1.0, context=None):
         """Draws n codes from the prior with a stateless seed of shape (2,)."""
-        shape = tf.concat([[n], self.latent_shape], axis=0)
-        z = temperature * tf.random.stateless_normal(shape, seed)
+        z = self.base.draw(n, seed, temperature, context)
         return tf.ensure_shape(z, (None, *self.latent_shape))
 
     def draw_samples(self, n, context, seed, temperature):
@@ -562,10 +562,92 @@ class Density:
         }
 
 
+class Bounded:
+    """A model with a lower bound on its likelihood: `elbo(x)`, in nats.
+
+    It gives `bits_per_dim`, an upper bound on the bits that an example needs, and
+    `anomaly_score`. A model that can tighten its bound by more draws overrides `bound`.
+    """
+
+    def elbo(self, x, context=None, seed=None, particles=1):
+        """Returns an estimate of the bound of each example, in nats.
+
+        Args:
+            x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+            seed: Integer. Defaults to `None`, the next in the model's own stream.
+            particles: How many draws are averaged. Defaults to `1`.
+        """
+        raise NotImplementedError
+
+    def bound(self, x, k=1, context=None, seed=None):
+        """Returns the tightest bound that k draws give, in nats: here their mean.
+
+        Args:
+            x: A batch of data.
+            k: How many draws. Defaults to `1`.
+            context: What it is conditioned on. Defaults to `None`.
+            seed: Integer. Defaults to `None`, the next in the model's own stream.
+        """
+        return self.elbo(x, context, seed, k)
+
+    def bits_per_dim(self, x, context=None, seed=None, k=1):
+        """Returns an upper bound on the bits that each example needs, per dimension.
+
+        Args:
+            x: A batch of data, on the levels that the likelihood has.
+            context: What it is conditioned on. Defaults to `None`.
+            seed: Integer. Defaults to `None`, the next in the model's own stream.
+            k: Draws of the bound. Defaults to `1`.
+        """
+        nats = -self.bound(x, k, context, seed)
+        return nats / (math.prod(self.data_shape) * math.log(2.0))
+
+    def anomaly_score(self, x, context=None, seed=0, particles=10):
+        """Returns the negative bound, how unlikely each example is: more is stranger.
+
+        Args:
+            x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+            seed: Integer. Defaults to `0`.
+            particles: Draws that the bound is averaged over. Defaults to `10`.
+        """
+        return -self.elbo(x, context, seed, particles)
+
+
+class Completing:
+    """A model that is given a part of an example and draws the rest: `complete`."""
+
+    def complete(self, x, known, context=None, seed=None):
+        """Returns data whose missing part is filled in, what is known left as it is.
+
+        Args:
+            x: A batch of data; what is in the missing part does not matter.
+            known: Booleans that broadcast with x: true where x is given.
+            context: What to condition on. Defaults to `None`.
+            seed: Integer. Defaults to `None`, the next in the model's own stream.
+        """
+        raise NotImplementedError
+
+    def signatures(self):
+        """Adds `complete`."""
+        x = tf.TensorSpec((None, *self.data_shape), "float32", "x")
+        known = tf.TensorSpec((None, *self.data_shape), "bool", "known")
+        seed = tf.TensorSpec((), "int32", "seed")
+
+        def complete(x, known, seed, context=None):
+            return self.complete(x, known, context=context, seed=seed)
+
+        return {
+            **super().signatures(),
+            "complete": self.signature(complete, x, known, seed),
+        }
+
+
 class Untracked:
     """A network to [features, outputs] of layers that the model holds already.
 
-    An object of its own, so that Keras does not save those layers twice.
+    Wrapped to hide it from Keras's attribute tracking, which would save them twice.
 
     Args:
         network: What `networks.with_features` returns.

@@ -13,7 +13,7 @@ from keras_gen.losses.mean import batch_mean
 from keras_gen.models.base import Density, Encoding, GenerativeModel
 from keras_gen.models.dequantise import UniformDequantization
 from keras_gen.models.prior import StandardNormal
-from keras_gen.training.compiled import Graphs
+from keras_gen.training.compiled import Compiled
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -117,7 +117,7 @@ class Flow(Density, Encoding, GenerativeModel):
             trainable=False,
             aggregation="none",
         )
-        self._graphs = Graphs()
+        self._graphs = Compiled()
         self.build_for(self.data_shape)
 
     def _take_context(self, classes, context_shape):
@@ -147,16 +147,6 @@ class Flow(Density, Encoding, GenerativeModel):
     def constant_memory(self, value):
         self.chain.constant_memory = value
         self.train_function = None
-
-    @property
-    def prior(self):
-        """The distribution of the codes, from TensorFlow Probability."""
-        return self.base.distribution()
-
-    def draw_latents(self, n, seed, temperature=1.0, context=None):
-        """Draws n codes from the prior with a stateless seed of shape (2,)."""
-        z = self.base.draw(n, seed, temperature, context)
-        return tf.ensure_shape(z, (None, *self.latent_shape))
 
     def term_names(self):
         """Names what is logged beside the negative log-likelihood."""

@@ -9,7 +9,7 @@ from keras_gen.losses.mean import batch_mean, weighted_mean
 from keras_gen.models.base import Density, GenerativeModel
 from keras_gen.samplers.tokens import draw_tokens
 from keras_gen.training import loop
-from keras_gen.training.compiled import Graphs
+from keras_gen.training.compiled import Compiled
 
 
 class TokenModel(Density, GenerativeModel):
@@ -37,7 +37,7 @@ class TokenModel(Density, GenerativeModel):
         self.length = length
         self.data_shape = (length,)
         self.levels = vocabulary
-        self._graphs = Graphs()
+        self._graphs = Compiled()
 
     def term_names(self):
         """Names what is logged beside the negative log-likelihood."""

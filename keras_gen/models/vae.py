@@ -1,21 +1,20 @@
 """Variational autoencoders: one optimizer, the reparameterised ELBO."""
 
-import math
-
 import keras
 import tensorflow as tf
 
 from keras_gen.arguments import require_argument
-from keras_gen.losses import KL, Bernoulli, Gaussian, TotalCorrelation
-from keras_gen.losses.likelihood import on_levels
+from keras_gen.losses import KL, Bernoulli, TotalCorrelation
 from keras_gen.losses.mean import batch_mean
-from keras_gen.models.base import Encoding, GenerativeModel, built_network
+from keras_gen.models.base import Completing, Encoding, GenerativeModel, built_network
+from keras_gen.models.bounds import ImportanceWeighted, log_mean_exp
 from keras_gen.models.posterior import Posterior
 from keras_gen.models.weighing import coupling
+from keras_gen.training.compiled import Compiled
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class VAE(Encoding, GenerativeModel):
+class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
     """An autoencoder whose code is a distribution that is kept near to a prior.
 
     loss = E_q(z|x)[-log p(x|z)] + KL(q(z|x) || p(z)), the negative ELBO in nats:
@@ -101,7 +100,7 @@ class VAE(Encoding, GenerativeModel):
         self.log_scale = None
         if self.observation.learned:
             self.log_scale = _Scalar(self.observation.initial_log_scale)
-        self._bound = _Compiled(self._importance_bound)
+        self._graphs = Compiled()
         self.build_for(self.data_shape)
 
     def _check_parts(self):
@@ -241,7 +240,7 @@ class VAE(Encoding, GenerativeModel):
         reconstruction = -batch_mean(log_likelihood, sample_weight, axis=1)
         if self.importance_weighted:
             log_weights = log_likelihood + posterior.log_prior(z) - log_q
-            loss = -batch_mean(_log_mean_exp(log_weights), sample_weight)
+            loss = -batch_mean(log_mean_exp(log_weights), sample_weight)
         else:
             loss = reconstruction + self.divergence(
                 posterior, z, kl, self.step.value, **weights
@@ -262,87 +261,6 @@ class VAE(Encoding, GenerativeModel):
         outputs = self.outputs(flat, context, x, training)
         return tf.reshape(self.observation.log_prob(outputs, x), tf.shape(z)[:2])
 
-    # Bounds of the likelihood.
-
-    def elbo(self, x, context=None, seed=None, particles=1):
-        """Returns an estimate of the ELBO of each example, in nats.
-
-        Args:
-            x: A batch of data.
-            context: What it is conditioned on. Defaults to `None`.
-            seed: Integer. Defaults to `None`, the next in the model's own stream.
-            particles: How many draws of z are averaged. Defaults to `1`.
-        """
-        x, context = tf.cast(x, "float32"), self.as_context(context)
-        posterior = self.infer(x, context)
-        z, log_q = posterior.draw(self.seed_for("elbo", seed), particles)
-        kl = tf.reduce_sum(posterior.kl(z, log_q), axis=-1)
-        return tf.reduce_mean(self._log_likelihood(x, z, context), axis=0) - kl
-
-    def iwae(self, x, k=5000, context=None, seed=None):
-        """Returns the importance-weighted bound with k draws for each example, in nats.
-
-        log (1/k) sum_i p(x|z_i) p(z_i) / q(z_i|x), z_i ~ q: with k = 1 it is the ELBO
-        in expectation, it grows with k, and tends to log p(x). Draws are made a few at
-        a time, so that memory does not grow with k.
-
-        Args:
-            x: A batch of data.
-            k: How many draws. Defaults to `5000`.
-            context: What it is conditioned on. Defaults to `None`.
-            seed: Integer. Defaults to `None`, the next in the model's own stream.
-        """
-        require_argument(k > 0, "k", "positive", k)
-        x, context = tf.cast(x, "float32"), self.as_context(context)
-        size = max(1, x.shape[0] or 100) * math.prod(self.data_shape)
-        at_once = max(1, min(int(k), _NUMBERS_AT_ONCE // size))
-        seed = self.seed_for("iwae", seed)
-        return self._bound(x, context, seed, tf.constant(int(k)), tf.constant(at_once))
-
-    def _importance_bound(self, x, context, seed, k, at_once):
-        posterior = self.infer(x, context)
-
-        def add(done, total):
-            fold = tf.random.experimental.stateless_fold_in(seed, done)
-            z, log_q = posterior.draw(fold, at_once)
-            log_weights = self._log_likelihood(x, z, context)
-            log_weights += posterior.log_prior(z) - log_q
-            surplus = done + tf.range(at_once) >= k
-            log_weights = tf.where(surplus[:, None], -math.inf, log_weights)
-            both = tf.stack([total, tf.reduce_logsumexp(log_weights, axis=0)])
-            return done + at_once, tf.reduce_logsumexp(both, axis=0)
-
-        start = tf.zeros((), k.dtype), tf.fill(tf.shape(x)[:1], -math.inf)
-        _, total = tf.while_loop(
-            lambda done, _: done < k, add, start, parallel_iterations=1
-        )
-        return total - tf.math.log(tf.cast(k, "float32"))
-
-    def bits_per_dim(self, x, context=None, seed=None, k=1):
-        """Returns an upper bound of the bits that each example needs, per dimension.
-
-        Args:
-            x: A batch of data, on the levels that the likelihood has.
-            context: What it is conditioned on. Defaults to `None`.
-            seed: Integer. Defaults to `None`, the next in the model's own stream.
-            k: Draws of the importance-weighted bound. Defaults to `1`.
-        """
-        if isinstance(self.observation, Gaussian):
-            raise ValueError(
-                "A Gaussian likelihood is a density, not the mass of levels. Use "
-                "`losses.DiscretisedLogistic` for bits per dimension."
-            )
-        levels = getattr(self.observation, "levels", None)
-        if levels and tf.executing_eagerly() and not on_levels(x, levels):
-            raise ValueError(
-                f"`{self.observation}` is a mass of {levels} levels, k / {levels - 1} "
-                "in [0, 1], and these data have others: what it gives them are no "
-                "bits. Make them binary, or train with `losses.DiscretisedLogistic` of "
-                "as many levels as they have."
-            )
-        nats = -self.iwae(x, k, context, seed)
-        return nats / (math.prod(self.data_shape) * math.log(2.0))
-
     def anomaly_score(self, x, context=None, by="elbo", seed=0, particles=10):
         """Returns how unlike the training data each example is: more is stranger.
 
@@ -355,7 +273,7 @@ class VAE(Encoding, GenerativeModel):
             particles: Draws that the bound is averaged over. Defaults to `10`.
         """
         if by == "elbo":
-            return -self.elbo(x, context, seed, particles)
+            return super().anomaly_score(x, context, seed, particles)
         require_argument(by == "reconstruction", "by", "'elbo' or 'reconstruction'", by)
         x, context = tf.cast(x, "float32"), self.as_context(context)
         z = self.encode(x, context)
@@ -464,20 +382,18 @@ class VAE(Encoding, GenerativeModel):
         x, context = tf.cast(x, "float32"), self.as_context(context)
         known = tf.cast(known, "bool")
         seed = self.seed_for("complete", seed)
-        now = tf.where(known, x, 0.5)
-        for step in range(steps):
+
+        def again(step, now):
             fold = tf.random.experimental.stateless_fold_in(seed, step)
             z, _ = self.infer(now, context).draw(fold)
-            now = tf.where(known, x, self.decode(z[0], context))
-        return now
+            return step + 1, tf.where(known, x, self.decode(z[0], context))
+
+        start = tf.constant(0), tf.where(known, x, 0.5)
+        return tf.while_loop(lambda step, _: step < steps, again, start)[1]
 
     def call(self, x, training=False):
         """Returns the reconstruction of x, or of [x, context]."""
-        return (
-            self.reconstruct(*x)
-            if isinstance(x, list | tuple)
-            else (self.reconstruct(x))
-        )
+        return self.reconstruct(*(x if isinstance(x, list | tuple) else [x]))
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -617,10 +533,6 @@ class CVAE(VAE):
             )
 
 
-# Decoded numbers that `iwae` holds at once: small enough for a cache.
-_NUMBERS_AT_ONCE = 2**21
-
-
 class _Scalar(keras.layers.Layer):
     """One number that is trained."""
 
@@ -634,28 +546,6 @@ class _Scalar(keras.layers.Layer):
             autocast=False,
         )
         self.built = True
-
-
-class _Compiled:
-    """A method compiled once for batches of any size.
-
-    An object of its own, so that Keras does not take it for a part of the model.
-    """
-
-    def __init__(self, method):
-        self.method = method
-        self.function = None
-
-    def __call__(self, *arguments):
-        if self.function is None:
-            specs = [
-                None if x is None else tf.TensorSpec((None, *x.shape[1:]), x.dtype)
-                for x in arguments[:2]
-            ]
-            specs += [tf.TensorSpec(x.shape, x.dtype) for x in arguments[2:]]
-            traced = tf.function(self.method, autograph=False)
-            self.function = traced.get_concrete_function(*specs)
-        return self.function(*(x for x in arguments if x is not None))
 
 
 def _halves(outputs):
@@ -672,8 +562,3 @@ def _tile(x, times):
     return tf.ensure_shape(
         tf.tile(x, tf.concat([[times], ones], axis=0)), (None, *x.shape[1:])
     )
-
-
-def _log_mean_exp(x):
-    count = tf.cast(tf.shape(x)[0], x.dtype)
-    return tf.reduce_logsumexp(x, axis=0) - tf.math.log(count)

@@ -9,13 +9,14 @@ import tensorflow as tf
 from keras_gen.bijectors import BatchNorm
 
 
-class Statistics:
+class BatchNormStatistics:
     """Moving means and variances of a model's layers of batch normalisation.
 
     While it trains they follow the weights that are trained. Where averages stand in
     for those, the statistics are of activations that the network does not have. Here
     they become means over batches that the networks see in training mode, with the
-    weights that they have now. An object of its own, which Keras does not save.
+    weights that they have now. Wrapped to hide it from Keras's
+    attribute tracking.
 
     Args:
         model: The model.

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from keras_gen import bijectors, layers, losses, models, networks
-from keras_gen.models import base, vae
+from keras_gen.models import base, bounds
 
 tfd = tfp.distributions
 
@@ -377,7 +377,7 @@ class TestImportanceWeightedBound:
         np.testing.assert_allclose(got, evidence.logpdf(x), rtol=0, atol=0.05)
 
     def test_chunks_that_do_not_divide_k(self, monkeypatch):
-        monkeypatch.setattr(vae, "_NUMBERS_AT_ONCE", 3 * data().size)
+        monkeypatch.setattr(bounds, "_NUMBERS_AT_ONCE", 3 * data().size)
         model, encode, decode = tiny()
         noise = [
             drawn(
@@ -402,14 +402,14 @@ class TestImportanceWeightedBound:
             np.testing.assert_allclose(got, want, rtol=0, atol=bound)
 
     def test_memory_is_bounded(self, monkeypatch):
-        monkeypatch.setattr(vae, "_NUMBERS_AT_ONCE", 10 * data().size + 5)
+        monkeypatch.setattr(bounds, "_NUMBERS_AT_ONCE", 10 * data().size + 5)
         watched = Watched()
         model, *_ = tiny(likelihood=watched)
         model.iwae(data(), 95, seed=0)
         assert watched.sizes == [10 * data().size] * 10
         watched.sizes.clear()
         # The batch alone is larger: one draw at a time.
-        monkeypatch.setattr(vae, "_NUMBERS_AT_ONCE", data().size - 1)
+        monkeypatch.setattr(bounds, "_NUMBERS_AT_ONCE", data().size - 1)
         model.iwae(data(), 5, seed=0)
         assert watched.sizes == [data().size] * 5
 
@@ -418,7 +418,7 @@ class TestImportanceWeightedBound:
         pair = networks.mlp_autoencoder((8, 8, 1), 2, hidden=())
         model = models.VAE(*pair, likelihood=watched)
         assert np.isfinite(model.iwae(data(100, (8, 8, 1)), 5000, seed=0)).all()
-        assert max(watched.sizes) <= vae._NUMBERS_AT_ONCE
+        assert max(watched.sizes) <= bounds._NUMBERS_AT_ONCE
         assert sum(watched.sizes) >= 100 * 64 * 5000
 
     def test_with_a_flow_and_a_prior_of_its_own(self):
