@@ -66,6 +66,11 @@ class Likelihood(Strategy):
         """Whether a pixel's colours come from as many evaluations of a network."""
         return True
 
+    @property
+    def has_quantile(self):
+        """Whether values can be drawn from uniform noise, a pixel after the other."""
+        return type(self).quantile is not Likelihood.quantile
+
     def outputs(self, channels):
         """Returns how many outputs a pixel of so many colours needs."""
         return self.numbers * channels

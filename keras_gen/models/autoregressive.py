@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_gen import networks
 from keras_gen.arguments import require_argument
-from keras_gen.losses import Bernoulli, Likelihood
+from keras_gen.losses import Bernoulli
 from keras_gen.losses.likelihood import on_levels
 from keras_gen.models.base import (
     Completing,
@@ -62,7 +62,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
         self.network = built_network(network, "network")
         self.observation = Bernoulli() if likelihood is None else likelihood
         require_argument(
-            type(self.observation).quantile is not Likelihood.quantile,
+            self.observation.has_quantile,
             "likelihood",
             "one that can be drawn a pixel after the other: `Bernoulli`, `Categorical` "
             "or `LogisticMixture`",

@@ -10,6 +10,8 @@ from keras_gen.models.base import Completing, Encoding, GenerativeModel, built_n
 from keras_gen.models.bounds import ImportanceWeighted, log_mean_exp
 from keras_gen.models.posterior import Posterior
 from keras_gen.models.weighing import coupling
+from keras_gen.networks import RasterNetwork
+from keras_gen.samplers import RasterSampler
 from keras_gen.training.compiled import Compiled
 
 
@@ -101,6 +103,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         if self.observation.learned:
             self.log_scale = _Scalar(self.observation.initial_log_scale)
         self._graphs = Compiled()
+        self._sampler = self._make_sampler()
         self.build_for(self.data_shape)
 
     def _check_parts(self):
@@ -347,7 +350,50 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         z = self.draw_latents(n, seed, temperature, context)
         return self._pixel_by_pixel(z, context, seed)
 
+    def _make_sampler(self):
+        """Returns what draws pixels from what is kept of others, `None` if nothing can.
+
+        Decoders whose layers are not known to see earlier pixels only, and likelihoods
+        without quantiles, draw by the whole decoder for every pixel.
+        """
+        if not self.autoregressive or not self.observation.has_quantile:
+            return None
+        code, image, *context = self.decoder.inputs
+        view = keras.Model([image, code, *context], self.decoder.outputs)
+        try:
+            raster = RasterNetwork(view)
+        except ValueError:
+            return None
+        return RasterSampler(
+            None, raster, self.data_shape, self.observation, self.to_network
+        )
+
     def _pixel_by_pixel(self, z, context, seed):
+        draw = self._draw_by_decoder if self._sampler is None else self._draw_cached
+        return self._graphs.run(draw, z, context, seed)
+
+    def _draw_cached(self, z, context, seed):
+        rows, columns, channels = self.data_shape
+        n, numbers = tf.shape(z)[0], self.observation.noises(channels)
+
+        def noise_of(index):  # a stream for each pixel, as for the whole decoder
+            fold = tf.random.experimental.stateless_fold_in(seed, index)
+            noise = tf.random.stateless_uniform((n, rows, columns, numbers), fold)
+            return noise[:, index // columns, index % columns]
+
+        noise = tf.map_fn(
+            noise_of,
+            tf.range(rows * columns),
+            fn_output_signature=tf.TensorSpec((None, numbers), "float32"),
+            parallel_iterations=1,
+        )
+        noise = tf.reshape(tf.transpose(noise, (1, 0, 2)), (n, rows, columns, numbers))
+        zeros = tf.zeros((n, *self.data_shape))
+        inputs = [z, *([self.as_context(context)] if self._decodes_context else [])]
+        x = self._sampler.cached(noise, zeros, zeros > 0.0, inputs, 1.0)
+        return tf.ensure_shape(x, (None, *self.data_shape))
+
+    def _draw_by_decoder(self, z, context, seed):
         rows, columns, _ = self.data_shape
         x = tf.zeros(tf.concat([tf.shape(z)[:1], self.data_shape], axis=0))
 

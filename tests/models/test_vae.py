@@ -1131,6 +1131,23 @@ class TestAutoregressive:
         np.testing.assert_array_equal(model.sample(3, seed=5), x)
         assert 0.1 < x.mean() < 0.9
 
+    @pytest.mark.parametrize("context", [None, 3])
+    def test_what_is_kept_of_earlier_pixels_draws_the_same(self, context):
+        decoder = networks.masked_decoder((8, 8, 1), 2, width=4, kernel_size=5)
+        if context:
+            label = keras.Input((context,))
+            planes = keras.layers.Dense(64)(label)
+            planes = keras.layers.Reshape((8, 8, 1))(planes)
+            outputs = keras.layers.Add()([decoder.outputs[0], planes])
+            decoder = keras.Model([*decoder.inputs, label], outputs)
+        encoder, _ = affine((8, 8, 1), 4, 0)
+        model = models.VAE(encoder, decoder, autoregressive=True, classes=context)
+        given = {"context": 1} if context else {}
+        kept = model.sample(5, seed=2, **given)
+        assert model._sampler is not None
+        model._sampler = None
+        np.testing.assert_array_equal(model.sample(5, seed=2, **given), kept)
+
     def test_frequencies_of_samples_are_the_likelihood(self):
         # A decoder that does not look at z: p(x) of 16 images by enumeration.
         model = autoregressive((2, 2, 1), seed=4)
