@@ -1,5 +1,7 @@
 """Variational autoencoders whose decoder also plays against a discriminator."""
 
+import typing
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -18,6 +20,16 @@ from keras_gen.models.base import Encoding, GenerativeModel, Untracked, built_ne
 from keras_gen.models.posterior import Posterior
 from keras_gen.models.weighing import coupling
 from keras_gen.networks import with_features
+
+
+class _View(typing.NamedTuple):
+    """What the networks say of data, reconstructions, or samples."""
+
+    x: tf.Tensor  # in the networks' range
+    features: tf.Tensor
+    logits: tf.Tensor
+    class_features: tf.Tensor | None = None
+    class_logits: tf.Tensor | None = None
 
 
 class _AdversarialAutoencoder(Encoding, GenerativeModel):
@@ -52,7 +64,7 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
         self.latent_shape = tuple(generator.inputs[0].shape[1:])
         self.uses_labels = len(generator.inputs) == 2
         self._check_parts()
-        self._judge = Untracked(with_features(discriminator, feature_layer))
+        self._features = Untracked(with_features(discriminator, feature_layer))
 
     def _check_parts(self):
         inputs = {tuple(self.encoder.inputs[0].shape[1:])}
@@ -97,16 +109,16 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
         def encoder_terms():
             divergence, z = self._infer_codes(x, context, True, weight)
             codes.append(tf.stop_gradient(z))
-            views = self._look(x, self._generate(z, context, True), True)
+            views = self._view(x, self._generate(z, context, True), True)
             return self._encoder_terms(divergence, views, weight)
 
         def generator_terms():
             fakes.append(self._generate(codes[0], context, True))
-            views = self._look(x, fakes[0], True)
+            views = self._view(x, fakes[0], True)
             return self._generator_terms(views, context, weight)
 
         def discriminator_terms():
-            views = self._look_to_judge(x, tf.stop_gradient(fakes[0]), True)
+            views = self._discriminate(x, tf.stop_gradient(fakes[0]), True)
             return self._discriminator_terms(views, weight)
 
         self.minimize("encoder", encoder_terms, x)
@@ -125,7 +137,7 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
 
     def _objective(self, x, context, training, sample_weight):
         divergence, z = self._infer_codes(x, context, training, sample_weight)
-        views = self._look(x, self._generate(z, context, training), training)
+        views = self._view(x, self._generate(z, context, training), training)
         of_discriminator = self._discriminator_terms(views, sample_weight)
         terms = {
             **_named("encoder", self._encoder_terms(divergence, views, sample_weight)),
@@ -171,30 +183,31 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
             z = [z, tf.concat([context, context], axis=0)]
         return tf.cast(self.generator(z, training=training), "float32")
 
-    def _look_to_judge(self, x, fakes, training):
-        """Returns (real, reconstructed, sampled) data, their features and logits."""
+    def _discriminate(self, x, fakes, training):
+        """Returns the `_View`s of data, reconstructions and samples."""
         everything = tf.concat([self.to_network(x), fakes], axis=0)
-        features, logits = self._judge(everything, training)
-        return {
-            "x": tf.split(everything, 3),
-            "features": tf.split(features, 3),
-            "logits": tf.split(logits, 3),
-        }
+        parts = everything, *self._features(everything, training)
+        thirds = (tf.split(part, 3) for part in parts)
+        return [_View(*each) for each in zip(*thirds, strict=True)]
 
-    def _look(self, x, fakes, training):
-        """Returns what all networks that look at data say."""
-        return self._look_to_judge(x, fakes, training)
+    def _view(self, x, fakes, training):
+        """Returns the `_View`s of all networks that see data."""
+        return self._discriminate(x, fakes, training)
 
     # The players' objectives.
 
     def _encoder_terms(self, divergence, views, sample_weight):
-        reconstruction = self._reconstruction(views, sample_weight)
-        loss = divergence["loss"] + self._weighted_for_encoder(reconstruction)
+        real, reconstructed, _ = views
+        reconstruction = self._reconstruction(real, reconstructed, sample_weight)
+        loss = divergence["loss"] + self._encoder_weight() * reconstruction
         return {**divergence, "loss": loss, "reconstruction": reconstruction}
 
+    def _encoder_weight(self):
+        """Returns the factor of the reconstruction in the encoder's loss."""
+        return 1.0
+
     def _discriminator_terms(self, views, sample_weight):
-        real, *fakes = views["logits"]
-        fake = tf.concat(fakes, axis=0)
+        real, fake = _real_and_fake(views)
         of_fakes = _weights_of_fakes(sample_weight)
         weights = of_fakes and {"real_weight": sample_weight, **of_fakes}
         return {
@@ -310,22 +323,20 @@ class VAEGAN(_AdversarialAutoencoder):
             "fake_score",
         )
 
-    def _reconstruction(self, views, sample_weight):
-        real, reconstructed, _ = views["features"]
-        return pair_matching(real, reconstructed, sample_weight)
-
-    def _weighted_for_encoder(self, reconstruction):
-        return reconstruction
+    def _reconstruction(self, real, reconstructed, sample_weight):
+        return pair_matching(real.features, reconstructed.features, sample_weight)
 
     def _generator_terms(self, views, context, sample_weight):
-        real, *fakes = views["logits"]
+        real, reconstructed, _ = views
+        logits, fake_logits = _real_and_fake(views)
         weights = _weights_of_fakes(sample_weight)
-        adversarial = self.adversarial_loss.generator(
-            tf.concat(fakes, axis=0), real, **weights
-        )
+        adversarial = self.adversarial_loss.generator(fake_logits, logits, **weights)
         gamma = value_at(self.gamma, self.step.value)
-        loss = gamma * self._reconstruction(views, sample_weight) + adversarial
-        return {"loss": loss, "adversarial": adversarial}
+        reconstruction = self._reconstruction(real, reconstructed, sample_weight)
+        return {
+            "loss": gamma * reconstruction + adversarial,
+            "adversarial": adversarial,
+        }
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -480,34 +491,42 @@ class CVAEGAN(_AdversarialAutoencoder):
 
     def _objective(self, x, context, training, sample_weight):
         terms, views = super()._objective(x, context, training, sample_weight)
-        classifier = _classifier_terms(views["class_logits"][0], context)
+        classifier = _classifier_terms(views[0].class_logits, context)
         return {**terms, **_named("classifier", classifier)}, views
 
-    def _look(self, x, fakes, training):
+    def _view(self, x, fakes, training):
         """Adds what the classifier says."""
-        views = self._look_to_judge(x, fakes, training)
-        features, logits = self._classes(tf.concat(views["x"], axis=0), training)
-        return {
-            **views,
-            "class_features": tf.split(features, 3),
-            "class_logits": tf.split(logits, 3),
-        }
+        views = self._discriminate(x, fakes, training)
+        everything = tf.concat([view.x for view in views], axis=0)
+        features, logits = self._classes(everything, training)
+        found = zip(views, tf.split(features, 3), tf.split(logits, 3), strict=True)
+        return [
+            view._replace(class_features=of_class, class_logits=logits)
+            for view, of_class, logits in found
+        ]
 
-    def _reconstruction(self, views, sample_weight):
-        kinds = "x", "features", "class_features"
-        return tf.add_n([pair_matching(*views[kind][:2]) for kind in kinds])
+    def _reconstruction(self, real, reconstructed, sample_weight):
+        return tf.add_n(
+            [
+                pair_matching(real.x, reconstructed.x),
+                pair_matching(real.features, reconstructed.features),
+                pair_matching(real.class_features, reconstructed.class_features),
+            ]
+        )
 
-    def _weighted_for_encoder(self, reconstruction):
-        return value_at(self.reconstruction_weight, self.step.value) * reconstruction
+    def _encoder_weight(self):
+        return value_at(self.reconstruction_weight, self.step.value)
 
     def _generator_terms(self, views, context, sample_weight):
+        real, reconstructed, sampled = views
+        reconstruction = self._reconstruction(real, reconstructed, sample_weight)
+        matching = mean_matching(real.features, sampled.features)
+        class_matching = class_mean_matching(
+            real.class_features, sampled.class_features, context
+        )
         step = self.step.value
-        (real, _, fake), (known, _, made) = views["features"], views["class_features"]
-        matching = mean_matching(real, fake)
-        class_matching = class_mean_matching(known, made, context)
         loss = (
-            value_at(self.reconstruction_weight, step)
-            * self._reconstruction(views, sample_weight)
+            value_at(self.reconstruction_weight, step) * reconstruction
             + value_at(self.matching_weight, step) * matching
             + value_at(self.class_matching_weight, step) * class_matching
         )
@@ -523,6 +542,12 @@ class CVAEGAN(_AdversarialAutoencoder):
         """Adds `classify`."""
         x = tf.TensorSpec((None, *self.data_shape), "float32", "x")
         return {**super().signatures(), "classify": (lambda x: self.classify(x), [x])}
+
+
+def _real_and_fake(views):
+    """Returns logits of data, and of reconstructions and samples in one batch."""
+    real, *fakes = (view.logits for view in views)
+    return real, tf.concat(fakes, axis=0)
 
 
 def _weights_of_fakes(sample_weight):
