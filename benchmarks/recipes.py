@@ -29,10 +29,10 @@ folder, clock, bare = sys.argv[1:4]
 sys.path.insert(0, folder)
 sys.argv = sys.argv[4:]
 time.perf_counter = getattr(time, clock)
-import runner
+from harness import runner
 
 def callbacks(self, *_):
-    import watching
+    from harness import watching
     self.stopwatch = watching.Stopwatch()
     return [self.stopwatch]
 
@@ -46,8 +46,7 @@ def names():
     """Returns all recipes that are a `Run`."""
     scripts = sorted(FOLDER.glob("*.py"))
     made = re.compile(r"^ +run = \w+\(\s*__doc__", re.MULTILINE)
-    found = [script.stem for script in scripts if made.search(script.read_text())]
-    return [name for name in found if name != "runner"]
+    return [script.stem for script in scripts if made.search(script.read_text())]
 
 
 def seconds(name, flags, clock, bare=False):

@@ -1,10 +1,9 @@
 """Trains an ACGAN: the discriminator names the class instead of being told it."""
 
-import adversarial
-import latent
 import numpy as np
 
-from runner import Run
+from harness import adversarial, latent
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -6,11 +6,10 @@ strokes, found by their ink, and towards the next class, found by the labels.
 `interpolations.png` walks between unseen images, on lines and on great circles.
 """
 
-import judge
-import latent
 import numpy as np
 
-from runner import Run
+from harness import judge, latent
+from harness.runner import Run
 
 STRENGTHS = np.linspace(-1.5, 1.5, 7)
 SHARES = np.linspace(0.0, 1.5, 7)

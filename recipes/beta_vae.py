@@ -1,8 +1,7 @@
 """Trains a regularised VAE on sprites and measures how its code is disentangled."""
 
-import latent
-
-from runner import Run
+from harness import latent
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -1,10 +1,9 @@
 """Trains a BiGAN: an encoder learned in the game, whose codes can be used."""
 
-import adversarial
-import judge
 import numpy as np
 
-from runner import Run
+from harness import adversarial, judge
+from harness.runner import Run
 
 
 def build(args, source, run):

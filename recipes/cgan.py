@@ -1,9 +1,7 @@
 """Trains a conditional GAN: images of the class that is asked for."""
 
-import adversarial
-import latent
-
-from runner import Run
+from harness import adversarial, latent
+from harness.runner import Run
 
 
 def build(args, source, run):

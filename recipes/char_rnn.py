@@ -2,9 +2,8 @@
 
 import time
 
-import text
-
-from runner import Run
+from harness import text
+from harness.runner import Run
 
 
 def load(args, split, limit=None, **options):

@@ -14,11 +14,9 @@ import shutil
 import sys
 import warnings
 
-import families
-import report
-from bench import Bench
-
-import runner
+from comparison import families, report
+from comparison.bench import Bench
+from harness import runner
 
 _DEFAULT_MINUTES = 8.0
 

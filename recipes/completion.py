@@ -1,11 +1,9 @@
 """Completes digits of which the upper half is given, and asks a judge what they are."""
 
-import judge
-import likelihood
 import numpy as np
-import pixels
 
-from runner import Run
+from harness import judge, likelihood, pixels
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -1,10 +1,9 @@
 """Trains a VAE given the class: samples by class, one style in all, Bayes' rule."""
 
-import judge
-import latent
 import numpy as np
 
-from runner import Run
+from harness import judge, latent
+from harness.runner import Run
 
 
 def build(args, source, run):

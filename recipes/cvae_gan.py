@@ -1,11 +1,9 @@
 """Trains a CVAE-GAN: sharp samples of the class that is asked for."""
 
-import adversarial
-import judge
-import latent
 import numpy as np
 
-from runner import Run
+from harness import adversarial, judge, latent
+from harness.runner import Run
 
 
 def build(args, source, run):

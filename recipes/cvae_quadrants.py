@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from runner import Run
+from harness.runner import Run
 
 _QUARTERS = {"bottom-left": (1, 0), "top-left": (0, 0), "bottom-right": (1, 1)}
 _GIVEN = {1: ("bottom-left",), 2: ("bottom-left", "top-left"), 3: tuple(_QUARTERS)}

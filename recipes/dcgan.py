@@ -1,8 +1,7 @@
 """Trains a DCGAN: sharp samples from a game of two convolutional networks."""
 
-import adversarial
-
-from runner import Run
+from harness import adversarial
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-import runner
+from harness import runner
 
 DENSITIES = ("moons", "rings", "grid25", "ring8", "checkerboard")
 FLOWS = ("nice", "planar", "realnvp", "maf", "iaf", "spline", "maf_spline", "mixture")

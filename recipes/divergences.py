@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 
-import runner
+from harness import runner
 
 CRITICS = ("gradient_penalty", "clipping", "spectral_normalization")
 

@@ -16,7 +16,7 @@ import zipfile
 
 import numpy as np
 
-import runner
+from harness import runner
 
 METRICS = {
     "fid": "FrechetDistance",

@@ -1,8 +1,7 @@
 """Trains a FactorVAE on sprites: a discriminator makes the dimensions independent."""
 
-import latent
-
-from runner import Run
+from harness import latent
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -1,8 +1,7 @@
 """Trains a gated PixelCNN: two stacks of convolutions that see all pixels before."""
 
-import pixels
-
-from runner import Run
+from harness import pixels
+from harness.runner import Run
 
 if __name__ == "__main__":
     run = Run(__doc__, epochs=30, batch_size=64, steps_per_execution=11)

@@ -1,8 +1,7 @@
 """Trains a Glow: normalise, mix the channels, couple; at several scales."""
 
-import likelihood
-
-from runner import Run
+from harness import likelihood
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -1,9 +1,9 @@
 """Trains an InfoGAN: codes that mean something, without a label."""
 
-import adversarial
 import numpy as np
 
-from runner import Run
+from harness import adversarial
+from harness.runner import Run
 
 
 def build(args, source, run):

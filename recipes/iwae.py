@@ -1,8 +1,7 @@
 """Trains an importance-weighted autoencoder: a tighter bound, a code more used."""
 
-import latent
-
-from runner import Run
+from harness import latent
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -1,8 +1,7 @@
 """Trains an LSGAN: least squares, whose gradients do not vanish."""
 
-import adversarial
-
-from runner import Run
+from harness import adversarial
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -1,9 +1,7 @@
 """Trains a MADE: dense layers, masked so that each value sees those before it."""
 
-import likelihood
-import pixels
-
-from runner import Run
+from harness import likelihood, pixels
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -1,8 +1,7 @@
 """Trains a MAF: each number given all before it; for densities, not for samples."""
 
-import likelihood
-
-from runner import Run
+from harness import likelihood
+from harness.runner import Run
 
 
 def build(args, source, run):

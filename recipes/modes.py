@@ -5,12 +5,10 @@ of images is stacked: three images, drawn at random, are the channels of one, an
 ten classes there are a thousand modes, which a classifier tells apart.
 """
 
-import adversarial
-import judge
-import latent
 import numpy as np
 
-from runner import Run
+from harness import adversarial, judge, latent
+from harness.runner import Run
 
 NAMES = ("gan", "pacgan", "wgan_gp", "sngan", "relativistic", "r1", "zero_centred")
 

@@ -2,9 +2,8 @@
 
 import math
 
-import likelihood
-
-from runner import Run
+from harness import likelihood
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -5,10 +5,10 @@ test splits of both sets are scored, and a table says how well each score tells 
 apart. The background of the last row is a lossless compressor.
 """
 
-import likelihood
 import numpy as np
 
-from runner import Run
+from harness import likelihood
+from harness.runner import Run
 
 PARTS = ("background", "model")
 

@@ -1,8 +1,7 @@
 """Trains a PixelCNN: every pixel given those before it, by masked convolutions."""
 
-import pixels
-
-from runner import Run
+from harness import pixels
+from harness.runner import Run
 
 if __name__ == "__main__":
     run = Run(__doc__, epochs=30, batch_size=64, steps_per_execution=11)

@@ -1,9 +1,7 @@
 """Trains a PixelCNN++: mixtures of logistic distributions, two streams, three sizes."""
 
-import likelihood
-import pixels
-
-from runner import Run
+from harness import likelihood, pixels
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -2,10 +2,10 @@
 
 import json
 
-import latent
 import numpy as np
 
-from runner import Run
+from harness import latent
+from harness.runner import Run
 
 CURES = ("none", "warm_up", "free_bits")
 

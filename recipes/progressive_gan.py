@@ -1,9 +1,9 @@
 """Trains a ProgressiveGAN: small images first, finer ones faded in on top."""
 
-import adversarial
 import numpy as np
 
-from runner import Run
+from harness import adversarial
+from harness.runner import Run
 
 
 def build(args, source, run):

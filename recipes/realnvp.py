@@ -1,8 +1,7 @@
 """Trains a RealNVP: exact likelihoods of images, or of points of the plane."""
 
-import likelihood
-
-from runner import Run
+from harness import likelihood
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -1,8 +1,7 @@
 """Trains a Seq2Seq: numbers spelt out, or words reversed, by attention."""
 
-import text
-
-from runner import Run
+from harness import text
+from harness.runner import Run
 
 
 def load(args, split, limit=None, **options):

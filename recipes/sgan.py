@@ -1,10 +1,9 @@
 """Trains an SGAN: a classifier from few labels and many examples without."""
 
-import adversarial
-import latent
 import numpy as np
 
-from runner import Run
+from harness import adversarial, latent
+from harness.runner import Run
 
 
 def hide_labels(run):

@@ -1,8 +1,7 @@
 """Trains an SNGAN: a discriminator whose kernels have a spectral norm of one."""
 
-import adversarial
-
-from runner import Run
+from harness import adversarial
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -1,8 +1,7 @@
 """Trains a neural spline flow: couplings that bend numbers by splines."""
 
-import likelihood
-
-from runner import Run
+from harness import likelihood
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -1,9 +1,9 @@
 """Trains a variational autoencoder: reconstructions, samples, and a code to walk in."""
 
-import latent
 import numpy as np
 
-from runner import Run
+from harness import latent
+from harness.runner import Run
 
 
 def build(args, source, run):

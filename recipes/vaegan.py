@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from runner import Run
+from harness.runner import Run
 
 
 def build(args, source, run):

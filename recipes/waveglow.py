@@ -2,7 +2,7 @@
 
 import time
 
-from runner import Run
+from harness.runner import Run
 
 
 def load(args, split, **options):

@@ -1,8 +1,7 @@
 """Trains a Wasserstein GAN whose critic is clipped: the first of its kind."""
 
-import adversarial
-
-from runner import Run
+from harness import adversarial
+from harness.runner import Run
 
 
 def build(args, source, run):

@@ -1,8 +1,7 @@
 """Trains a Wasserstein GAN with gradient penalty: a loss that means something."""
 
-import adversarial
-
-from runner import Run
+from harness import adversarial
+from harness.runner import Run
 
 
 def build(args, source, run):

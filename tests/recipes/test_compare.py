@@ -7,21 +7,23 @@ import re
 import subprocess
 import sys
 
-import bench
-import budget
 import compare
-import curves
-import families
 import keras
-import measure
-import mixture
 import numpy as np
-import page
 import pytest
-import report
-import table
 from scipy import stats
 
+from comparison import (
+    bench,
+    budget,
+    curves,
+    families,
+    measure,
+    mixture,
+    page,
+    report,
+    table,
+)
 from keras_gen import data
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -1,8 +1,8 @@
-import judge
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from harness import judge
 from keras_gen import data
 
 

@@ -2,10 +2,10 @@
 
 import types
 
-import latent
 import numpy as np
 import pytest
 
+from harness import latent
 from tests.zoo import ZOO, batch
 
 

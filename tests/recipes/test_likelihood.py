@@ -1,11 +1,11 @@
 import types
 
 import keras
-import likelihood
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from harness import likelihood
 from keras_gen import models
 
 GLOW = {"kernel"}, {"bias", "log_scale", "lower", "upper"}

@@ -5,9 +5,8 @@ import types
 
 import keras
 import pytest
-import watching
 
-import runner
+from harness import runner, watching
 from keras_gen import callbacks
 from tests.zoo import ZOO, batch
 

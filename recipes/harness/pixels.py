@@ -2,8 +2,9 @@
 
 import time
 
-import likelihood
 import numpy as np
+
+from harness import likelihood
 
 
 def add_flags(run, learning_rate=1e-3, conditional=False, kind="auto"):

@@ -7,13 +7,10 @@ import sys
 import time
 import warnings
 
-import budget
-import families
-import measure
 import numpy as np
-import table
 
-import runner
+from comparison import budget, families, measure, table
+from harness import runner
 
 
 class Bench:
@@ -92,7 +89,7 @@ class Bench:
 
     def judge_data(self):
         """Writes the row of training data: what a perfect model would score."""
-        import pictures
+        from comparison import pictures
 
         started, folder = time.perf_counter(), self.out / "data"
         folder.mkdir(exist_ok=True)
@@ -169,7 +166,7 @@ class Bench:
 
     def measure(self, model, folder):
         """Returns the numbers of a trained model, and the pictures that it drew."""
-        import pictures
+        from comparison import pictures
 
         seed, x = self.args.seed, self.x
         draw = measure.sampler(model)

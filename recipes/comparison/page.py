@@ -5,8 +5,7 @@ import html
 import math
 import pathlib
 
-import curves
-import table
+from comparison import curves, table
 
 PICTURES = (
     (

@@ -375,8 +375,8 @@ class Run:
 
     def _callbacks(self, checkpoint, own, data):
         import keras
-        import watching
 
+        from harness import watching
         from keras_gen import callbacks
 
         args, out = self.args, self.out

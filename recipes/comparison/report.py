@@ -3,8 +3,7 @@
 import json
 import math
 
-import page
-import table
+from comparison import page, table
 
 
 def markdown(about, rows):

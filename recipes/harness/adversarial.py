@@ -136,8 +136,7 @@ def report_classes(args, model, source, run):
 
     With `--neighbours n`, nearest neighbours among n samples classify unseen data.
     """
-    import judge
-    import latent
+    from harness import judge, latent
 
     x, y = run.test_data(labels=True)
     latent.draw_classes(args, model, source, run)

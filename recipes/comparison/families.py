@@ -8,8 +8,9 @@ follows from what its model can do.
 import dataclasses
 import typing
 
-import mixture
 import numpy as np
+
+from comparison import mixture
 
 
 @dataclasses.dataclass(frozen=True)

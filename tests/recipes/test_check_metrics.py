@@ -1,4 +1,4 @@
-"""Rulers and the baselines behind them; bands of MNIST where it is at hand."""
+"""Checks of the metrics, and the baselines behind them; bands of MNIST if at hand."""
 
 import json
 import os
@@ -6,10 +6,11 @@ import pathlib
 import subprocess
 import sys
 
-import baselines
 import numpy as np
 import pytest
 from scipy import stats
+
+from comparison import baselines
 
 ROOT = pathlib.Path(__file__).parents[2]
 CHEAP = ["logit_gaussian", "bernoulli", "bernoulli_mixture"]
@@ -20,7 +21,7 @@ needs_mnist = pytest.mark.skipif(
 
 
 def run(out, *flags):
-    script = str(ROOT / "recipes" / "rulers.py")
+    script = str(ROOT / "recipes" / "check_metrics.py")
     return subprocess.run(
         [sys.executable, script, *flags, "--out", str(out)],
         capture_output=True,
@@ -30,7 +31,7 @@ def run(out, *flags):
 
 
 def rows(out):
-    return json.loads((out / "metrics.json").read_text())["rulers"]
+    return json.loads((out / "metrics.json").read_text())["checks"]
 
 
 class TestBaselines:
@@ -125,7 +126,7 @@ def test_without_flags_all_of_them_run(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["bernouli"], "no ruler 'bernouli'; there are logit_gaussian"),
+        (["bernouli"], "no check 'bernouli'; there are logit_gaussian"),
         (["--dataset", "mnits"], "did you mean 'mnist'"),
         (["--dataset", "moons"], "'moons' holds no images"),
         (["--dataset", "sprites"], "'sprites' is too large"),
@@ -133,7 +134,7 @@ def test_without_flags_all_of_them_run(tmp_path):
     ],
 )
 def test_bad_input_is_one_clear_sentence(flags, expected, refusal, tmp_path):
-    said = refusal("rulers", "--out", tmp_path / "out", *flags)
+    said = refusal("check_metrics", "--out", tmp_path / "out", *flags)
     assert expected in said
     assert len(said.splitlines()) == 1
 

@@ -1,9 +1,9 @@
 """Measures what is known already, to see that the measures themselves are right.
 
-Nothing here is trained by gradients. Each ruler is a number that has been published, or
-has a closed form, measured as every model's is; the table says whether it comes out
-within its band. Numbers of MNIST have bands for `--dataset mnist` alone: of other
-images they are baselines. One that is outside ends the command with status 1.
+Nothing here is trained by gradients. Each check measures a number that has been
+published, or has a closed form, as every model's is measured; the table says whether it
+comes out within its band. Numbers of MNIST have bands for `--dataset mnist` alone: of
+other images they are baselines. One that is outside ends the command with status 1.
 """
 
 import dataclasses
@@ -14,11 +14,10 @@ import pathlib
 import sys
 import time
 
-import baselines
-import judge
 import numpy as np
 
-import runner
+from comparison import baselines
+from harness import judge, runner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Data:
         options = {"data_dir": self.data_dir, "limit": limit, "verbose": False}
         source = data.load(name or self.name, split, **options)
         if len(source.shape) != 3:
-            raise ValueError(f"{self.name!r} holds no images, which the rulers need.")
+            raise ValueError(f"{self.name!r} holds no images, which the checks need.")
         return source
 
     @functools.cached_property
@@ -287,7 +286,7 @@ def linear_vae(data, args, latent_dim=10, count=100):
     return vae, exact.logpdf(asked), asked
 
 
-RULERS = {
+CHECKS = {
     "logit_gaussian": logit_gaussian,
     "bernoulli": bernoulli,
     "bernoulli_mixture": bernoulli_mixture,
@@ -304,7 +303,7 @@ def measured(name, data, args):
     from keras_gen.metrics.estimate import Estimate
 
     started = time.perf_counter()
-    rows = RULERS[name](data, args)
+    rows = CHECKS[name](data, args)
     seconds = time.perf_counter() - started
     kept = {}
     for row in rows:
@@ -313,7 +312,7 @@ def measured(name, data, args):
         took = f"{seconds:.1f}" if row is rows[0] else ""
         print(f"{row.name:32}{value!s:>20}{row.band:>20}{took:>9}  {verdict}".rstrip())
         kept[row.name] = {
-            "ruler": name,
+            "check": name,
             "value": float(row.value),
             "standard_error": None if math.isnan(row.error) else float(row.error),
             "expected": row.expected,
@@ -329,18 +328,18 @@ def arguments():
     """Returns the parsed command line."""
     parser = runner.Parser(__doc__)
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", help=f"of {', '.join(RULERS)}; none: all")
+    add("names", nargs="*", metavar="NAME", help=f"of {', '.join(CHECKS)}; none: all")
     add("--dataset", default="digits", help="digits, mnist, or other labelled images")
     add("--data-dir", help="where TFDS data lie (also TFDS_DATA_DIR)")
     add("--seed", type=int, default=0, help="everything random follows from it")
-    add("--out", default="saved_models/rulers", help="where to write")
+    add("--out", default="saved_models/check_metrics", help="where to write")
     args = parser.parse_args()
-    unknown = [name for name in args.names if name not in RULERS]
+    unknown = [name for name in args.names if name not in CHECKS]
     if unknown:
-        parser.error(f"no ruler {unknown[0]!r}; there are {', '.join(RULERS)}")
+        parser.error(f"no check {unknown[0]!r}; there are {', '.join(CHECKS)}")
     if args.seed < 0:
         parser.error("--seed must not be negative")
-    args.names = args.names or list(RULERS)
+    args.names = args.names or list(CHECKS)
     return args
 
 
@@ -353,16 +352,16 @@ def main():
         data = Data(args.dataset, args.data_dir, args.seed)
         out.mkdir(parents=True, exist_ok=True)
         found = {}
-        print(f"{'ruler':32}{'value':>20}{'band':>20}{'seconds':>9}")
+        print(f"{'check':32}{'value':>20}{'band':>20}{'seconds':>9}")
         for name in args.names:
             found |= measured(name, data, args)
     except (ValueError, OSError) as error:
-        print(f"rulers: {str(error).strip()}", file=sys.stderr)
+        print(f"check_metrics: {str(error).strip()}", file=sys.stderr)
         sys.exit(2)
     about = {
-        "recipe": "rulers",
+        "recipe": "check_metrics",
         "results": {name: row["value"] for name, row in found.items()},
-        "rulers": found,
+        "checks": found,
         "dataset": args.dataset,
         "seconds": round(time.time() - started, 1),
         "seed": args.seed,

@@ -1,0 +1,1 @@
+"""What recipes share: the runner, and each family's flags and reports."""
