@@ -322,13 +322,13 @@ def test_a_step_follows_each_players_gradient_at_the_weights_before(make):
 def test_updates_share_codes_and_fakes(make):
     model, _ = make()
     model.compile(keras.optimizers.SGD(0.1))
-    look, seen = model._look_to_judge, []
+    discriminate, seen = model._discriminate, []
 
     def spy(x, fakes, training):
         seen.append((np.asarray(x), np.asarray(fakes)))
-        return look(x, fakes, training)
+        return discriminate(x, fakes, training)
 
-    model._look_to_judge = spy
+    model._discriminate = spy
     x = tf.constant(data())
     model.train_step(x if make is vaegan else (x, tf.constant(Y)))
     assert len(seen) == 3  # the discriminator runs once in each of three updates
@@ -341,12 +341,14 @@ def test_updates_share_codes_and_fakes(make):
 def test_real_and_decoded_data_are_normalised_together():
     model = ZOO["VAEGAN"]()
     x, fakes = tf.constant(examples("VAEGAN", 4)), tf.random.normal((8, 8, 8, 1))
-    views = model._look_to_judge(x, fakes, True)
+    views = model._discriminate(x, fakes, True)
     everything = tf.concat([2.0 * x - 1.0, fakes], axis=0)
     want = model.discriminator(everything, training=True)
-    np.testing.assert_allclose(tf.concat(views["logits"], 0), want, atol=1e-6)
+    np.testing.assert_allclose(
+        tf.concat([view.logits for view in views], 0), want, atol=1e-6
+    )
     apart = model.discriminator(2.0 * x - 1.0, training=True)
-    assert not np.allclose(views["logits"][0], apart, atol=1e-6)
+    assert not np.allclose(views[0].logits, apart, atol=1e-6)
 
 
 def test_images_are_rescaled():
