@@ -63,7 +63,7 @@ def game(kind, dims, args, weight=10.0):
         for _ in range(2):
             critic.add(keras.layers.Dense(64, "leaky_relu", **straight))
         critic.add(keras.layers.Dense(1, **straight))
-    still = {"pretraining": 10**9}
+    still = {"balance": losses.Pretraining(10**9)}
     if kind == "gradient_penalty":
         model = models.WGANGP(generator, critic, weight, discriminator_steps=1, **still)
     elif kind == "clipping":
@@ -106,8 +106,8 @@ def train(model, make, distance, args, seed=0):
     )
     noise = np.random.default_rng(seed + 1).normal(size=(2, args.draws, dims))
     real, fake = (part.astype("float32") for part in noise)
-    judge = model.judge
-    return judge(data(real)).logits.numpy(), judge(model.decode(fake)).logits.numpy()
+    logits = [model.discriminate(x).logits for x in (data(real), model.decode(fake))]
+    return logits[0].numpy(), logits[1].numpy()
 
 
 def density(x, mean=0.0):
@@ -145,7 +145,7 @@ def study_discriminator(args):
         x = np.linspace(-5.0, distance + 5.0, 2001).astype("float32")
         p, q = density(x), density(x, distance)
         heard = p + q > 0.01 * (p + q).max()
-        d = 1.0 / (1.0 + np.exp(-model.judge(x[:, None]).logits.numpy()[:, 0]))
+        d = 1.0 / (1.0 + np.exp(-model.discriminate(x[:, None]).logits.numpy()[:, 0]))
         error = np.abs(d - p / (p + q))[heard].max()
         worst = max(worst, error)
         curves.append((distance, x[heard], d[heard], (p / (p + q))[heard]))
@@ -199,7 +199,7 @@ def gradients(args):
             x = tf.constant(fakes)
             with tf.GradientTape() as tape:
                 tape.watch(x)
-                value = loss.generator(model.judge(x).logits)
+                value = loss.generator(model.discriminate(x).logits)
             slope = tape.gradient(value, x) * len(fakes)
             sizes[name].append(float(tf.reduce_mean(tf.abs(slope))))
 

@@ -8,7 +8,7 @@ from harness.runner import Run
 
 def build(args, source, run):
     """Returns a compiled InfoGAN for images."""
-    from keras_gen import models, networks
+    from keras_gen import losses, models, networks
 
     adversarial.require_images(source)
     codes = args.categories + args.continuous
@@ -26,8 +26,10 @@ def build(args, source, run):
         continuous=args.continuous,
         code_weight=args.code_weight,
         continuous_weight=args.continuous_weight,
-        instance_noise=args.instance_noise,
-        augmentation=adversarial.augmentation(args),
+        view=losses.View(
+            instance_noise=args.instance_noise,
+            augmentation=adversarial.augmentation(args),
+        ),
     )
     return adversarial.compiled(args, model, run, beta_1=0.5)
 

@@ -93,14 +93,21 @@ def build(args, source, run):
         class_weight=args.class_weight,
         network_range=(0.0, 1.0) if dense else (-1.0, 1.0),
         # The last hidden layer's output, before it is made noisy.
-        feature_layer=-3 if dense else None,
+        terms=[losses.FeatureMatching(1.0, 0.0, layer=-3 if dense else None)],
         # Matching features is slow once the discriminator tells all samples apart.
-        balance=losses.HoldBack(0.0, args.hold_back) if args.hold_back < 1 else None,
-        augmentation=adversarial.augmentation(args),
+        balance=hold_back(args),
+        view=losses.View(augmentation=adversarial.augmentation(args)),
         consistency_weight=args.consistency,
         confidence=args.confidence,
     )
     return adversarial.compiled(args, model, run, beta_1=0.5)
+
+
+def hold_back(args):
+    """Returns the rule that `--hold-back` asks for, or None."""
+    from keras_gen import losses
+
+    return losses.AccuracyBalance(0.0, args.hold_back) if args.hold_back < 1 else None
 
 
 def report(args, model, source, run):

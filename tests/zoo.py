@@ -105,7 +105,7 @@ ZOO = {
     ),
     "LSGAN": lambda: models.LSGAN(
         *networks.dcgan(IMAGE, latent_dim=4, width=4),
-        instance_noise=losses.LinearSchedule(0.1, 0.0, steps=7),
+        view=losses.View(instance_noise=losses.LinearSchedule(0.1, 0.0, steps=7)),
         seed=0,
     ),
     "MADE": lambda: models.MADE(
@@ -119,7 +119,7 @@ ZOO = {
     "PacGAN": lambda: models.PacGAN(
         networks.mlp((2,), 2, (8,)),
         networks.mlp((4,), 1, (8,)),
-        balance=losses.HoldBack(0.45, 0.55),
+        balance=losses.AccuracyBalance(0.45, 0.55),
         seed=0,
     ),
     "PixelCNN": lambda: models.PixelCNN(
@@ -153,12 +153,12 @@ ZOO = {
     ),
     "RelativisticGAN": lambda: models.RelativisticGAN(
         *networks.mlp_gan((2,), latent_dim=2, hidden=(8,)),
-        feature_matching=0.5,
+        terms=[losses.FeatureMatching(0.5)],
         seed=0,
     ),
     "SGAN": lambda: models.SGAN(
         *networks.dcgan(IMAGE, latent_dim=4, width=4, outputs=3),
-        augmentation=layers.RandomAffine(shear=0.3, seed=1),
+        view=losses.View(augmentation=layers.RandomAffine(shear=0.3, seed=1)),
         consistency_weight=0.5,
         confidence=0.4,
         seed=0,

@@ -10,8 +10,10 @@ import tensorflow as tf
 
 from keras_gen import metrics
 from keras_gen.callbacks.periodic import Periodic
+from keras_gen.losses import FeatureMatching
 from keras_gen.losses.mean import value_of
 from keras_gen.losses.schedule import value_at
+from keras_gen.models.adversarial import AdversarialModel
 
 CURVES = {
     "losses": ("generator_loss", "discriminator_loss"),
@@ -94,9 +96,9 @@ class GANHealth(Periodic):
 
     def set_model(self, model):
         """Refuses a model without a discriminator that judges data."""
-        if not hasattr(model, "judge"):
+        if not isinstance(model, AdversarialModel):
             raise TypeError(
-                "`GANHealth` watches models with `judge`, the discriminator's verdict. "
+                "`GANHealth` watches models of a generator and a discriminator. "
                 f"Received: {type(model).__name__}"
             )
         super().set_model(model)
@@ -147,8 +149,9 @@ class GANHealth(Periodic):
         for player, name in _LOSSES.items():
             found[f"{player}_loss"] = float(terms[name])
             found[f"{player}_gradient"] = float(norms[player])
-        matched = self._weight("feature_matching", 0.0)
-        self._matched = matched * float(terms.get("feature_matching", 0.0))
+        matched = [t for t in model.terms if isinstance(t, FeatureMatching)]
+        weights = (float(value_at(t.weight, model.step.value)) for t in matched)
+        self._matched = sum(weights) * float(terms.get("feature_matching", 0.0))
         found["diversity"] = _mean_distance(samples) / max(_mean_distance(data), 1e-12)
         self._apart = _mean_distance(samples, data)
         if self.density is not None:
@@ -184,8 +187,8 @@ class GANHealth(Periodic):
         samples = model.decode(z, context, training)
         # As the model sees them: one that grows sees less in the beginning.
         data = model.from_network(model.to_network(x))
-        real = model.judge(data, context, training).logits
-        fake = model.judge(samples, context, training).logits
+        real = model.discriminate(data, context, training).logits
+        fake = model.discriminate(samples, context, training).logits
         return samples, data, real, fake, *self._of_objective(x, y, training)
 
     def _of_objective(self, x, y, training):
@@ -210,14 +213,9 @@ class GANHealth(Periodic):
             found["fake_probability"] = float(keras.ops.sigmoid(fake).numpy().mean())
         return found
 
-    def _weight(self, name, otherwise):
-        """Returns what a weight of the model's is now."""
-        weight = getattr(self.model, name, otherwise)
-        return float(value_at(weight, self.model.step.value))
-
     def _plays(self):
         """Returns whether the generator is to fool the discriminator."""
-        return self._weight("adversarial_weight", 1.0) > 0
+        return float(self.model.adversarial_weight) > 0
 
     def _findings(self, found):
         """Yields (name, sentence) of all that can go wrong, `None` where it did not."""
@@ -250,7 +248,7 @@ class GANHealth(Periodic):
             f"what they are, and its loss is {found['discriminator_loss']:.2g}: the "
             "generator learns little. Lower its learning rate or raise the "
             "generator's, shrink it, add `instance_noise` or a `GradientPenalty`, or "
-            "hold it back with `balance=HoldBack()`."
+            "hold it back with `balance=AccuracyBalance()`."
         )
 
     def _discriminator_is_fooled(self, found):
@@ -264,7 +262,7 @@ class GANHealth(Periodic):
             "for what they are, less than chance, and what pleases it need not look "
             "like the data. Raise its learning rate or lower the generator's, give it "
             "more `discriminator_steps` or `pretraining`, or hold the generator back "
-            "with `balance=HoldBack()`."
+            "with `balance=AccuracyBalance()`."
         )
 
     def _collapse(self, found):

@@ -170,9 +170,10 @@ class RandomAffine(RandomLayer):
     pixels are bilinear, so that gradients reach the images; beyond the edge they are
     the edge's.
 
-    In front of a discriminator, for data and samples alike (`GAN(augmentation=...)`),
-    it makes a small data set larger, and what it varies can carry no code: classes that
-    an `InfoGAN` finds then differ in more than slant and width.
+    In front of a discriminator, for data and samples alike
+    (`losses.View(augmentation=...)`), it makes a small data set larger, and what it
+    varies can carry no code: classes that an `InfoGAN` finds then differ in more than
+    slant and width.
 
     Args:
         rotation: Non-negative float, in radians. Defaults to `0.0`.

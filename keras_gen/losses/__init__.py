@@ -9,8 +9,17 @@ from keras_gen.losses.adversarial import (
     RelativisticAverage,
     Wasserstein,
 )
-from keras_gen.losses.auxiliary import Auxiliary, ClassLoss, CodeLoss, LabelLoss
-from keras_gen.losses.balance import HoldBack
+from keras_gen.losses.auxiliary import (
+    AdversarialBatch,
+    Auxiliary,
+    ClassLoss,
+    CodeLoss,
+    DiscriminatorOutput,
+    FeatureMatching,
+    LabelLoss,
+    Term,
+)
+from keras_gen.losses.balance import AccuracyBalance, Pretraining, UpdateRule
 from keras_gen.losses.divergence import (
     KL,
     CapacityKL,
@@ -35,10 +44,13 @@ from keras_gen.losses.mean import Mean, batch_mean, weighted_mean
 from keras_gen.losses.mixture import Categorical, LogisticMixture
 from keras_gen.losses.penalties import GradientPenalty
 from keras_gen.losses.schedule import CyclicalSchedule, LinearSchedule, Schedule
+from keras_gen.losses.view import View
 from keras_gen.strategy import Strategy
 
 __all__ = [
     "KL",
+    "AccuracyBalance",
+    "AdversarialBatch",
     "AdversarialLoss",
     "Auxiliary",
     "Bernoulli",
@@ -47,13 +59,14 @@ __all__ = [
     "ClassLoss",
     "CodeLoss",
     "CyclicalSchedule",
+    "DiscriminatorOutput",
     "DiscretisedLogistic",
     "Divergence",
+    "FeatureMatching",
     "FreeBits",
     "Gaussian",
     "GradientPenalty",
     "Hinge",
-    "HoldBack",
     "LabelLoss",
     "LeastSquares",
     "Likelihood",
@@ -62,10 +75,14 @@ __all__ = [
     "Mean",
     "Minimax",
     "NonSaturating",
+    "Pretraining",
     "RelativisticAverage",
     "Schedule",
     "Strategy",
+    "Term",
     "TotalCorrelation",
+    "UpdateRule",
+    "View",
     "Wasserstein",
     "batch_mean",
     "class_mean_matching",

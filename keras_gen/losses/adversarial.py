@@ -12,19 +12,19 @@ from keras_gen.strategy import Strategy
 
 @dataclasses.dataclass(frozen=True)
 class AdversarialLoss(Strategy):
-    """What discriminator and generator minimise, given the discriminator's logits.
+    """What discriminator and generator minimize, given the discriminator's logits.
 
     Logits of any shape, patches included, are averaged. Both methods return a scalar.
     They are given weights (batch,) only where examples have weights.
 
     Attributes:
-        relativistic: Whether the generator's loss takes logits of real data too.
+        needs_real: Whether the generator's loss takes logits of real data too.
         boundary: The logit above which data are taken for real; `None` where logits
             mean something only beside others.
         probability: Whether the logits' sigmoid is the probability of real data.
     """
 
-    relativistic = False
+    needs_real = False
     boundary = None
     probability = False
 
@@ -233,7 +233,7 @@ class RelativisticAverage(AdversarialLoss):
 
     loss: AdversarialLoss = NonSaturating()
 
-    relativistic = True
+    needs_real = True
     couples_batch = True
 
     def discriminator(self, real, fake):

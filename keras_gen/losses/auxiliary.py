@@ -1,40 +1,166 @@
-"""What a discriminator says beside real or fake, and what that costs both players."""
+"""Terms of both players' losses in addition to real against fake."""
 
 import dataclasses
 import math
+import typing
 
 import tensorflow as tf
 
 from keras_gen.arguments import require_argument
+from keras_gen.losses.matching import mean_matching
 from keras_gen.losses.mean import Mean, batch_mean, weigh, weighted_mean
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.strategy import Strategy
 
 
-@dataclasses.dataclass(frozen=True)
-class Auxiliary(Strategy):
-    """A second task of the discriminator, whose loss is added to both players'.
+class DiscriminatorOutput(typing.NamedTuple):
+    """What a discriminator makes of a batch.
 
-    A subclass says how the discriminator's outputs are read, and gives the terms.
+    Args:
+        logits: Of real against fake. Defaults to `None`: nothing was shown.
+        auxiliary: The logits of its second task, or `None`. Defaults to `None`.
+        features: Vectors (batch, features), where a term matches them, or `None`.
+            Defaults to `None`.
     """
 
+    logits: object = None
+    auxiliary: object = None
+    features: object = None
+
+
+class AdversarialBatch(typing.NamedTuple):
+    """What a `Term` is a function of: a batch of data and one of fakes, as D sees them.
+
+    Args:
+        real: The `DiscriminatorOutput` on real data; an empty one in the generator's
+            step, unless a term `needs_real`.
+        fake: That on fakes.
+        labels: One-hot vectors of both, or `None`. Defaults to `None`.
+        codes: The codes that the fakes were made from. Defaults to `None`.
+        step: The step, for schedules. Defaults to `0`.
+        inference_logits: A function without arguments that returns the auxiliary
+            logits of real data in inference, without a gradient. Defaults to `None`.
+        real_weight: Weights (batch,) of real data, given only where examples have
+            weights. Defaults to `None`.
+        fake_weight: The same of fakes, where those are made for an example. Defaults
+            to `None`.
+    """
+
+    real: DiscriminatorOutput
+    fake: DiscriminatorOutput
+    labels: object = None
+    codes: object = None
+    step: object = 0
+    inference_logits: object = None
+    real_weight: object = None
+    fake_weight: object = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Term(Strategy):
+    """What is added to a discriminator's and a generator's loss.
+
+    Each method returns {name: (weight, term)} for an `AdversarialBatch`; a term is a
+    mean over the batch: a scalar, or a `Mean` over some of it.
+
+    Attributes:
+        adversarial_weight: Float or schedule, by which the generator's loss of real
+            against fake is multiplied.
+        needs_labels: Whether the data must be pairs (x, y).
+        needs_real: Whether the generator's term is a function of real data, too.
+    """
+
+    adversarial_weight = 1.0
     needs_labels = False
+    needs_real = False
 
-    @property
-    def code_size(self):
-        """How many values at the end of the latent code the task is about."""
-        return 0
-
-    def require(self, outputs, latent_dim, classes):
-        """Raises ValueError unless the networks are made for the task.
+    def check_networks(self, outputs, latent_dim, classes):
+        """Raises ValueError unless the networks are made for the term.
 
         Args:
             outputs: The shapes of the discriminator's outputs, without the batch.
             latent_dim: The length of the generator's code.
             classes: How many classes the generator is told, or `None`.
         """
-        size = self.said_size(classes)
+
+    def term_names(self):
+        """Returns the names of the terms of both players."""
+        raise NotImplementedError
+
+    def discriminator(self, batch):
+        """Returns what is added to the discriminator's loss: here nothing."""
+        return {}
+
+    def generator(self, batch):
+        """Returns what is added to the generator's loss: here nothing."""
+        return {}
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureMatching(Term):
+    """The generator matches the means of the discriminator's features.
+
+    Generator: weight 1/2 |E f(x) - E f(G(z))|^2, f(x) being the output of a layer of D,
+    means over the global batch, and `adversarial_weight` times the loss proper.
+
+    It gives a gradient where the logits of D are saturated. Alone, with
+    `adversarial_weight=0.0`, it makes D a better classifier and samples worse. It
+    couples the batch, so that examples cannot be weighted.
+
+    Args:
+        weight: Float or schedule. Defaults to `1.0`.
+        adversarial_weight: Float or schedule. Defaults to `1.0`.
+        layer: The name or index of the layer. Defaults to `None`: the input of the
+            last layers with weights, which make the logits.
+
+    Example:
+
+    >>> generator, discriminator = networks.mlp_gan((2,), latent_dim=2)
+    >>> gan = models.GAN(generator, discriminator, terms=[FeatureMatching(0.5)])
+    >>> sorted(gan.objective(tf.zeros((4, 2))))[:3]
+    ['discriminator_loss', 'fake_score', 'feature_matching']
+
+    Reference: [Salimans et al., 2016](https://arxiv.org/abs/1606.03498)
+    """
+
+    weight: object = 1.0
+    adversarial_weight: object = 1.0
+    layer: object = None
+
+    needs_real = True
+    couples_batch = True
+
+    def __post_init__(self):
+        """Checks the arguments."""
+        require_weight("weight", self.weight)
+        require_weight("adversarial_weight", self.adversarial_weight)
+
+    def term_names(self):
+        """Names the distance."""
+        return ("feature_matching",)
+
+    def generator(self, batch):
+        """Returns the distance of the means."""
+        distance = mean_matching(batch.real.features, batch.fake.features)
+        return {"feature_matching": (value_at(self.weight, batch.step), distance)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Auxiliary(Term):
+    """A second task of the discriminator, whose loss is added to both players'.
+
+    A subclass says how the discriminator's outputs are read, and gives the terms.
+    """
+
+    @property
+    def code_size(self):
+        """How many values at the end of the latent code the task is about."""
+        return 0
+
+    def check_networks(self, outputs, latent_dim, classes):
+        """Raises ValueError unless the networks are made for the task."""
+        size = self.output_size(classes)
         if size is None or outputs != [(1,), (size,)]:
             raise ValueError(
                 "Argument `discriminator` must have two outputs: a logit, and "
@@ -48,14 +174,14 @@ class Auxiliary(Strategy):
             latent_dim,
         )
 
-    def said_size(self, classes):
+    def output_size(self, classes):
         """Returns how many values the discriminator's second output has."""
         raise NotImplementedError
 
     def split(self, outputs):
-        """Returns the logits of real or fake, and what else is said."""
-        logits, said = outputs
-        return logits, said
+        """Returns the logits of real against fake, and those of the task."""
+        logits, auxiliary = outputs
+        return logits, auxiliary
 
     def draw_codes(self, n, seed):
         """Returns n codes, (n, code_size), from their prior."""
@@ -63,49 +189,6 @@ class Auxiliary(Strategy):
 
     def prior(self, noise):
         """Returns the distribution of z: `noise` normal values, then the code."""
-        raise NotImplementedError
-
-    def term_names(self):
-        """Names the terms of both players."""
-        raise NotImplementedError
-
-    @property
-    def looks_again(self):
-        """Whether `discriminator` is given what is said of real data in inference."""
-        return False
-
-    def discriminator(
-        self,
-        real,
-        fake,
-        labels,
-        codes,
-        step,
-        calm=None,
-        real_weight=None,
-        fake_weight=None,
-    ):
-        """Returns {name: (weight, term)} of the discriminator's loss.
-
-        A term is a mean over the batch: a scalar, or a `Mean` over some of it.
-
-        Args:
-            real: What is said of real data.
-            fake: What is said of fakes.
-            labels: One-hot vectors, of both.
-            codes: The codes that the fakes were made from.
-            step: The step, for schedules.
-            calm: What is said of real data in inference, without a gradient, if the
-                task `looks_again`. Defaults to `None`.
-            real_weight: Weights (batch,) of real data, given only where examples have
-                weights. Defaults to `None`.
-            fake_weight: The same of fakes, where those are made for an example.
-                Defaults to `None`.
-        """
-        raise NotImplementedError
-
-    def generator(self, fake, labels, codes, step, fake_weight=None):
-        """Returns {name: (weight, term)} of the generator's loss."""
         raise NotImplementedError
 
 
@@ -133,7 +216,7 @@ class ClassLoss(Auxiliary):
         """Checks the arguments."""
         require_weight("weight", self.weight)
 
-    def said_size(self, classes):
+    def output_size(self, classes):
         """Returns one for each class."""
         return classes
 
@@ -141,27 +224,19 @@ class ClassLoss(Auxiliary):
         """Names the cross-entropies on both kinds, and the generator's."""
         return "class_loss", "fake_class_loss"
 
-    def discriminator(
-        self,
-        real,
-        fake,
-        labels,
-        codes,
-        step,
-        calm=None,
-        real_weight=None,
-        fake_weight=None,
-    ):
+    def discriminator(self, batch):
         """Returns the cross-entropy on real data plus that on fakes."""
-        weight = value_at(self.weight, step)
-        of_real, of_fake = _cross_entropy(real, labels), _cross_entropy(fake, labels)
-        loss = weigh(of_real, real_weight) + weigh(of_fake, fake_weight)
+        of_real = _cross_entropy(batch.real.auxiliary, batch.labels)
+        of_fake = _cross_entropy(batch.fake.auxiliary, batch.labels)
+        loss = weigh(of_real, batch.real_weight) + weigh(of_fake, batch.fake_weight)
+        weight = value_at(self.weight, batch.step)
         return {"class_loss": (weight, tf.reduce_mean(loss))}
 
-    def generator(self, fake, labels, codes, step, fake_weight=None):
+    def generator(self, batch):
         """Returns the cross-entropy on fakes."""
-        loss = batch_mean(_cross_entropy(fake, labels), fake_weight)
-        return {"fake_class_loss": (value_at(self.weight, step), loss)}
+        of_fake = _cross_entropy(batch.fake.auxiliary, batch.labels)
+        loss = batch_mean(of_fake, batch.fake_weight)
+        return {"fake_class_loss": (value_at(self.weight, batch.step), loss)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +246,7 @@ class CodeLoss(Auxiliary):
     The last values of z are the code c: one-hot vectors of the sizes `categorical`,
     each class as likely, then `continuous` values uniform in [-1, 1]. With Q(c | x),
     read from the second output as logits and means of unit variance, both players
-    minimise -E log Q(c | G(z)), which bounds the mutual information of code and image:
+    minimize -E log Q(c | G(z)), which bounds the mutual information of code and image:
     I(c; G(z)) >= H(c) + E log Q(c | G(z)).
 
     Args:
@@ -205,7 +280,7 @@ class CodeLoss(Auxiliary):
         """How many values a code has."""
         return sum(self.categorical) + self.continuous
 
-    def said_size(self, classes):
+    def output_size(self, classes):
         """Returns one logit or mean for each value of the code."""
         return self.code_size
 
@@ -236,7 +311,7 @@ class CodeLoss(Auxiliary):
         return tfd.Blockwise(parts, dtype_override="float32")
 
     def parts(self, values):
-        """Splits codes, or what Q says of them: (list of categorical, continuous)."""
+        """Splits codes, or Q's outputs: (list of categorical, continuous)."""
         *categorical, continuous = tf.split(
             values, [*self.categorical, self.continuous], axis=-1
         )
@@ -247,9 +322,9 @@ class CodeLoss(Auxiliary):
         sizes = [math.log(size) for size in self.categorical]
         return sum(sizes) + self.continuous * math.log(2.0)
 
-    def log_posterior(self, said, codes):
+    def log_posterior(self, auxiliary, codes):
         """Returns log Q(c | x), (batch,), of categorical and of continuous codes."""
-        logits, means = self.parts(said)
+        logits, means = self.parts(auxiliary)
         given, values = self.parts(codes)
         pairs = zip(logits, given, strict=True)
         squares = tf.square(values - means) + math.log(2.0 * math.pi)
@@ -264,32 +339,22 @@ class CodeLoss(Auxiliary):
         names += ["continuous_code_loss"] if self.continuous else []
         return (*names, *(f"fake_{name}" for name in names))
 
-    def discriminator(
-        self,
-        real,
-        fake,
-        labels,
-        codes,
-        step,
-        calm=None,
-        real_weight=None,
-        fake_weight=None,
-    ):
+    def discriminator(self, batch):
         """Returns -E log Q(c | G(z)) for both kinds of codes."""
-        known, values = self.log_posterior(fake, codes)
+        known, values = self.log_posterior(batch.fake.auxiliary, batch.codes)
         terms = {}
         if self.categorical:
-            weight = value_at(self.weight, step)
-            terms["code_loss"] = weight, -batch_mean(known, fake_weight)
+            loss = -batch_mean(known, batch.fake_weight)
+            terms["code_loss"] = value_at(self.weight, batch.step), loss
         if self.continuous:
-            weight = value_at(self.continuous_weight, step)
-            terms["continuous_code_loss"] = weight, -batch_mean(values, fake_weight)
+            loss = -batch_mean(values, batch.fake_weight)
+            weight = value_at(self.continuous_weight, batch.step)
+            terms["continuous_code_loss"] = weight, loss
         return terms
 
-    def generator(self, fake, labels, codes, step, fake_weight=None):
-        """Returns what the discriminator's loss is."""
-        said = None, fake, labels, codes, step
-        terms = self.discriminator(*said, fake_weight=fake_weight)
+    def generator(self, batch):
+        """Returns the discriminator's terms."""
+        terms = self.discriminator(batch)
         return {f"fake_{name}": term for name, term in terms.items()}
 
 
@@ -332,12 +397,7 @@ class LabelLoss(Auxiliary):
         good = 0.0 <= self.confidence <= 1.0
         require_argument(good, "confidence", "in [0, 1]", self.confidence)
 
-    @property
-    def looks_again(self):
-        """Whether examples teach their own class."""
-        return bool(self.consistency_weight)
-
-    def require(self, outputs, latent_dim, classes):
+    def check_networks(self, outputs, latent_dim, classes):
         """Raises ValueError unless the discriminator has one output, K logits."""
         if outputs != [(self.classes,)]:
             raise ValueError(
@@ -350,52 +410,48 @@ class LabelLoss(Auxiliary):
         return tf.reduce_logsumexp(outputs, axis=-1, keepdims=True), outputs
 
     def term_names(self):
-        """Names the cross-entropy of the labelled, and their accuracy.
+        """Names the cross-entropy of the labeled, and their accuracy.
 
         With consistency also its loss, and the share of examples whose class is sure.
         """
-        consistency = ("consistency_loss", "confident") if self.looks_again else ()
-        return "class_loss", "class_accuracy", *consistency
+        names = "class_loss", "class_accuracy"
+        return (*names, "consistency_loss", "confident") if self._consistent else names
 
-    def discriminator(
-        self,
-        real,
-        fake,
-        labels,
-        codes,
-        step,
-        calm=None,
-        real_weight=None,
-        fake_weight=None,
-    ):
+    @property
+    def _consistent(self):
+        return bool(self.consistency_weight)
+
+    def discriminator(self, batch):
         """Returns the mean cross-entropy of the examples with a label.
 
         With consistency also that of the sure ones, as a mean over all.
         """
+        logits, labels = batch.real.auxiliary, batch.labels
         known = weight = tf.reduce_sum(labels, axis=-1)
-        share = weighed_share = tf.stop_gradient(global_mean(known))
-        if real_weight is not None:
-            weight = known * real_weight
-            weighed_share = global_mean(weight)
-        right = tf.equal(tf.argmax(real, axis=-1), tf.argmax(labels, axis=-1))
+        share = weighted_share = tf.stop_gradient(global_mean(known))
+        if batch.real_weight is not None:
+            weight = known * batch.real_weight
+            weighted_share = global_mean(weight)
+        right = tf.equal(tf.argmax(logits, axis=-1), tf.argmax(labels, axis=-1))
         right = tf.cast(right, "float32")
-        loss = _over_known(_cross_entropy(real, labels), weight, share)
+        loss = _over_known(_cross_entropy(logits, labels), weight, share)
         terms = {
-            "class_loss": (value_at(self.weight, step), loss),
-            "class_accuracy": (0.0, _over_known(right, weight, weighed_share)),
+            "class_loss": (value_at(self.weight, batch.step), loss),
+            "class_accuracy": (0.0, _over_known(right, weight, weighted_share)),
         }
-        if self.looks_again:
-            likeliest = tf.one_hot(tf.argmax(calm, axis=-1), self.classes)
-            highest = tf.reduce_max(tf.nn.softmax(calm), axis=-1)
-            sure = tf.cast(highest >= self.confidence, "float32")
-            loss = batch_mean(sure * _cross_entropy(real, likeliest), real_weight)
-            terms["consistency_loss"] = value_at(self.consistency_weight, step), loss
-            terms["confident"] = 0.0, weighted_mean(sure, real_weight)
-        return terms
+        return {**terms, **(self._consistency(batch) if self._consistent else {})}
 
-    def generator(self, fake, labels, codes, step, fake_weight=None):
-        """Returns nothing: the generator learns from real or fake alone."""
-        return {}
+    def _consistency(self, batch):
+        logits, weight = batch.inference_logits(), batch.real_weight
+        likeliest = tf.one_hot(tf.argmax(logits, axis=-1), self.classes)
+        highest = tf.reduce_max(tf.nn.softmax(logits), axis=-1)
+        sure = tf.cast(highest >= self.confidence, "float32")
+        errors = sure * _cross_entropy(batch.real.auxiliary, likeliest)
+        loss = batch_mean(errors, weight)
+        return {
+            "consistency_loss": (value_at(self.consistency_weight, batch.step), loss),
+            "confident": (0.0, weighted_mean(sure, weight)),
+        }
 
 
 def _over_known(values, weight, share):

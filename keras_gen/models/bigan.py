@@ -4,17 +4,15 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_gen.losses import AdversarialBatch
 from keras_gen.losses.matching import pair_matching
 from keras_gen.losses.schedule import require_weight, value_at
+from keras_gen.models.adversarial import AdversarialModel, add_terms
 from keras_gen.models.base import Encoding, built_network
-from keras_gen.models.gan import GAN, refuse
-
-# Arguments of `GAN` that have no meaning for a discriminator of pairs.
-_NOT_HERE = {"auxiliary", "classes", "packing", "penalty"}
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class BiGAN(Encoding, GAN):
+class BiGAN(Encoding, AdversarialModel):
     """A GAN that judges pairs: data with their codes, and codes with their data.
 
     D(x, E(x)) is real, D(G(z), z) fake: loss.discriminator(D(x, E(x)), D(G(z), z))
@@ -38,10 +36,9 @@ class BiGAN(Encoding, GAN):
         reconstruction_weight: Float or schedule, of the squared error of
             reconstructions in the networks' range, a term of G and E. Defaults to
             `0.0`.
-        instance_noise: As for `GAN`. Defaults to `0.0`.
-        **kwargs: `augmentation`, `feature_matching`, of G and E, `adversarial_weight`,
-            `feature_layer`, `constraint`, `balance` and `pretraining`, as for `GAN`;
-            `network_range`, `seed`, and the arguments of `keras.Model`.
+        terms: As for `GAN`, such as `FeatureMatching()`, of G and E. Defaults to none.
+        **kwargs: `view`, `balance` and `constraint`, as for `GAN`; `network_range`,
+            `seed`, and the arguments of `keras.Model`.
 
     Example:
 
@@ -66,29 +63,20 @@ class BiGAN(Encoding, GAN):
         discriminator_steps=1,
         *,
         reconstruction_weight=0.0,
-        instance_noise=0.0,
+        terms=(),
         **kwargs,
     ):
-        refuse("BiGAN", kwargs, _NOT_HERE, "a discriminator of data and codes")
-        super().__init__(
-            generator,
-            discriminator,
-            loss,
-            None,
-            discriminator_steps,
-            instance_noise=instance_noise,
-            **kwargs,
-        )
+        super().__init__(generator, discriminator, loss, discriminator_steps, **kwargs)
         require_weight("reconstruction_weight", reconstruction_weight)
         self.reconstruction_weight = reconstruction_weight
         self.encoder = built_network(encoder, "encoder")
         seen = [tuple(part.shape[1:]) for part in discriminator.inputs]
-        fits = (
-            tuple(encoder.output_shape[1:]) == self.latent_shape
-            and tuple(encoder.inputs[0].shape[1:]) == self.data_shape
-            and seen == [self.data_shape, self.latent_shape]
-        )
-        if not fits or self.uses_labels:
+        shapes = self.data_shape, self.latent_shape
+        if (
+            (encoder.input_shape[1:], encoder.output_shape[1:]) != shapes
+            or seen != [self.view.packed_shape(shape) for shape in shapes]
+            or len(generator.inputs) > 1
+        ):
             raise ValueError(
                 "Arguments `generator`, `encoder` and `discriminator` must agree: from "
                 "codes to data, from data to codes, from [data, codes] to logits. "
@@ -98,12 +86,8 @@ class BiGAN(Encoding, GAN):
                 f"encoder.output_shape={encoder.output_shape}, "
                 f"discriminator.input_shape={discriminator.input_shape}"
             )
+        self.use_terms(terms)
         self.build_for(self.data_shape)
-
-    def build_for(self, shape):
-        """Ends a constructor: this one's own, which knows the encoder."""
-        if hasattr(self, "encoder"):
-            super().build_for(shape)
 
     def players(self):
         """Returns {player: networks}; generator and encoder are one."""
@@ -113,41 +97,48 @@ class BiGAN(Encoding, GAN):
         }
 
     def term_names(self):
-        """Names what is logged beside the loss of generator and encoder."""
+        """Returns the names of what is logged in addition to the loss of G and E."""
         names = super().term_names()
         return (*names, "reconstruction") if self.reconstruction_weight else names
 
-    def _discriminator_terms(self, x, context, training, sample_weight=None):
-        of_real, of_fake, _ = self._verdicts(x, training)
-        return self._verdict_terms(of_real, of_fake, self._weights(sample_weight))
+    def discriminator_objective(
+        self, x, context=None, training=False, sample_weight=None
+    ):
+        """Returns loss.discriminator(D(x, E(x)), D(G(z), z))."""
+        real, fake, _ = self._discriminate_pairs(x, training)
+        return self._game(real, fake, self._weights(sample_weight))
 
-    def _generator_terms(self, x, context, training, sample_weight=None):
-        of_real, of_fake, codes = self._verdicts(x, training)
+    def generator_objective(self, x, context=None, training=False, sample_weight=None):
+        """Returns loss.discriminator(D(G(z), z), D(x, E(x))) + terms + |x - G(E(x))|^2.
+
+        The last by its weight; the weight of an example belongs to D(x, E(x)).
+        """
+        real, fake, codes = self._discriminate_pairs(x, training)
         exchanged = {} if sample_weight is None else {"fake_weight": sample_weight}
         loss = self.adversarial_loss.discriminator(
-            of_fake.logits, of_real.logits, **exchanged
+            fake.logits, real.logits, **exchanged
         )
-        terms = self._weighted_terms(loss, of_real, of_fake)
-        if not self.reconstruction_weight:
-            return terms
-        again = self._generate(codes, None, training)
-        error = 2.0 * pair_matching(self.to_network(x), again, sample_weight)
-        weight = value_at(self.reconstruction_weight, self.step.value)
-        return {
-            **terms,
-            "loss": terms["loss"] + weight * error,
-            "reconstruction": error,
-        }
+        batch, more = AdversarialBatch(real, fake, step=self.step.value), {}
+        if self.reconstruction_weight:
+            again = self._generate(codes, None, training)
+            error = 2.0 * pair_matching(self.to_network(x), again, sample_weight)
+            weight = value_at(self.reconstruction_weight, self.step.value)
+            more = {"reconstruction": (weight, error)}
+        return add_terms(
+            {"loss": self.adversarial_weight * loss},
+            *(term.generator(batch) for term in self.terms),
+            more,
+        )
 
-    def _verdicts(self, x, training):
-        """Returns the verdicts on data and on fakes, and the codes of data."""
-        real = self.to_network(x)
-        codes = self._encode(real, training)
+    def _discriminate_pairs(self, x, training):
+        """Returns D's outputs on data and on fakes, and the codes of data."""
+        x = self.to_network(x)
+        codes = self._encode(x, training)
         fakes, z = self._fakes(x, None, training)
-        of_real, of_fake = (
-            self._judge(*pair, training) for pair in ((real, codes), (fakes, z))
+        real, fake = (
+            self._discriminate(*pair, training) for pair in ((x, codes), (fakes, z))
         )
-        return of_real, of_fake, codes
+        return real, fake, codes
 
     def _encode(self, x, training):
         return tf.cast(self.encoder(x, training=training), "float32")
@@ -157,10 +148,12 @@ class BiGAN(Encoding, GAN):
         self.as_context(context)
         return self._encode(self.to_network(ops.convert_to_tensor(x, "float32")), False)
 
-    def judge(self, x, context=None, training=False):
-        """Returns the discriminator's `Verdict` on data with their codes."""
+    def discriminate(self, x, context=None, training=False):
+        """Returns the `DiscriminatorOutput` on data with their codes."""
         x = self.to_network(ops.convert_to_tensor(x, "float32"))
-        return self._look(x, self._encode(x, training), training)
+        pair = x, self._encode(x, training)
+        x, codes = (tf.repeat(part, self.view.packing, axis=0) for part in pair)
+        return self._call_discriminator(self.view.pack(x), codes, training)
 
     def call(self, x, training=False):
         """Returns the data again, by way of their codes."""

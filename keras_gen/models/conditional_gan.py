@@ -3,16 +3,16 @@
 import keras
 import tensorflow as tf
 
-from keras_gen.losses import ClassLoss, CodeLoss, LabelLoss
+from keras_gen.losses import ClassLoss, CodeLoss, FeatureMatching, LabelLoss
 from keras_gen.models.gan import GAN
 
 
 class Classifier:
-    """A GAN whose discriminator says one logit for each class, too."""
+    """A GAN whose discriminator also gives one logit for each class."""
 
     def classify(self, x):
         """Returns the log-probability of each class, (batch, classes)."""
-        return tf.nn.log_softmax(self.judge(x).said)
+        return tf.nn.log_softmax(self.discriminate(x).auxiliary)
 
     def signatures(self):
         """Adds `classify`."""
@@ -27,7 +27,7 @@ class CGAN(GAN):
     As `GAN`, with G(z, y) and D(x, y): fakes are made for the classes of the data and
     judged with them. How a network uses the class is its own affair: see
     `networks.conditional_dcgan` for concatenation, embeddings, conditional batch
-    normalisation and projection.
+    normalization and projection.
 
     Args:
         generator: A built `keras.Model` from [(latent_dim,), (classes,)] to data, the
@@ -65,7 +65,7 @@ class ACGAN(Classifier, GAN):
     As `GAN`, with G(z, y), and with the cross-entropy of the classes that D finds in
     real data and in fakes in the losses of both players (`losses.ClassLoss`).
 
-    Classes are easily recognised, and the discriminator is a classifier (`classify`);
+    Classes are easily recognized, and the discriminator is a classifier (`classify`);
     within a class, samples vary less than a `CGAN`'s.
 
     Args:
@@ -73,6 +73,7 @@ class ACGAN(Classifier, GAN):
             class being a one-hot vector.
         discriminator: A built `keras.Model` from data to [logit, logits of classes].
         class_weight: Float or schedule, of the cross-entropies. Defaults to `1.0`.
+        terms: Further ones, as for `GAN`. Defaults to none.
         **kwargs: Further arguments of `GAN`.
 
     Example:
@@ -87,10 +88,9 @@ class ACGAN(Classifier, GAN):
     Reference: [Odena et al., 2017](https://arxiv.org/abs/1610.09585)
     """
 
-    def __init__(self, generator, discriminator, class_weight=1.0, **kwargs):
-        super().__init__(
-            generator, discriminator, auxiliary=ClassLoss(class_weight), **kwargs
-        )
+    def __init__(self, generator, discriminator, class_weight=1.0, terms=(), **kwargs):
+        terms = [*terms, ClassLoss(class_weight)]
+        super().__init__(generator, discriminator, terms=terms, **kwargs)
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -98,7 +98,7 @@ class InfoGAN(GAN):
     """A GAN part of whose code can be read off its samples, so that it means something.
 
     z is noise, then a code c of one-hot vectors and uniform values. Both players also
-    minimise -E log Q(c | G(z)), Q being a second output of D (`losses.CodeLoss`).
+    minimize -E log Q(c | G(z)), Q being a second output of D (`losses.CodeLoss`).
 
     Without a label, the ten-way code of digits finds most of their classes; which run
     finds them is a matter of the seed. `encode_codes` reads the code of data.
@@ -112,6 +112,7 @@ class InfoGAN(GAN):
         continuous: How many uniform values in [-1, 1]. Defaults to `0`.
         code_weight: Float or schedule, lambda of the one-hot codes. Defaults to `1.0`.
         continuous_weight: Float or schedule, of the others. Defaults to `0.1`.
+        terms: Further ones, as for `GAN`. Defaults to none.
         **kwargs: Further arguments of `GAN`.
 
     Example:
@@ -133,14 +134,15 @@ class InfoGAN(GAN):
         continuous=0,
         code_weight=1.0,
         continuous_weight=0.1,
+        terms=(),
         **kwargs,
     ):
         task = CodeLoss(categorical, continuous, code_weight, continuous_weight)
-        super().__init__(generator, discriminator, auxiliary=task, **kwargs)
+        super().__init__(generator, discriminator, terms=[*terms, task], **kwargs)
 
     def encode_codes(self, x):
         """Returns the code of data: ([probabilities, ...], continuous values)."""
-        logits, values = self.auxiliary.parts(self.judge(x).said)
+        logits, values = self.auxiliary.parts(self.discriminate(x).auxiliary)
         return [tf.nn.softmax(part) for part in logits], values
 
     def signatures(self):
@@ -170,14 +172,14 @@ class SGAN(Classifier, GAN):
         generator: As for `GAN`.
         discriminator: A built `keras.Model` from data to one logit for each class.
         class_weight: Float or schedule, of the cross-entropy. Defaults to `1.0`.
-        feature_matching: As for `GAN`. Defaults to `1.0`.
-        adversarial_weight: As for `GAN`. Defaults to `0.0`.
         consistency_weight: Float or schedule, of the cross-entropy between a class that
-            is sure in inference and what D says of the same example in training, where
-            `augmentation` and noise are. It needs much less training to find the
+            is sure in inference and D's prediction for the same example in training,
+            with augmentation and noise. It needs much less training to find the
             classes. Defaults to `0.0`.
         confidence: Float, the probability from which a class is sure. Defaults to
             `0.95`.
+        terms: Further ones, as for `GAN`. Defaults to `None`: matching features takes
+            the place of the game, `[FeatureMatching(adversarial_weight=0.0)]`.
         **kwargs: Further arguments of `GAN`.
 
     Example:
@@ -198,18 +200,13 @@ class SGAN(Classifier, GAN):
         generator,
         discriminator,
         class_weight=1.0,
-        feature_matching=1.0,
-        adversarial_weight=0.0,
         consistency_weight=0.0,
         confidence=0.95,
+        terms=None,
         **kwargs,
     ):
         classes = discriminator.output_shape[-1]
-        super().__init__(
-            generator,
-            discriminator,
-            auxiliary=LabelLoss(classes, class_weight, consistency_weight, confidence),
-            feature_matching=feature_matching,
-            adversarial_weight=adversarial_weight,
-            **kwargs,
-        )
+        task = LabelLoss(classes, class_weight, consistency_weight, confidence)
+        if terms is None:
+            terms = [FeatureMatching(adversarial_weight=0.0)]
+        super().__init__(generator, discriminator, terms=[*terms, task], **kwargs)

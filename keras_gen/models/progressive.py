@@ -7,27 +7,14 @@ import tensorflow as tf
 from keras import ops
 
 from keras_gen.arguments import require_argument
-from keras_gen.losses import GradientPenalty, Wasserstein
+from keras_gen.losses import DiscriminatorOutput, GradientPenalty, Wasserstein
+from keras_gen.models.adversarial import AdversarialModel, add_terms
 from keras_gen.models.base import in_float32
-from keras_gen.models.gan import GAN, Verdict, refuse
 from keras_gen.networks import with_features
-
-# Arguments of `GAN` that have no meaning for networks of several sizes.
-_NOT_HERE = {
-    "adversarial_weight",
-    "auxiliary",
-    "balance",
-    "classes",
-    "constraint",
-    "feature_layer",
-    "feature_matching",
-    "packing",
-    "pretraining",
-}
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class ProgressiveGAN(GAN):
+class ProgressiveGAN(AdversarialModel):
     """A GAN that learns small images first and doubles their size while it trains.
 
     Level 0 trains for `stable_steps`; each further level takes `fade_steps`, in which
@@ -61,8 +48,8 @@ class ProgressiveGAN(GAN):
         penalty: An object of `losses.penalties`. Defaults to `GradientPenalty()`, as
             for `WGANGP`.
         discriminator_steps: As for `GAN`. Defaults to `1`.
-        instance_noise: As for `GAN`. Defaults to `0.0`.
-        **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
+        **kwargs: `view`, `balance` and `constraint`, as for `GAN`; `network_range`,
+            `seed`, and the arguments of `keras.Model`.
 
     Example:
 
@@ -85,35 +72,30 @@ class ProgressiveGAN(GAN):
         loss=None,
         penalty=None,
         discriminator_steps=1,
-        *,
-        instance_noise=0.0,
         **kwargs,
     ):
-        refuse("ProgressiveGAN", kwargs, _NOT_HERE, "networks of several sizes")
         require_argument(stable_steps > 0, "stable_steps", "positive", stable_steps)
         require_argument(fade_steps >= 0, "fade_steps", "non-negative", fade_steps)
         super().__init__(
             generator,
             discriminator,
             loss or Wasserstein(drift=1e-3),
-            penalty or GradientPenalty(),
             discriminator_steps,
-            instance_noise=instance_noise,
             **kwargs,
         )
+        self.penalty = penalty or GradientPenalty()
         self.stable_steps = stable_steps
         self.fade_steps = fade_steps
         self.starts = tuple(
             level and level * (stable_steps + fade_steps) - fade_steps
             for level in range(len(generator.outputs))
         )
+        self._check_networks()
         self._networks = _Levels(generator, discriminator)
         self._level = None
+        self.build_for(self.latent_shape)
 
-    def _set_context(self, classes):
-        self.uses_labels, self.context_shape, self.classes = False, None, None
-
-    def _check_parts(self):
+    def _check_networks(self):
         code, *amount = [tuple(part.shape[1:]) for part in self.generator.inputs]
         images = [tuple(part.shape[1:]) for part in self.generator.outputs]
         seen = [tuple(part.shape[1:]) for part in self.discriminator.inputs]
@@ -124,7 +106,7 @@ class ProgressiveGAN(GAN):
             len(images) < 2
             or amount != [(1,)]
             or doubled != images[1:]
-            or seen != [*images, (1,)]
+            or seen != [*map(self.view.packed_shape, images), (1,)]
             or len(self.discriminator.outputs) != len(images)
         ):
             raise ValueError(
@@ -157,7 +139,7 @@ class ProgressiveGAN(GAN):
         return tf.fill([n, 1], self.amount)
 
     def make_loop(self, step, check=None):
-        """Returns a function that runs `step` at the level of the moment."""
+        """Returns a function that runs `step` at the current level."""
         if self.steps_per_execution > self.stable_steps + self.fade_steps:
             raise ValueError(
                 "Argument `steps_per_execution` of `compile` must not be longer than a "
@@ -205,7 +187,7 @@ class ProgressiveGAN(GAN):
             self._level = before
 
     def _at_its_level(self, function):
-        """Calls a function at the level of the moment: in a graph, when it is run."""
+        """Calls a function at the current level: in a graph, when it is run."""
         if self._level is not None or tf.executing_eagerly():
             return self._at(self.level, function)
         level = tf.reduce_sum(tf.cast(self.step.value >= self.starts, "int32")) - 1
@@ -227,7 +209,7 @@ class ProgressiveGAN(GAN):
         return [chosen[player][self.level]]
 
     def train_step(self, data):
-        """Updates both players at the level of the moment.
+        """Updates both players at the current level.
 
         In a graph of one's own the level would never change, so it raises there.
         """
@@ -240,8 +222,26 @@ class ProgressiveGAN(GAN):
             tf.distribute.get_replica_context().merge_call(self._restart)
         self._at(self.level, lambda: super(ProgressiveGAN, self).train_step(data))
 
+    def discriminator_objective(
+        self, x, context=None, training=False, sample_weight=None
+    ):
+        """Returns loss.discriminator(D(x), D(G(z))) + penalty(D, x, G(z))."""
+        weights, x = self._weights(sample_weight), self.to_network(x)
+        fakes, _ = self._fakes(x, context, training)
+        real, fake = (self._discriminate(d, context, training) for d in (x, fakes))
+        penalty = self._penalize(x, fakes, context, training, weights)
+        return add_terms(self._game(real, fake, weights), penalty)
+
+    def generator_objective(self, x, context=None, training=False, sample_weight=None):
+        """Returns loss.generator(D(G(z)), D(x)); most losses do without D(x)."""
+        fakes, _ = self._fakes(x, context, training)
+        fake, real = self._discriminate(fakes, context, training), DiscriminatorOutput()
+        if self.adversarial_loss.needs_real:
+            real = self._discriminate(self.to_network(x), context, training)
+        return {"loss": self.adversarial_loss.generator(fake.logits, real.logits)}
+
     def objective(self, x, context=None, training=False, sample_weight=None):
-        """Returns both players' losses on one batch, at the level of the moment."""
+        """Returns both players' losses on one batch, at the current level."""
         objective = super().objective
         return self._at_its_level(
             lambda: objective(x, context, training, sample_weight)
@@ -252,8 +252,8 @@ class ProgressiveGAN(GAN):
         decode = super().decode
         return self._at_its_level(lambda: decode(z, context, training))
 
-    def judge(self, x, context=None, training=False):
-        """Returns the discriminator's `Verdict` on images of the full size.
+    def discriminate(self, x, context=None, training=False):
+        """Returns the `DiscriminatorOutput` on images of the full size.
 
         They are shrunk to the level; `from_network(to_network(x))` are real images as
         they are trained on in a fade.
@@ -262,9 +262,12 @@ class ProgressiveGAN(GAN):
         x = ops.convert_to_tensor(x, "float32")
 
         def logits():
-            return self._look(self._shrunk(x), None, training).logits
+            images = tf.repeat(self._shrunk(x), self.view.packing, axis=0)
+            return self._call_discriminator(
+                self.view.pack(images), None, training
+            ).logits
 
-        return Verdict(None, self._at_its_level(logits), None)
+        return DiscriminatorOutput(self._at_its_level(logits))
 
     def _shrunk(self, x):
         """Returns images in the networks' range, as small as the level's."""
@@ -292,11 +295,11 @@ class ProgressiveGAN(GAN):
         inputs = [z, self._amounts(tf.shape(z)[0])] if self.level else z
         return tf.cast(generator(inputs, training=training), "float32")
 
-    def _look(self, data, context, training):
+    def _call_discriminator(self, data, context, training):
         discriminator = self._networks.discriminators[self.level]
         inputs = [data, self._amounts(tf.shape(data)[0])] if self.level else data
         logits = in_float32(discriminator(inputs, training=training))
-        return Verdict(None, logits, None)
+        return DiscriminatorOutput(logits)
 
     def features(self, layer=None):
         """Returns a network from data to features of the level's discriminator.
@@ -309,6 +312,8 @@ class ProgressiveGAN(GAN):
         inputs = keras.Input(self.data_shape)
         x = keras.layers.Rescaling(high - low, low)(inputs)
         x = keras.layers.AveragePooling2D(factor)(x)
+        if self.view.packing > 1:
+            x = keras.layers.Concatenate()([x] * self.view.packing)
         network = self._networks.discriminators[self.level]
         whole = ops.ones_like(ops.mean(x, axis=(1, 2, 3))[:, None])
         features, _ = with_features(network, layer)([x, whole] if self.level else x)
@@ -323,7 +328,7 @@ def _inner(optimizer):
 class _Levels:
     """The networks of each level: parts of the two that the model holds.
 
-    An object of its own, so that Keras does not save those layers twice.
+    Wrapped to hide it from Keras's attribute tracking, which would save them twice.
     """
 
     def __init__(self, generator, discriminator):

@@ -41,7 +41,7 @@ def test_a_discriminator_that_is_far_too_strong(digits):
     said, history = sentences(model, np.tile(digits, (8, 1, 1, 1)))
     (sentence,) = said
     assert sentence.startswith("The discriminator wins: it knows")
-    assert "balance=HoldBack()" in sentence
+    assert "balance=AccuracyBalance()" in sentence
     assert min(history["real_accuracy"] + history["fake_accuracy"]) >= 0.99
 
 
@@ -99,7 +99,8 @@ def test_losses_that_run_away(digits):
 
 def matching(**kwargs):
     model = models.GAN(
-        *networks.dcgan((8, 8, 1), 16, width=8), feature_matching=2.0, **kwargs
+        *networks.dcgan((8, 8, 1), 16, width=8),
+        terms=[losses.FeatureMatching(2.0, **kwargs)],
     )
     model.compile("adam")
     watch = callbacks.GANHealth(data.load("digits").arrays(64), patience=0)
@@ -205,7 +206,7 @@ def test_numbers_by_hand():
 def found_fake(model):
     """Returns D's logits of the fakes that come next, which were measured."""
     z = model.draw_latents(3, model.next_seed(True))
-    return model.judge(model.decode(z)).logits.numpy()
+    return model.discriminate(model.decode(z)).logits.numpy()
 
 
 def tiny():
@@ -284,5 +285,7 @@ def test_a_generator_that_has_barely_been_trained_has_not_collapsed(digits):
 def test_errors():
     with pytest.raises(ValueError, match="`every` must be positive"):
         callbacks.GANHealth(examples("VAE"), every=0)
-    with pytest.raises(TypeError, match="`GANHealth` watches models with `judge`"):
+    with pytest.raises(
+        TypeError, match="`GANHealth` watches models of a generator and"
+    ):
         callbacks.GANHealth(examples("VAE")).set_model(ZOO["VAE"]())

@@ -11,6 +11,12 @@ LOGITS = tf.constant([[2.0, 0.0, -1.0], [0.5, 0.5, 0.5], [0.0, 3.0, 0.0], [1, -1
 LABELS = np.array([0, 1, 1, 2])
 
 
+def batch(real=None, fake=None, labels=None, codes=None, step=0, calm=None):
+    """Returns a batch of which the discriminator says this in its second output."""
+    real, fake = (losses.DiscriminatorOutput(auxiliary=said) for said in (real, fake))
+    return losses.AdversarialBatch(real, fake, labels, codes, step, lambda: calm)
+
+
 def surprise(logits, labels):
     logits = np.asarray(logits, "float64")
     chosen = logits[np.arange(len(labels)), labels]
@@ -20,11 +26,12 @@ def surprise(logits, labels):
 def test_class_loss_by_hand():
     one_hot, fakes = tf.one_hot(LABELS, 3), LOGITS[::-1]
     loss = losses.ClassLoss(losses.LinearSchedule(0.0, 2.0, steps=4))
-    weight, term = loss.discriminator(LOGITS, fakes, one_hot, None, 2)["class_loss"]
+    seen = batch(LOGITS, fakes, one_hot, step=2)
+    weight, term = loss.discriminator(seen)["class_loss"]
     assert float(weight) == 1.0
     real, fake = surprise(LOGITS, LABELS), surprise(fakes, LABELS)
     np.testing.assert_allclose(term, (real + fake).mean(), rtol=1e-6)
-    _, term = loss.generator(fakes, one_hot, None, 2)["fake_class_loss"]
+    _, term = loss.generator(seen)["fake_class_loss"]
     np.testing.assert_allclose(term, fake.mean(), rtol=1e-6)
 
 
@@ -37,7 +44,7 @@ class TestCodeLoss:
             axis=1,
         )
         said = tf.concat([LOGITS, LOGITS[:, 1:], tf.ones((4, 2))], axis=1)
-        terms = self.task.discriminator(None, said, None, codes, 0)
+        terms = self.task.discriminator(batch(fake=said, codes=codes))
         known = surprise(LOGITS, LABELS) + surprise(LOGITS[:, 1:], [0, 1, 1, 0])
         squares = np.square(0.1 * LOGITS[:, :2].numpy() - 1.0).sum(axis=1)
         values = 0.5 * squares + math.log(2 * math.pi)
@@ -49,7 +56,7 @@ class TestCodeLoss:
         np.testing.assert_allclose(
             terms["continuous_code_loss"][1], values.mean(), rtol=1e-6
         )
-        generator = self.task.generator(said, None, codes, 0)
+        generator = self.task.generator(batch(fake=said, codes=codes))
         assert set(generator) == {"fake_code_loss", "fake_continuous_code_loss"}
         assert generator["fake_code_loss"] == terms["code_loss"]
 
@@ -98,8 +105,8 @@ class TestCodeLoss:
         ):
             assert set(task.term_names()) == names
             codes = task.draw_codes(5, (0, 1))
-            said = (None, codes, None, codes, 0)
-            found = {*task.discriminator(*said), *task.generator(*said[1:])}
+            seen = batch(fake=codes, codes=codes)
+            found = {*task.discriminator(seen), *task.generator(seen)}
             assert found == names
 
     @pytest.mark.parametrize(
@@ -125,29 +132,28 @@ class TestLabelLoss:
         np.testing.assert_allclose(tf.sigmoid(logits), z / (z + 1), rtol=1e-6)
         # The second and the last class are unknown: rows of zeros.
         labels = tf.one_hot([0, -1, 1, -1], 3)
-        terms = task.discriminator(LOGITS, None, labels, None, 0)
+        terms = task.discriminator(batch(LOGITS, labels=labels))
         expected = surprise(LOGITS, LABELS)[[0, 2]].mean()
         _, loss = terms["class_loss"]
         np.testing.assert_allclose(loss.value, expected, rtol=1e-6)
         weight, accuracy = terms["class_accuracy"]
         assert (weight, float(accuracy)) == (0.0, 1.0)
         assert loss.count == accuracy.count == 2.0
-        assert task.generator(None, labels, None, 0) == {}
+        assert task.generator(batch(labels=labels)) == {}
 
     def test_a_batch_without_labels_counts_nothing(self):
         terms = losses.LabelLoss(3).discriminator(
-            LOGITS, None, tf.zeros((4, 3)), None, 0
+            batch(LOGITS, labels=tf.zeros((4, 3)))
         )
         _, loss = terms["class_loss"]
         assert (loss.value, loss.count) == (0.0, 0.0)
 
     def test_consistency_by_hand(self):
         task = losses.LabelLoss(3, consistency_weight=0.5, confidence=0.8)
-        assert task.looks_again and not losses.LabelLoss(3).looks_again
         # The likeliest class has .94, .33, .98 and .73 of the probability.
         calm = tf.constant([[4.0, 1, 0], [0, 0, 0], [0, 0, 5], [0, 2, 1]])
         labels = tf.zeros((4, 3))
-        terms = task.discriminator(LOGITS, None, labels, None, 0, calm)
+        terms = task.discriminator(batch(LOGITS, labels=labels, calm=calm))
         wanted = (surprise(LOGITS, [0, 0, 2, 1]) * [1, 0, 1, 0]).mean()
         weight, loss = terms["consistency_loss"]
         assert weight == 0.5
@@ -163,16 +169,16 @@ class TestLabelLoss:
             *pair,
             consistency_weight=1.0,
             confidence=0.0,
-            augmentation=layers.RandomAffine(shift=0.5, seed=0),
+            view=losses.View(augmentation=layers.RandomAffine(shift=0.5, seed=0)),
             seed=0,
         )
         x = tf.random.stateless_uniform((16, 8, 8, 1), (0, 1))
         y = tf.constant([-1] * 16)
         sure = tf.argmax(model.classify(x), axis=-1)
-        terms = model._discriminator_terms(x, model._condition(y), True)
+        terms = model.discriminator_objective(x, model._condition(y), True)
         assert terms["confident"] == 1.0
         noisy = terms["consistency_loss"]
-        terms = model._discriminator_terms(x, model._condition(y), False)
+        terms = model.discriminator_objective(x, model._condition(y), False)
         wanted = -tf.reduce_mean(
             tf.gather(model.classify(x), sure, axis=-1, batch_dims=1)
         )
@@ -208,5 +214,7 @@ def test_networks_that_do_not_fit():
     pair = networks.dcgan((8, 8, 1), latent_dim=16, width=4, outputs=(1, 10))
     double = keras.Sequential([keras.Input((8, 8, 2)), keras.layers.Conv2D(1, 1)])
     wide = keras.Model(double.inputs, pair[1](double.outputs[0]))
-    with pytest.raises(ValueError, match="`packing` must be 1 beside `auxiliary`"):
-        models.InfoGAN(pair[0], wide, packing=2)
+    with pytest.raises(ValueError, match="`packing` must be 1 with `CodeLoss`"):
+        models.InfoGAN(pair[0], wide, view=losses.View(packing=2))
+    with pytest.raises(ValueError, match="`terms` must be of at most one `Aux"):
+        models.InfoGAN(*pair, terms=[losses.ClassLoss()])

@@ -12,7 +12,7 @@ OBJECTS = [
     losses.NonSaturating(smoothing=0.1),
     losses.LeastSquares(),
     losses.RelativisticAverage(losses.LeastSquares(1.0, -1.0)),
-    losses.HoldBack(0.4, 0.9),
+    losses.AccuracyBalance(0.4, 0.9),
     losses.ClassLoss(),
     losses.ClassLoss(losses.LinearSchedule(0.0, 1.0, steps=10)),
     losses.CodeLoss(),

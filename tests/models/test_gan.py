@@ -333,9 +333,8 @@ def plane(packing=1, loss=None, **kwargs):
     """Returns a compiled GAN of the plane."""
     generator = networks.mlp((3,), 2, hidden=(4,))
     discriminator = networks.mlp((2 * packing,), 1, hidden=(4,))
-    model = models.GAN(
-        generator, discriminator, loss, packing=packing, seed=0, **kwargs
-    )
+    view = losses.View(packing)
+    model = models.GAN(generator, discriminator, loss, view=view, seed=0, **kwargs)
     model.compile(keras.optimizers.SGD(0.1))
     return model
 
@@ -357,7 +356,7 @@ def step_changes(model, x):
 class TestPacking:
     def test_neighbours_lie_together(self):
         x = numbered(6, (4, 4, 3))
-        packed = dcgan_packed(2)._pack(tf.constant(x)).numpy()
+        packed = dcgan_packed(2).view.pack(tf.constant(x)).numpy()
         assert packed.shape == (3, 4, 4, 6)
         for i in range(3):
             np.testing.assert_array_equal(packed[i, :, :, :3], x[2 * i])
@@ -391,23 +390,23 @@ class TestPacking:
     def test_errors(self):
         pair = networks.mlp((3,), 2), networks.mlp((2,), 1)
         with pytest.raises(ValueError, match="agree on the data.*packing=2"):
-            models.GAN(*pair, packing=2)
+            models.GAN(*pair, view=losses.View(packing=2))
         with pytest.raises(ValueError, match="`packing` must be positive"):
-            models.GAN(*pair, packing=0)
+            losses.View(packing=0)
 
 
 def dcgan_packed(packing):
     generator = networks.mlp((3,), (4, 4, 3), hidden=(4,))
     inputs = keras.Input((4, 4, 3 * packing))
     logits = keras.layers.Dense(1)(keras.layers.Flatten()(inputs))
-    return models.GAN(generator, keras.Model(inputs, logits), packing=packing)
+    discriminator = keras.Model(inputs, logits)
+    return models.GAN(generator, discriminator, view=losses.View(packing))
 
 
 class TestInstanceNoise:
     def test_training_sees_it_and_evaluation_does_not(self):
-        model, recorder = recorded(
-            (64, 64), instance_noise=losses.LinearSchedule(0.5, 0.0, steps=4)
-        )
+        noise = losses.LinearSchedule(0.5, 0.0, steps=4)
+        model, recorder = recorded((64, 64), view=losses.View(instance_noise=noise))
         seen, x = recorder.start(), numbered(8, (64, 64))
         model.step.assign(2)
         model.train_step(tf.constant(x))
@@ -421,13 +420,13 @@ class TestInstanceNoise:
 
     def test_errors(self):
         with pytest.raises(ValueError, match="`instance_noise` must be non-negative"):
-            plane(instance_noise=-1.0)
+            losses.View(instance_noise=-1.0)
 
 
 class TestAugmentation:
     def test_all_that_the_discriminator_sees_while_it_trains(self):
         noise = GaussianNoise(0.5, seed=3)
-        model, recorder = recorded((64, 64), augmentation=noise)
+        model, recorder = recorded((64, 64), view=losses.View(augmentation=noise))
         seen, x = recorder.start(), numbered(8, (64, 64))
         model.train_step(tf.constant(x))
         added = (seen[0] - x) / 0.5
@@ -442,9 +441,9 @@ class TestAugmentation:
     @pytest.mark.slow
     def test_its_draws_are_part_of_the_model(self, tmp_path):
         layer = RandomAffine(rotation=0.2, seed=5)
-        model = models.DCGAN(
-            *networks.dcgan((8, 8, 1), 4, width=4), augmentation=layer, seed=0
-        )
+        pair = networks.dcgan((8, 8, 1), 4, width=4)
+        view = losses.View(augmentation=layer)
+        model = models.DCGAN(*pair, view=view, seed=0)
         model.compile("adam")
         x = np.random.default_rng(0).uniform(size=(8, 8, 8, 1)).astype("float32")
         model.fit(x, batch_size=4, verbose=0)
@@ -468,42 +467,47 @@ class TestBalance:
     def test_the_winner_stands_still(self, accuracy, moving, precision):
         keras.config.set_dtype_policy(precision)
         # A memory so long that one step does not change who is winning.
-        model = plane(balance=losses.HoldBack(0.55, 0.85, decay=0.999))
+        model = plane(balance=losses.AccuracyBalance(0.55, 0.85, decay=0.999))
         model.accuracy.assign(accuracy)
         assert step_changes(model, numbered(8)) == moving
         assert int(model.step) == 1
 
     def test_the_accuracy_by_hand(self):
-        model, x = plane(balance=losses.HoldBack(decay=0.5)), numbered(64)
+        model, x = plane(balance=losses.AccuracyBalance(decay=0.5)), numbered(64)
         logits = model.discriminator(x).numpy()
-        terms = model._discriminator_terms(tf.constant(x), None, False)
+        terms = model.discriminator_objective(tf.constant(x))
         right = 2 * float(terms["accuracy"]) - np.mean(logits > 0)
         assert 0 <= right * 64 == round(right * 64)  # the fakes': a share of 64
         model.train_step(tf.constant(x))
-        assert float(model.accuracy) != losses.HoldBack().start
+        assert float(model.accuracy) != losses.AccuracyBalance().start
 
     def test_compiled_with_the_log(self):
-        model = plane(balance=losses.HoldBack())
+        model = plane(balance=losses.AccuracyBalance())
         history = model.fit(numbered(64), batch_size=16, verbose=0, shuffle=False)
         assert 0 <= history.history["accuracy"][0] <= 1
 
     def test_the_rule(self):
-        rule = losses.HoldBack(0.4, 0.8)
+        rule = losses.AccuracyBalance(0.4, 0.8)
         assert rule.start == pytest.approx(0.6)
-        assert bool(rule.moves("generator", 0.4))
-        assert not bool(rule.moves("generator", 0.39))
-        assert bool(rule.moves("discriminator", 0.8))
-        assert not bool(rule.moves("discriminator", 0.81))
+        assert bool(rule.should_update("generator", 0.4, 0))
+        assert not bool(rule.should_update("generator", 0.39, 0))
+        assert bool(rule.should_update("discriminator", 0.8, 0))
+        assert not bool(rule.should_update("discriminator", 0.81, 0))
 
     def test_errors(self):
         with pytest.raises(ValueError, match="needs a loss whose discriminator"):
-            plane(loss=losses.Wasserstein(), balance=losses.HoldBack())
+            plane(loss=losses.Wasserstein(), balance=losses.AccuracyBalance())
         with pytest.raises(ValueError, match="`below` must be less than `above`"):
-            losses.HoldBack(0.9, 0.8)
+            losses.AccuracyBalance(0.9, 0.8)
 
 
-def test_pretraining_moves_the_discriminator_alone():
-    model = plane(pretraining=2)
+@pytest.mark.parametrize(
+    "rule",
+    [losses.Pretraining(2), losses.AccuracyBalance(0.0, 1.0, pretraining=2)],
+    ids=["alone", "balanced"],
+)
+def test_pretraining_moves_the_discriminator_alone(rule):
+    model = plane(balance=rule)
     changes = [step_changes(model, numbered(8)) for _ in range(3)]
     both = {"generator", "discriminator"}
     assert changes == [{"discriminator"}, {"discriminator"}, both]
@@ -522,7 +526,8 @@ def test_wgan_keeps_all_weights_in_the_box():
 
 class TestFeatureMatching:
     def test_by_hand(self):
-        model, x = plane(feature_matching=3.0, adversarial_weight=0.0), numbered(8)
+        matching = losses.FeatureMatching(3.0, adversarial_weight=0.0)
+        model, x = plane(terms=[matching]), numbered(8)
         with_features = networks.with_features(model.discriminator)
         model.test_noise.rewind()
         terms = model.objective(tf.constant(x))
@@ -537,7 +542,7 @@ class TestFeatureMatching:
         assert float(terms["loss"]) == pytest.approx(3.0 * want, rel=1e-4)
 
     def test_the_weights_move(self):
-        model = plane(feature_matching=1.0)
+        model = plane(terms=[losses.FeatureMatching()])
         assert step_changes(model, numbered(8)) == {"generator", "discriminator"}
 
 
@@ -551,10 +556,14 @@ class TestFeatures:
 
     def test_a_projections_are_matched_and_given_without_the_class(self):
         pair = networks.conditional_dcgan(SHAPE, 3, 4, width=4)
-        model = models.CGAN(*pair, feature_matching=1.0, seed=0)
+        model = models.CGAN(*pair, terms=[losses.FeatureMatching()], seed=0)
         x, ones = tf.constant(numbered(3, SHAPE)), tf.one_hot([0, 1, 2], 3)
         got = model.features()([x, ones])
-        assert got.shape == model.judge(x, [0, 1, 2]).features.shape == (3, 2 * 2 * 8)
+        assert (
+            got.shape
+            == model.discriminate(x, [0, 1, 2]).features.shape
+            == (3, 2 * 2 * 8)
+        )
         np.testing.assert_array_equal(got, model.features()([x, ones[::-1]]))
 
     def test_by_layer_and_packed(self):
@@ -601,10 +610,10 @@ class TestContext:
 
     def test_labels_stay_with_their_examples(self):
         model, seen = self.conditional(), []
-        look = model._look
-        model._look = lambda d, c, t: (
+        call = model._call_discriminator
+        model._call_discriminator = lambda d, c, t: (
             seen.append((d.numpy(), c.numpy())),
-            look(d, c, t),
+            call(d, c, t),
         )[1]
         model.compile("sgd")
         x, y = numbered(8), np.arange(8) % 4
@@ -617,13 +626,15 @@ class TestContext:
     def test_data_are_judged_with_labels_of_their_own(self):
         model, x = self.conditional(), numbered(3)
         with pytest.raises(ValueError, match="is conditional: give `context`"):
-            model.judge(x)
-        want = model.judge(x, [2, 2, 2]).logits
-        np.testing.assert_array_equal(model.judge(x, 2).logits, want)
+            model.discriminate(x)
+        want = model.discriminate(x, [2, 2, 2]).logits
+        np.testing.assert_array_equal(model.discriminate(x, 2).logits, want)
         np.testing.assert_array_equal(
             model.discriminator([x, np.eye(4)[[2, 2, 2]]]), want
         )
-        assert self.conditional(discriminator_sees=False).judge(x).logits.shape == (
+        assert self.conditional(discriminator_sees=False).discriminate(
+            x
+        ).logits.shape == (
             3,
             1,
         )

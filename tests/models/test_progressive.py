@@ -123,11 +123,13 @@ def test_real_images_are_shrunk_and_fade_too():
 def test_the_discriminator_fades_without_a_jump():
     model, x = growing(), images()
     model.step.assign(2)
-    before = model.judge(x).logits.numpy()
+    before = model.discriminate(x).logits.numpy()
     model.step.assign(3)
-    np.testing.assert_allclose(model.judge(x).logits, before, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        model.discriminate(x).logits, before, rtol=1e-4, atol=1e-6
+    )
     model.step.assign(7)
-    assert np.abs(model.judge(x).logits - before).max() > 1e-3
+    assert np.abs(model.discriminate(x).logits - before).max() > 1e-3
 
 
 @pytest.mark.slow
@@ -152,7 +154,7 @@ def test_scores_in_a_fade_are_those_of_the_game():
         model.step.assign(step)
         real = model.from_network(model.to_network(x))
         score = model.objective(x)["real_score"]
-        assert float(tf.reduce_mean(model.judge(real).logits)) == pytest.approx(
+        assert float(tf.reduce_mean(model.discriminate(real).logits)) == pytest.approx(
             float(score), rel=1e-4, abs=1e-6
         )
 
@@ -197,7 +199,7 @@ def test_features_of_each_level(step):
     logit = model.discriminator.get_layer("logit")
     if step != 5:  # features are those of a level that has come in
         np.testing.assert_allclose(
-            logit(features), model.judge(x).logits, rtol=1e-4, atol=1e-5
+            logit(features), model.discriminate(x).logits, rtol=1e-4, atol=1e-5
         )
 
 
@@ -284,8 +286,8 @@ def test_errors():
         models.ProgressiveGAN(generator, discriminator, stable_steps=0)
     with pytest.raises(ValueError, match="`fade_steps` must be non-negative"):
         models.ProgressiveGAN(generator, discriminator, fade_steps=-1)
-    with pytest.raises(TypeError, match="does not take `balance`, `packing`"):
-        models.ProgressiveGAN(generator, discriminator, packing=2, balance=None)
+    with pytest.raises(ValueError, match="Unrecognized keyword .*'terms'"):
+        models.ProgressiveGAN(generator, discriminator, terms=[])
     model = models.ProgressiveGAN(generator, discriminator, 2, 1)
     model.compile("adam", steps_per_execution=4)
     with pytest.raises(ValueError, match="must not be longer than a level"):

@@ -34,8 +34,8 @@ REFUSED = {
     "CVAE": "`FreeBits` is a function of the whole batch",
     "CVAEGAN": "means of features over the whole batch are matched",
     "PacGAN": "with `packing` several examples are judged as one",
-    "RelativisticGAN": "`feature_matching` compares means over the whole batch",
-    "SGAN": "`feature_matching` compares means over the whole batch",
+    "RelativisticGAN": "`FeatureMatching` is a function of the whole batch",
+    "SGAN": "`FeatureMatching` is a function of the whole batch",
 }
 # Part of what these learn from belongs to no example, such as an unconditional fake.
 PARTLY = (
