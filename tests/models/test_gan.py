@@ -129,16 +129,16 @@ class TestPlayers:
     def test_each_update_changes_its_own_players_weights_alone(self):
         model = dcgan(discriminator_steps=2)
         model.compile(keras.optimizers.SGD(0.1))
-        minimise, changes = model.minimise, []
+        minimize, changes = model.minimize, []
 
         def spy(player, *arguments):
             before = weights_of(model)
-            minimise(player, *arguments)
+            minimize(player, *arguments)
             after = weights_of(model)
             changed = {p for p in after if not np.array_equal(before[p], after[p])}
             changes.append((player, changed))
 
-        model.minimise = spy
+        model.minimize = spy
         model.train_step(tf.constant(numbered(8, SHAPE)))
         assert [player for player, _ in changes] == ["discriminator"] * 2 + [
             "generator"
