@@ -83,7 +83,9 @@ def class_terms(weights, x):
     # Some labels are unknown, and not as many in each part.
     labels = tf.where(x[:, 2] > 0.0, tf.cast(x[:, 0] > 0.0, "int32"), -1)
     task = losses.LabelLoss(4)
-    return task.discriminator(x @ weights, None, tf.one_hot(labels, 4), None, 0)
+    real = losses.DiscriminatorOutput(auxiliary=x @ weights)
+    fake, labels = losses.DiscriminatorOutput(), tf.one_hot(labels, 4)
+    return task.discriminator(losses.AdversarialBatch(real, fake, labels))
 
 
 def of_labels(weights, x, noise):

@@ -13,6 +13,11 @@ OBJECTS = [
     losses.LeastSquares(),
     losses.RelativisticAverage(losses.LeastSquares(1.0, -1.0)),
     losses.AccuracyBalance(0.4, 0.9),
+    losses.Pretraining(7),
+    losses.UpdateRule(),
+    losses.View(),
+    losses.View(2, instance_noise=losses.LinearSchedule(0.1, 0.0, steps=10)),
+    losses.FeatureMatching(0.5, adversarial_weight=0.0, layer=-3),
     losses.ClassLoss(),
     losses.ClassLoss(losses.LinearSchedule(0.0, 1.0, steps=10)),
     losses.CodeLoss(),
@@ -51,13 +56,16 @@ OBJECTS = [
 def test_all_are_here():
     found = {type(x).__name__ for x in OBJECTS}
     bases = {
+        "AdversarialBatch",
         "AdversarialLoss",
         "Auxiliary",
+        "DiscriminatorOutput",
         "Divergence",
         "Likelihood",
         "Mean",
         "Schedule",
         "Strategy",
+        "Term",
     }
     functions = {name for name in losses.__all__ if name.islower()}
     assert found | bases | functions == set(losses.__all__)

@@ -119,7 +119,7 @@ def test_arguments_that_it_does_not_take(given):
 
 def test_packs_of_pairs():
     generator, encoder, _ = networks.bigan(SHAPE, latent_dim=4, hidden=(8,))
-    parts = keras.Input((8, 8, 2)), keras.Input((8,))
+    parts = [keras.Input((8, 8, 2)), keras.Input((8,))]
     flat = keras.layers.Concatenate()([keras.layers.Flatten()(parts[0]), parts[1]])
     discriminator = keras.Model(parts, keras.layers.Dense(1)(flat))
     pair = generator, encoder, discriminator

@@ -236,7 +236,7 @@ class TestWGANGP:
         generator, discriminator = networks.dcgan(SHAPE, 4, width=4)
         if nested:
             discriminator = keras.Sequential([keras.Input(SHAPE), discriminator])
-        match = "must not use batch normalisation.* Received: batch_normalization"
+        match = "must not use batch normalization.* Received: batch_normalization"
         with pytest.raises(ValueError, match=match):
             models.WGANGP(generator, discriminator)
 
