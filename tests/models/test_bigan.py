@@ -129,7 +129,7 @@ def test_packs_of_pairs():
     x = np.random.default_rng(1).random((6, *SHAPE)).astype("float32")
     ink = tf.constant(2.0 * x - 1.0)
     codes = tf.reshape(encoder(ink), (3, 8))
-    ink = np.concatenate([ink[::2], ink[1::2]], axis=-1)
+    ink = tf.concat([ink[::2], ink[1::2]], axis=-1)
     real = float(tf.reduce_mean(discriminator([ink, codes])))
     # The mean of three logits in float32.
     assert float(model.objective(x)["real_score"]) == pytest.approx(real, rel=1e-5)
