@@ -11,7 +11,7 @@ from keras import ops
 class Clip(keras.constraints.Constraint):
     """Clips every number of a weight to [-limit, limit], after every update.
 
-    A crude way to keep a critic Lipschitz: it also biases it towards simple
+    A crude way to keep a critic Lipschitz: it also biases it toward simple
     functions, for most weights end up at the limit. A `GradientPenalty` or
     `SpectralNormalization` costs more and does not.
 

@@ -9,9 +9,9 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_gen")
 class ConditionalBatchNormalization(keras.layers.Layer):
-    """Batch normalisation whose scale and shift depend on a context.
+    """Batch normalization whose scale and shift depend on a context.
 
-    y = (1 + A c) * normalised(x) + B c, with A and B starting at zero; for one-hot
+    y = (1 + A c) * normalized(x) + B c, with A and B starting at zero; for one-hot
     vectors c that is a scale and a shift of its own for each class
 
     The class reaches every layer of a generator, and not its input alone.
@@ -53,7 +53,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         self.shift = self.add_weight(name="shift", shape=shape, initializer="zeros")
 
     def call(self, inputs, training=False):
-        """Normalises data, the first input, as the context, the second, says."""
+        """Normalizes data, the first input, as the context, the second, says."""
         x, context = inputs
         x = self.norm(x, training=training)
         places = (1,) * (len(x.shape) - 2)

@@ -10,7 +10,7 @@ class Configured:
 
     Keras derives a configuration only where every constructor argument is a number,
     a string or None. This mixin records the arguments of any constructor, networks,
-    losses and lists of layers included, and serialises them with Keras's own
+    losses and lists of layers included, and serializes them with Keras's own
     functions, so that `.keras` files, `clone_model` and `from_config` work for a class
     that has no `get_config` of its own.
 
@@ -47,7 +47,7 @@ class Configured:
         return instance
 
     def get_config(self):
-        """Returns the constructor's arguments, serialised, and the layer's name."""
+        """Returns the constructor's arguments, serialized, and the layer's name."""
         config = {
             key: keras.saving.serialize_keras_object(value)
             for key, value in self._constructor_arguments.items()

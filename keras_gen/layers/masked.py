@@ -14,8 +14,8 @@ class MaskedConv2D(RasterConvolution, keras.layers.Conv2D):
     """A convolution whose kernel is zero at the pixels that come later.
 
     y = conv(x, kernel * M), M[u, v, i, o] = 1 where the tap (u, v) lies in an earlier
-    row, or to the left in the same row; at the centre where i < o in type A and where
-    i <= o in type B, for the colours i of the input and o of the output; else 0
+    row, or to the left in the same row; at the center where i < o in type A and where
+    i <= o in type B, for the colors i of the input and o of the output; else 0
 
     One layer of type A, which sees nothing of its own value, and then layers of type B
     give an output that depends on the earlier values only: all conditionals of an image
@@ -25,14 +25,14 @@ class MaskedConv2D(RasterConvolution, keras.layers.Conv2D):
     pass for every value.
 
     Colours are interleaved: channel c, of the input and of the output, belongs to
-    colour c mod `channels`. An image is so by nature; halves of a gate and
+    color c mod `channels`. An image is so by nature; halves of a gate and
     concatenated features keep the order; reshape logits to (..., levels, channels).
 
     Args:
         filters: How many channels the output has, a multiple of `channels`.
         kernel_size: Odd integer, or two of them.
         mask: `"A"` for the first layer, `"B"` for those after it.
-        channels: How many colours a pixel has, drawn one after the other; 1 treats all
+        channels: How many colors a pixel has, drawn one after the other; 1 treats all
             channels as one value. Defaults to 1.
         kernel_initializer: Defaults to `None`: Glorot's uniform draw, its variance
             divided by the share of the kernel that the mask leaves.
@@ -43,7 +43,7 @@ class MaskedConv2D(RasterConvolution, keras.layers.Conv2D):
 
     >>> first = MaskedConv2D(6, 3, "A", channels=3, kernel_initializer="ones")
     >>> y = first(keras.ops.ones((1, 5, 5, 3)))
-    >>> keras.ops.convert_to_numpy(y[0, 2, 2])  # 4 earlier pixels, then colours
+    >>> keras.ops.convert_to_numpy(y[0, 2, 2])  # 4 earlier pixels, then colors
     array([12., 13., 14., 12., 13., 14.], dtype=float32)
 
     Reference: [van den Oord et al., 2016](https://arxiv.org/abs/1601.06759)
@@ -63,7 +63,7 @@ class MaskedConv2D(RasterConvolution, keras.layers.Conv2D):
         self.mask = mask
         self.channels = channels
         self._check()
-        self._taps = self._colour_mask()
+        self._taps = self._color_mask()
         share = self._share()
         if kernel_initializer is None:
             kernel_initializer = keras.initializers.VarianceScaling(
@@ -72,7 +72,7 @@ class MaskedConv2D(RasterConvolution, keras.layers.Conv2D):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
-        """Makes the kernel, for inputs whose channels are a multiple of the colours."""
+        """Makes the kernel, for inputs whose channels are a multiple of the colors."""
         if input_shape[-1] % self.channels:
             raise ValueError(
                 f"The input's channels must be a multiple of `channels`="
@@ -132,19 +132,19 @@ class MaskedConv2D(RasterConvolution, keras.layers.Conv2D):
                     f"Received: {name}={getattr(self, name)}"
                 )
 
-    def _colour_mask(self):
-        """Returns the mask of one channel for each colour, as nested tuples."""
+    def _color_mask(self):
+        """Returns the mask of one channel for each color, as nested tuples."""
         rows, columns = (range(size) for size in self.kernel_size)
-        colours = range(self.channels)
-        centre = tuple(size // 2 for size in self.kernel_size)
+        colors = range(self.channels)
+        center = tuple(size // 2 for size in self.kernel_size)
 
-        def sees(*tap, colour):
-            own = (*centre, colour)
+        def sees(*tap, color):
+            own = (*center, color)
             return float(tap < own or (tap == own and self.mask == "B"))
 
         return tuple(
             tuple(
-                tuple(tuple(sees(u, v, i, colour=o) for o in colours) for i in colours)
+                tuple(tuple(sees(u, v, i, color=o) for o in colors) for i in colors)
                 for v in columns
             )
             for u in rows

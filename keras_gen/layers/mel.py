@@ -14,7 +14,7 @@ class LogMel(keras.layers.Layer):
     """Turns audio into log-mel spectrograms: (batch, frames, bands) in float32.
 
     m = log(max(P M, floor)), P the power of windowed Fourier transforms, M the mel
-    bands of `keras.layers.MelSpectrogram`. Frame i is centred on sample i `hop`; the
+    bands of `keras.layers.MelSpectrogram`. Frame i is centered on sample i `hop`; the
     ends are mirrored, so that n samples, a multiple of `hop`, have n / hop + 1 frames.
 
     Whatever the policy, it computes in float32: powers of loud sounds have no place in

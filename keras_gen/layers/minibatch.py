@@ -40,13 +40,13 @@ class MinibatchStandardDeviation(_Grouped):
     group, repeated at every place
 
     A generator that always makes the same image is found out at once. Batch
-    normalisation already lets examples see each other; use one or the other.
+    normalization already lets examples see each other; use one or the other.
 
     A group never reaches across replicas. With `group_size` a divisor of each
     replica's batch, the result does not depend on how many replicas there are.
 
     Args:
-        group_size: How many neighbouring examples are compared; `None` compares all. A
+        group_size: How many neighboring examples are compared; `None` compares all. A
             batch that it does not divide is one group. Defaults to `4`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -92,7 +92,7 @@ class MinibatchDiscrimination(_Grouped):
     Args:
         features: How many numbers are appended. Defaults to `50`.
         dimensions: Numbers in each comparison. Defaults to `5`.
-        group_size: How many neighbouring examples are compared; `None` compares all. A
+        group_size: How many neighboring examples are compared; `None` compares all. A
             batch that it does not divide is one group. Defaults to `None`.
         kernel_initializer: Defaults to `"glorot_uniform"`.
         **kwargs: Arguments of `keras.layers.Layer`.

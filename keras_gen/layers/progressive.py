@@ -1,6 +1,6 @@
 """Layers of networks that grow while they train.
 
-The file needs Keras alone.
+The file needs Keras and `kernel.py` alone.
 """
 
 import math
@@ -8,16 +8,13 @@ import math
 import keras
 from keras import ops
 
+from keras_gen.layers.kernel import TRANSPOSED
+
 _PLAIN = (
     keras.layers.Dense,
     keras.layers.Conv1D,
     keras.layers.Conv2D,
     keras.layers.Conv3D,
-)
-_TRANSPOSED = (
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
 )
 
 
@@ -27,7 +24,7 @@ class EqualizedLearningRate(keras.layers.Wrapper):
 
     y = layer(x) with c W in place of W, c = gain / sqrt(fan in), W ~ N(0, 1) at first
 
-    All kernels are then of one size, and an optimizer that normalises its steps, as
+    All kernels are then of one size, and an optimizer that normalizes its steps, as
     Adam does, moves all of them at one speed, whatever their fan-in. The input is
     scaled instead of the kernel, which is the same.
 
@@ -49,7 +46,7 @@ class EqualizedLearningRate(keras.layers.Wrapper):
 
     def __init__(self, layer, gain=None, **kwargs):
         super().__init__(layer, **{"dtype": layer.dtype_policy, **kwargs})
-        if not isinstance(layer, _PLAIN + _TRANSPOSED) or layer.built:
+        if not isinstance(layer, _PLAIN + TRANSPOSED) or layer.built:
             raise ValueError(
                 "Argument `layer` must be dense or convolutional, and not built yet. "
                 f"Received: layer={layer}"
@@ -61,7 +58,7 @@ class EqualizedLearningRate(keras.layers.Wrapper):
         """Builds the layer and finds its kernel's fan-in."""
         super().build(input_shape)
         *places, first, second = self.layer.kernel.shape
-        inputs = second if isinstance(self.layer, _TRANSPOSED) else first
+        inputs = second if isinstance(self.layer, TRANSPOSED) else first
         self.scale = self.gain / math.sqrt(math.prod(places) * inputs)
 
     def call(self, inputs):

@@ -164,7 +164,7 @@ class GaussianNoise(RandomLayer):
 class RandomAffine(RandomLayer):
     """Turns, slants, stretches and shifts images while training, each by its own draw.
 
-    The pixel at p shows the image at c + R S D (p - c) + t, c being its centre: a
+    The pixel at p shows the image at c + R S D (p - c) + t, c being its center: a
     rotation R, a shear S of columns by rows, a diagonal D and a shift t. Their
     parameters are uniform up to the bounds given, to either side. Values between
     pixels are bilinear, so that gradients reach the images; beyond the edge they are
@@ -214,13 +214,13 @@ class RandomAffine(RandomLayer):
         if not training or not any(self.bounds.values()):
             return x
         size = tf.cast(tf.shape(x)[1:3], "float32")
-        centre = 0.5 * (size - 1.0)
-        rows = (tf.range(size[0]) - centre[0])[:, None]
-        columns = tf.range(size[1]) - centre[1]
+        center = 0.5 * (size - 1.0)
+        rows = (tf.range(size[0]) - center[0])[:, None]
+        columns = tf.range(size[1]) - center[1]
         # A plane for each axis is 2.5 times as fast as pairs in a last axis.
         planes = []
         for axis, (down, across, shift) in enumerate(self._draw(tf.shape(x)[0])):
-            start = centre[axis] + shift * size[axis]
+            start = center[axis] + shift * size[axis]
             place = down * rows + (across * columns + start)
             planes.append(tf.clip_by_value(place, 0.0, size[axis] - 1.0))
         return _bilinear(x, *planes)
@@ -247,7 +247,7 @@ class RandomAffine(RandomLayer):
 class Sampling(RandomLayer):
     """Draws z ~ N(mean, exp(log_var)) so that gradients reach both parameters.
 
-    z = mean + exp(log_var / 2) * e, e ~ N(0, 1): the reparameterisation trick. It
+    z = mean + exp(log_var / 2) * e, e ~ N(0, 1): the reparameterization trick. It
     draws in training and in inference alike; take the mean where a deterministic code
     is wanted.
 

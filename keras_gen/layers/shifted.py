@@ -94,7 +94,7 @@ class Upscale(Configured, keras.layers.Layer):
 
     y[2 r + a, 2 c + b] = x[r, c, (2 a + b) F : (2 a + b + 1) F]. Behind a convolution
     of 1x1 it is a transposed convolution of 2x2 and stride 2, which lets no pixel see
-    a neighbour.
+    a neighbor.
 
     Args:
         **kwargs: Arguments of `keras.layers.Layer`.

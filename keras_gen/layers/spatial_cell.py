@@ -1,6 +1,6 @@
 """Cells of `keras.layers.RNN` whose states are the pixels of a row or a diagonal.
 
-The file needs Keras, and a neighbour that needs nothing else.
+The file needs Keras, and a neighbor that needs nothing else.
 """
 
 import keras

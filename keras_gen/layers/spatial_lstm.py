@@ -1,6 +1,6 @@
 """LSTMs that read an image in raster order, a row or a diagonal at a time.
 
-The file needs Keras, and neighbours that need nothing else.
+The file needs Keras, and neighbors that need nothing else.
 """
 
 import keras
@@ -37,7 +37,7 @@ class _SpatialLSTM(Configured, Raster, keras.layers.Layer):
         )
 
     def build(self, input_shape):
-        """Makes the kernels, for inputs whose channels are a multiple of colours."""
+        """Makes the kernels, for inputs whose channels are a multiple of colors."""
         self.input_to_state.build(input_shape)
         gates = (None, None, input_shape[2], 4 * self.filters)
         self.rnn.build(gates)
@@ -75,14 +75,14 @@ class RowLSTM(_SpatialLSTM):
     `DiagonalBiLSTM` misses none and takes twice as many steps.
 
     Colours are interleaved as in `MaskedConv2D`, and a unit's four gates have its
-    colour. Where forget gates start, the bias is one.
+    color. Where forget gates start, the bias is one.
 
     Args:
         filters: How many units a pixel has, a multiple of `channels`.
         kernel_size: Odd integer, how many columns both convolutions span. Defaults to
             `3`.
         mask: `"B"`, or `"A"` where the layer is the first. Defaults to `"B"`.
-        channels: How many colours a pixel has. Defaults to 1.
+        channels: How many colors a pixel has. Defaults to 1.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -140,11 +140,11 @@ class DiagonalBiLSTM(_SpatialLSTM):
     + width - 1 steps, over a map of which half is empty.
 
     Colours are interleaved as in `MaskedConv2D`, and a unit's four gates have its
-    colour. Where forget gates start, the bias is one.
+    color. Where forget gates start, the bias is one.
 
     Args:
         filters: How many units a pixel has, a multiple of `channels`.
-        channels: How many colours a pixel has. Defaults to 1.
+        channels: How many colors a pixel has. Defaults to 1.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:

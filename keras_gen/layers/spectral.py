@@ -1,21 +1,18 @@
 """Layers whose kernels have a spectral norm of one.
 
-The file needs Keras alone.
+The file needs Keras and `kernel.py` alone.
 """
 
 import keras
 from keras import ops
 
+from keras_gen.layers.kernel import TRANSPOSED, KernelWrapper
+
 _DEPTHWISE = keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D
-_TRANSPOSED = (
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-)
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class SpectralNormalization(keras.layers.Wrapper):
+class SpectralNormalization(KernelWrapper):
     """Calls a layer with its kernel divided by the kernel's largest singular value.
 
     y = layer(x) with W / sigma(W) in place of W, sigma(W) = u^T W v
@@ -26,10 +23,10 @@ class SpectralNormalization(keras.layers.Wrapper):
     dense layers, at the cost of two products of W with a vector. A depthwise kernel is
     that of an ordinary convolution whose channels do not mix, zeros included.
 
-    This is a reparameterisation: W itself is trained and is never overwritten, and the
+    This is a reparameterization: W itself is trained and is never overwritten, and the
     gradient passes through sigma, with u and v held constant, which is its exact value
     where they are singular vectors. (Keras's own layer of this name writes the
-    normalised kernel over W, which loses W's scale and the gradient through sigma.)
+    normalized kernel over W, which loses W's scale and the gradient through sigma.)
     sigma is computed in the kernel's own precision whatever the policy.
 
     Args:
@@ -53,9 +50,7 @@ class SpectralNormalization(keras.layers.Wrapper):
     """
 
     def __init__(self, layer, power_iterations=1, **kwargs):
-        # Kernels are read in their own precision; the layer casts as its policy says.
-        precise = {"autocast": False, "dtype": layer.variable_dtype}
-        super().__init__(layer, **{**precise, **kwargs})
+        super().__init__(layer, **kwargs)
         if power_iterations < 1:
             raise ValueError(
                 "Argument `power_iterations` must be positive. "
@@ -76,7 +71,7 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     @property
     def kernel(self):
-        """The weight that is normalised; the layer keeps it as it is trained."""
+        """The weight that is normalized; the layer keeps it as it is trained."""
         for name in ("kernel", "embeddings"):
             if hasattr(self.layer, name):
                 return getattr(self.layer, name)
@@ -106,22 +101,10 @@ class SpectralNormalization(keras.layers.Wrapper):
         self.vector.assign(self._leading(self.vector.shape, self.vector.dtype))
 
     def call(self, inputs, training=False):
-        """Calls the layer with the normalised kernel."""
-        kernel = self.kernel
+        """Calls the layer with the normalized kernel."""
         sigma = self.sigma(training)
-        normalised = kernel.value / ops.where(sigma > 0, sigma, ops.ones_like(sigma))
-        state = {id(v): (v, v.value) for v in self.layer.variables}
-        state[id(kernel)] = (kernel, normalised)
-        with keras.StatelessScope(list(state.values())) as scope:
-            outputs = self.layer(inputs)
-        for variable in self.layer.non_trainable_variables:
-            if variable is not kernel:
-                variable.assign(scope.get_current_value(variable))
-        return outputs
-
-    def compute_output_shape(self, input_shape):
-        """Returns the layer's output shape."""
-        return self.layer.compute_output_shape(input_shape)
+        sigma = ops.where(sigma > 0, sigma, ops.ones_like(sigma))
+        return self.call_with(self.kernel.value / sigma, inputs)
 
     def get_config(self):
         """Returns the layer's configuration."""
@@ -129,7 +112,7 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     def _matrix(self, kernel):
         """Returns the kernel as a matrix from what an output sees to the outputs."""
-        if isinstance(self.layer, _TRANSPOSED):
+        if isinstance(self.layer, TRANSPOSED):
             *places, outputs, inputs = range(len(kernel.shape))
             kernel = ops.transpose(kernel, (*places, inputs, outputs))
         if isinstance(self.layer, _DEPTHWISE):

@@ -1,20 +1,16 @@
 """Layers whose kernels have a direction and a length, apart.
 
-The file needs Keras alone.
+The file needs Keras and `kernel.py` alone.
 """
 
 import keras
 from keras import ops
 
-_TRANSPOSED = (
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-)
+from keras_gen.layers.kernel import TRANSPOSED, KernelWrapper
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class WeightNormalization(keras.layers.Wrapper):
+class WeightNormalization(KernelWrapper):
     """Calls a layer with kernels whose lengths are weights of their own.
 
     y = layer(x) with g V / |V| in place of W, |V| the length of what one output sees
@@ -49,9 +45,7 @@ class WeightNormalization(keras.layers.Wrapper):
     """
 
     def __init__(self, layer, train_scale=True, **kwargs):
-        # Kernels are read in their own precision; the layer casts as its policy says.
-        precise = {"autocast": False, "dtype": layer.variable_dtype}
-        super().__init__(layer, **{**precise, **kwargs})
+        super().__init__(layer, **kwargs)
         self.train_scale = train_scale
         self.fits_next = False
 
@@ -70,11 +64,6 @@ class WeightNormalization(keras.layers.Wrapper):
             dtype=self.kernel.dtype,
         )
 
-    @property
-    def kernel(self):
-        """The weight V, of which the direction alone counts."""
-        return self.layer.kernel
-
     def normalized_kernel(self):
         """Returns g V / |V|, zero where V is."""
         squares = self._squares()
@@ -87,14 +76,16 @@ class WeightNormalization(keras.layers.Wrapper):
         """Sets scale and bias so that each output has mean 0 and variance 1 on data.
 
         The statistics are of the outputs before the layer's own activation. An output
-        that is constant is centred only.
+        that is constant is centered only.
 
         Args:
             inputs: What the layer is given, a few hundred examples.
         """
         activation = getattr(self.layer, "activation", None)
         self.layer.activation = None
-        outputs = ops.cast(self._call_layer(inputs), self.kernel.dtype)
+        outputs = ops.cast(
+            self.call_with(self.normalized_kernel(), inputs), self.kernel.dtype
+        )
         self.layer.activation = activation
         axes = tuple(range(len(outputs.shape) - 1))
         mean, variance = ops.moments(outputs, axes)
@@ -105,29 +96,19 @@ class WeightNormalization(keras.layers.Wrapper):
             self.layer.bias.assign((self.layer.bias - mean) * factor)
 
     def call(self, inputs):
-        """Calls the layer with the normalised kernel."""
+        """Calls the layer with the normalized kernel."""
         if self.fits_next:
             self.fit_to(inputs)
-        return self._call_layer(inputs)
-
-    def compute_output_shape(self, input_shape):
-        """Returns the layer's output shape."""
-        return self.layer.compute_output_shape(input_shape)
+        return self.call_with(self.normalized_kernel(), inputs)
 
     def get_config(self):
         """Returns the layer's configuration."""
         return {**super().get_config(), "train_scale": self.train_scale}
 
-    def _call_layer(self, inputs):
-        state = {id(v): (v, v.value) for v in self.layer.variables}
-        state[id(self.kernel)] = self.kernel, self.normalized_kernel()
-        with keras.StatelessScope(list(state.values())):
-            return self.layer(inputs)
-
     @property
     def _outputs(self):
         """The kernel's axis along which the outputs lie."""
-        return -2 if isinstance(self.layer, _TRANSPOSED) else -1
+        return -2 if isinstance(self.layer, TRANSPOSED) else -1
 
     def _squares(self):
         """Returns |V|^2, one for each output, of a shape that broadcasts."""

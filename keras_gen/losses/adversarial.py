@@ -107,11 +107,11 @@ class NonSaturating(Minimax):
 
 @dataclasses.dataclass(frozen=True)
 class LeastSquares(AdversarialLoss):
-    """Least squares towards one target for real and another for fake.
+    """Least squares toward one target for real and another for fake.
 
     D: E[(real - b)^2] / 2 + E[(fake - a)^2] / 2; G: E[(fake - b)^2] / 2, with b
     `real_target` and a `fake_target`. Fakes on the right side of the boundary are still
-    pulled towards it, so gradients do not vanish.
+    pulled toward it, so gradients do not vanish.
 
     Args:
         real_target: Float. A little less than one smooths the label. Defaults to `1.0`.
@@ -150,7 +150,7 @@ class Wasserstein(AdversarialLoss):
 
     D: E[fake] - E[real] + drift E[real^2]; G: -E[fake]. Without drift, minus the
     discriminator's loss estimates the distance, provided that something keeps the
-    discriminator Lipschitz: a `GradientPenalty`, clipping or spectral normalisation.
+    discriminator Lipschitz: a `GradientPenalty`, clipping or spectral normalization.
 
     Args:
         drift: Non-negative float, the weight in D of E[real^2], which keeps the scores,

@@ -199,7 +199,7 @@ class ClassLoss(Auxiliary):
     Discriminator: weight (CE(C(x), y) + CE(C(G(z, y)), y)); generator: weight
     CE(C(G(z, y)), y), with CE the cross-entropy.
 
-    It makes classes recognisable; a large weight makes them uniform, because a typical
+    It makes classes recognizable; a large weight makes them uniform, because a typical
     example is the surest one.
 
     Args:

@@ -27,7 +27,7 @@ class GradientPenalty(Strategy):
     With `one_sided`, norms below the target cost nothing.
 
     It makes the discriminator smooth at the price of a second backward pass. Do not
-    use it with batch normalisation in the discriminator, which couples examples. The
+    use it with batch normalization in the discriminator, which couples examples. The
     gradient of the norm is zero, not NaN, where the gradient itself is zero.
 
     Args:
