@@ -22,6 +22,7 @@ MODULES = sorted(
 LONG = {
     f"keras_gen.{name}"
     for name in (
+        "callbacks.collapse",
         "callbacks.health",
         "samplers.annealing",
         "models.autoregressive_flows",

@@ -163,6 +163,7 @@ class TestTraining:
         np.testing.assert_array_equal(same, second.sample(5, random_state=3))
         assert np.all(same != first.sample(5, random_state=4))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("flow", ["spline", "realnvp"])
     @pytest.mark.usefixtures("eagerly")
     @pytest.mark.filterwarnings("ignore:Even though the")  # tf.data is traced
@@ -190,6 +191,7 @@ class TestTraining:
         """
         subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
 
+    @pytest.mark.slow
     def test_a_flow_of_ones_own(self):
         def build(shape):
             network = networks.mlp(shape, 6, (8,))
@@ -246,6 +248,7 @@ class TestCustoms:
             with pytest.raises(NotFittedError, match="not fitted yet"):
                 getattr(quick(), call)(2)
 
+    @pytest.mark.slow
     def test_the_number_of_columns(self, fitted):
         assert fitted.n_features_in_ == 3
         with pytest.raises(ValueError, match="expecting 3 features"):

@@ -92,6 +92,7 @@ def test_words_are_spelt_as_they_should_but_for_errors():
     assert 0.5 < rate < wrong < 1.2
 
 
+@pytest.mark.slow
 def test_windows_are_those_of_the_text():
     source = data.load_text("words", "test", length=50)
     assert source.shape == (50,) and source.levels == len(source.alphabet) == 27
@@ -165,6 +166,7 @@ def test_numbers_are_spelt_out(number, words):
     assert data.spelt_out(number) == words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["numbers", "reverse"])
 def test_splits_share_no_input(name):
     parts = [data.load_pairs(name, split) for split in ("train", "validation", "test")]

@@ -16,6 +16,10 @@ LAYERS = {
     "diagonal": DiagonalBiLSTM,
 }
 BOTH = ["row", "diagonal"]
+ODD = [
+    pytest.param(shape, marks=pytest.mark.slow)
+    for shape in ((2, 7, 4), (1, 1, 5), (1, 5, 1))
+]
 
 
 def images(batch=2, height=SIZE, width=SIZE, channels=3, seed=0):
@@ -70,6 +74,7 @@ def positive(layer, channels):
     return layer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_diagonal_lstm_sees_all_that_is_earlier_and_nothing_else(channels):
     layer = positive(DiagonalBiLSTM(2 * channels, channels), channels)
@@ -159,7 +164,7 @@ def diagonal_by_hand(layer, x):
     return total[1:]
 
 
-@pytest.mark.parametrize("shape", [(1, 4, 7), (2, 7, 4), (1, 1, 5), (1, 5, 1)])
+@pytest.mark.parametrize("shape", [(1, 4, 7), *ODD])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", LAYERS)
 def test_pixel_by_pixel_by_hand(name, channels, shape):
@@ -200,7 +205,7 @@ def drive(layer, x):
     return tf.reshape(y, (batch, height, width, layer.filters))
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 7), (3, 7, 4), (1, 1, 5), (1, 5, 1)])
+@pytest.mark.parametrize("shape", [(2, 4, 7), *ODD])
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_pixel_at_a_time_equals_whole_images(name, shape):
     x = images(*shape)
@@ -225,6 +230,7 @@ def test_a_pixel_at_a_time_in_a_graph(name, jit_compile):
     np.testing.assert_allclose(function(x), layer(x), atol=10 * EPSILON)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("name", BOTH)
 def test_mixed_precision(name, policy):

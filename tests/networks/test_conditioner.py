@@ -30,7 +30,13 @@ def earlier(degrees):
 
 
 SIZES = 1, 2, 5
-HIDDEN = (), (7,), (7, 9), (3,), (1,), (4, 2), (20, 20, 20)
+HIDDEN = (
+    *((), (7, 9), (1,)),
+    *(
+        pytest.param(units, marks=pytest.mark.slow)
+        for units in ((7,), (3,), (4, 2), (20, 20, 20))
+    ),
+)
 
 
 @pytest.mark.parametrize("order", [None, "reverse", 0, 1])
