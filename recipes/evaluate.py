@@ -238,6 +238,7 @@ def _require(comparisons, samples, real, args):
 def likelihoods(args, model, real, about):
     """Returns {name: `Estimate`} of what the model says of real data."""
     from keras_gen import metrics
+    from keras_gen.models.base import Bounded
 
     wanted = [name for name in args.metrics if name in LIKELIHOODS]
     for name in wanted:
@@ -251,7 +252,7 @@ def likelihoods(args, model, real, about):
     ways = {"iwae": {"k": args.particles}}
     if "bits_per_dim" in wanted:
         about["bits"] = "exact"
-        if hasattr(model, "iwae"):
+        if isinstance(model, Bounded):
             ways["bits_per_dim"] = ways["iwae"]
             about["bits"] = f"a bound, {args.particles} draws"
 
