@@ -17,7 +17,7 @@ from keras_gen import data, export, losses, metrics, models, networks
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-class Ink(metrics.Comparison):
+class Ink(metrics.SampleMetric):
     """How much ink samples have, and which labels; needs eight examples."""
 
     least = 8
