@@ -157,9 +157,9 @@ def modes_covered(real_probabilities, generated_probabilities):
 class Diversity(SampleMetric):
     """How far apart samples of a class are, relative to real examples; 1 is ideal.
 
-    See `keras_gen.metrics.diversity.diversity`. Where all examples of both sides have
-    labels, pairs lie within a class; otherwise they are all pairs, which misses a class
-    that collapses. Both have the same name: do not compare the two.
+    See `Diversity.function`. Where all examples of both sides have labels, pairs lie
+    within a class; otherwise they are all pairs, which misses a class that collapses.
+    Both have the same name: do not compare the two.
 
     Args:
         partners: With how many others an example is compared, at most. Defaults to
@@ -192,7 +192,7 @@ class Diversity(SampleMetric):
 class ModesCovered(SampleMetric):
     """How many of the reference's classes the samples have, and in which shares.
 
-    See `keras_gen.metrics.diversity.modes_covered`.
+    See `ModesCovered.function`.
 
     Args:
         name: String. Defaults to `"modes_covered"`.

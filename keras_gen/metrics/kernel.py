@@ -217,7 +217,9 @@ class KernelDistance(SampleMetric):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class MaximumMeanDiscrepancy(SampleMetric):
-    """The distance in the space of Gaussian kernels, `maximum_mean_discrepancy`.
+    """The distance in the space of Gaussian kernels.
+
+    See `MaximumMeanDiscrepancy.function`.
 
     Args:
         scale: The middle bandwidth. Defaults to `None`: the median distance.

@@ -296,7 +296,7 @@ def _copies(distances, usual, share=0.01):
 class TwoSampleTest(SampleMetric):
     """How often an example's nearest neighbor is of its own kind; .5 is ideal.
 
-    See `two_sample_test`.
+    See `TwoSampleTest.function`.
 
     Args:
         seed: Integer, from which the larger set is cut to the size of the smaller.

@@ -260,7 +260,9 @@ def _check_sliced(projections, p):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class SlicedWasserstein(SampleMetric):
-    """The sliced Wasserstein distance, `sliced_wasserstein`.
+    """The sliced Wasserstein distance.
+
+    See `SlicedWasserstein.function`.
 
     Args:
         projections: How many directions. Defaults to `128`.
