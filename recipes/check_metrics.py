@@ -211,7 +211,7 @@ def precision_recall(data, args):
     count = 10_000 if data.is_mnist else 1_000
     rng = np.random.default_rng(args.seed)
     real, generated = rng.normal(size=(2, count, 1000)).astype("float32")
-    found = metrics.precision_recall(real, generated, neighbours=5)
+    found = metrics.precision_recall(real, generated, neighbors=5)
     bands = {
         "precision": (None, 0.42, 0.51),
         "recall": (None, 0.42, 0.51),

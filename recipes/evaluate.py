@@ -26,7 +26,7 @@ METRICS = {
     "is": "InceptionScore",
     "prdc": "PrecisionRecall",
     "1nn": "TwoSampleTest",
-    "memorisation": "Memorisation",
+    "memorization": "Memorization",
     "diversity": "Diversity",
     "modes": "ModesCovered",
     "cas": "ClassificationAccuracy",
@@ -206,7 +206,7 @@ def compare(args, model, real, about):
 
     extractor = extractor_of(args, train)
     extractor.check(samples)
-    seen = train().arrays(args.train_limit) if "memorisation" in args.metrics else None
+    seen = train().arrays(args.train_limit) if "memorization" in args.metrics else None
     evaluation = metrics.Evaluation(comparisons, extractor, x, y, train=seen)
     about |= {
         "samples": len(samples),
@@ -216,7 +216,7 @@ def compare(args, model, real, about):
         "fingerprint": extractor.fingerprint,
     }
     if isinstance(extractor, metrics.Classifier):
-        found = metrics.reference_features(extractor, x).probabilities
+        found = extractor.cached(x).probabilities
         about["classifier_accuracy"] = float(np.mean(found.argmax(axis=-1) == y))
         about["classifier_seconds"] = round(extractor.seconds, 1)
     estimates = evaluation(samples, labels)
@@ -227,10 +227,11 @@ def compare(args, model, real, about):
 def _require(comparisons, samples, real, args):
     """Refuses too few before anything that takes long."""
     for comparison in comparisons:
+        count = comparison.min_count
         for side, n in (("samples", len(samples)), (f"real ({args.split})", len(real))):
-            if n < comparison.least:
+            if n < count:
                 raise ValueError(
-                    f"{comparison.name} takes at least {comparison.least} examples; "
+                    f"{comparison.name} takes at least {count} examples; "
                     f"there are {n} {side}"
                 )
 
@@ -312,7 +313,7 @@ def arguments():
     add("--inception", help="the 2015 network's file, classify_image_graph_def.pb")
     add("--split", default="test", help="the real data to compare with")
     add("--limit", type=int, default=10_000, help="how many real examples at most")
-    add("--train-limit", type=int, default=60_000, help="of these, for memorisation")
+    add("--train-limit", type=int, default=60_000, help="of these, for memorization")
     add("--particles", type=int, default=100, help="draws of iwae for each example")
     add("--binarize", action="store_true", help="draw binary real data once")
     add("--image-size", type=int, help="resize real data, and a folder's images")

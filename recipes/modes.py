@@ -104,7 +104,7 @@ def count(samples, density, prefix):
 
 def count_stacked(samples, source, run):
     """Returns how many classes of stacks there are among samples, and among data."""
-    from keras_gen import metrics
+    from keras_gen.metrics.diversity import class_divergence
 
     classify = judge.classifier(run.single, run.args.seed)
     numbers = {}
@@ -115,7 +115,7 @@ def count_stacked(samples, source, run):
             label = classify(images[..., channel : channel + 1])
             found = found * run.single.classes + label
         numbers[f"{prefix}modes"] = len(np.unique(found))
-        numbers[f"{prefix}reverse_kl"] = metrics.class_divergence(found, source.classes)
+        numbers[f"{prefix}reverse_kl"] = class_divergence(found, source.classes)
     return numbers
 
 

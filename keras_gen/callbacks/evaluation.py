@@ -52,7 +52,7 @@ class EvaluateSamples(keras.callbacks.Callback):
 
     Example:
 
-    >>> class Ink(metrics.Comparison):
+    >>> class Ink(metrics.SampleMetric):
     ...     def compare(self, real, generated):
     ...         apart = generated.x.mean() - real.x.mean()
     ...         return {"ink": metrics.Estimate(abs(apart), np.nan)}

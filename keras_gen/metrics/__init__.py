@@ -1,6 +1,9 @@
-"""Metrics: a trained model to a number."""
+"""Metrics: samples, latents or a model's densities to a number.
 
-from keras_gen.metrics.cache import cache_folder, fingerprint
+A `SampleMetric` compares generated with real examples; its `function` does the same for
+two arrays. An `Evaluation` computes several of them from one extraction of features.
+"""
+
 from keras_gen.metrics.classifier import (
     ClassificationAccuracy,
     Classifier,
@@ -8,33 +11,16 @@ from keras_gen.metrics.classifier import (
 )
 from keras_gen.metrics.coverage import PrecisionRecall, precision_recall
 from keras_gen.metrics.disentanglement import (
-    DCIScore,
-    FactorVAEScore,
-    GapScore,
     clustering_error,
     disentanglement_completeness_informativeness,
     factor_vae_score,
     mutual_information_gap,
     separated_attribute_predictability,
 )
-from keras_gen.metrics.diversity import (
-    Diversity,
-    ModeScore,
-    ModesCovered,
-    class_divergence,
-    diversity,
-    mode_score,
-    modes_covered,
-)
-from keras_gen.metrics.estimate import Estimate, MeanWithError
+from keras_gen.metrics.diversity import Diversity, ModesCovered, mode_score
+from keras_gen.metrics.estimate import Estimate
 from keras_gen.metrics.evaluation import Evaluation, draw_samples
-from keras_gen.metrics.extractor import (
-    Extractor,
-    Features,
-    NetworkFeatures,
-    Pixels,
-    reference_features,
-)
+from keras_gen.metrics.extractor import Extractor, NetworkFeatures, Pixels
 from keras_gen.metrics.inception import Inception, InceptionScore, inception_score
 from keras_gen.metrics.information import (
     active_units,
@@ -45,8 +31,6 @@ from keras_gen.metrics.kernel import (
     KernelDistance,
     MaximumMeanDiscrepancy,
     kernel_distance,
-    maximum_mean_discrepancy,
-    median_distance,
 )
 from keras_gen.metrics.likelihood import (
     BitsPerDim,
@@ -56,95 +40,67 @@ from keras_gen.metrics.likelihood import (
     parzen_log_likelihood,
 )
 from keras_gen.metrics.neighbors import (
-    Memorisation,
+    Memorization,
     TwoSampleTest,
-    memorisation,
+    memorization,
     nearest,
-    two_sample_test,
 )
-from keras_gen.metrics.outliers import AUROC, OutlierScores, auroc, compressed_log_prob
-from keras_gen.metrics.sample import Comparison, Rows
-from keras_gen.metrics.similarity import PSNR, SSIM, Sharpness, psnr, sharpness, ssim
+from keras_gen.metrics.outliers import OutlierScores, auroc, compressed_log_prob
+from keras_gen.metrics.sample import SampleMetric
+from keras_gen.metrics.similarity import PSNR, SSIM, Sharpness, sharpness
 from keras_gen.metrics.wasserstein import (
-    DealtMoments,
     FrechetDistance,
-    FrechetEstimate,
-    Moments,
     SlicedWasserstein,
     frechet_distance,
-    sliced_wasserstein,
 )
 
 __all__ = [
-    "AUROC",
+    "PSNR",
+    "SSIM",
     "BitsPerDim",
     "ClassificationAccuracy",
     "Classifier",
-    "Comparison",
-    "DCIScore",
-    "DealtMoments",
     "Diversity",
     "Estimate",
     "Evaluation",
     "Extractor",
-    "FactorVAEScore",
-    "Features",
     "FrechetDistance",
-    "FrechetEstimate",
-    "GapScore",
     "GenerativeClassifier",
     "Inception",
     "InceptionScore",
     "KernelDistance",
     "MaximumMeanDiscrepancy",
-    "MeanWithError",
-    "Memorisation",
-    "ModeScore",
+    "Memorization",
     "ModesCovered",
-    "Moments",
     "NetworkFeatures",
     "OutlierScores",
-    "PSNR",
     "Pixels",
     "PrecisionRecall",
-    "Rows",
-    "SSIM",
+    "SampleMetric",
     "Sharpness",
     "SlicedWasserstein",
     "TwoSampleTest",
     "active_units",
     "auroc",
-    "cache_folder",
     "calibration_error",
     "choose_sigma",
-    "class_divergence",
     "classification_accuracy",
     "clustering_error",
     "compressed_log_prob",
     "disentanglement_completeness_informativeness",
-    "diversity",
     "draw_samples",
     "factor_vae_score",
-    "fingerprint",
     "frechet_distance",
     "inception_score",
     "kernel_distance",
     "kl_per_dimension",
-    "maximum_mean_discrepancy",
-    "median_distance",
-    "memorisation",
+    "memorization",
     "mode_score",
-    "modes_covered",
     "mutual_information",
     "mutual_information_gap",
     "nearest",
     "parzen_log_likelihood",
     "precision_recall",
-    "psnr",
-    "reference_features",
     "separated_attribute_predictability",
     "sharpness",
-    "sliced_wasserstein",
-    "ssim",
-    "two_sample_test",
 ]

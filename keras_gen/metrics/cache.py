@@ -1,4 +1,4 @@
-"""Arrays that follow from known facts, kept on disk."""
+"""A disk cache of arrays that are a function of known facts."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ _DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueErr
 
 
 def cache_folder(cache=None):
-    """Returns where features and classifiers are kept; it may be deleted at any time.
+    """Returns the folder of cached features and classifiers; it may be deleted.
 
     Args:
         cache: A folder. Defaults to `None`: the environment's `KERAS_GEN_CACHE`, or
@@ -33,7 +33,7 @@ def fingerprint(*parts):
 
     Example:
 
-    >>> metrics.fingerprint(np.zeros(2)) == metrics.fingerprint(np.zeros((2, 1)))
+    >>> fingerprint(np.zeros(2)) == fingerprint(np.zeros((2, 1)))
     False
     """
     digest = hashlib.sha256()
@@ -46,17 +46,17 @@ def fingerprint(*parts):
     return digest.hexdigest()
 
 
-def kept(kind, about, compute, cache=None):
-    """Returns {name: array} from the file about these facts, or computes and keeps it.
+def load_or_compute(kind, about, compute, cache=None):
+    """Returns {name: array} from the file about these facts, or computes and saves it.
 
-    The file is written beside its place and moved there, so that it is complete or
-    absent. Where the folder cannot be written, a warning says so.
+    The file is written under a temporary name and moved into place, so that it is
+    complete or absent. Where the folder cannot be written, a warning says so.
 
     Args:
         kind: The first word of the file's name.
-        about: What the arrays follow from: values of JSON's types, with the code's own
-            version where that decides, too.
-        compute: A function without arguments to {name: array}.
+        about: What the arrays are a function of: values of JSON's types, with the
+            code's own version where that matters, too.
+        compute: A function that returns {name: array}.
         cache: The folder, or `False`: keep nothing. Defaults to `None`, see
             `cache_folder`.
     """

@@ -6,32 +6,32 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.metrics.cache import fingerprint, kept
+from keras_gen.metrics.cache import fingerprint, load_or_compute
 from keras_gen.metrics.estimate import Estimate
 from keras_gen.metrics.extractor import NetworkFeatures
-from keras_gen.metrics.neighbors import check_finite, nearest
-from keras_gen.metrics.sample import Comparison, Rows
+from keras_gen.metrics.neighbors import nearest
+from keras_gen.metrics.sample import SampleMetric, check_finite
 
 _VERSION = 2  # of the architecture and the way of training
-_FINGERPRINTED = 100_000  # examples; larger data are told apart by their first ones
+_FINGERPRINTED = 100_000  # examples; of larger data, the first ones
 
 
 class Classifier(NetworkFeatures):
-    """What a small convolutional network looks at that has learned the data's classes.
+    """Features of a small convolutional classifier of the data set's own labels.
 
-    The features are the 128 units before the last layer, which say what is shown, and
-    the means over the image of both convolutions' 96 channels, which say how: the units
-    alone take strong blur and noise for much the same, nothing. Each is standardised,
-    so that all count alike. The probabilities are the softmax's. `Classifier.of` trains
-    it, once for each data set. It needs labels, and no download; what makes no
-    difference to the class it partly forgets.
+    The features are the 128 units before the last layer, which encode what is shown,
+    and the means over the image of both convolutions' 96 channels, which encode how: to
+    the units alone, strong blur and noise look much the same. Each is standardized, so
+    that all count equally. The probabilities are the softmax's. `Classifier.of` trains
+    it, once for each data set. It needs labels, and no download; it partly ignores what
+    makes no difference to the class.
 
     Args:
         network: A classifier whose first output is a softmax.
-        output: The name of the layer whose output are the features. Defaults to
+        output: The name of the layer whose outputs are the features. Defaults to
             `"features"`.
         data: The name of the data set, for `note`. Defaults to `"the data"`.
-        seconds: How long its training took, zero where it was read. Defaults to `0.0`.
+        seconds: How long its training took, 0 if it was read. Defaults to `0.0`.
 
     Attributes:
         classes: How many classes it knows.
@@ -58,15 +58,15 @@ class Classifier(NetworkFeatures):
     def of(cls, source, seed=0, cache=None):
         """Returns the classifier of a data set, trained or read.
 
-        It is found by the data, their labels and the seed; data of more than 100,000
-        examples are told apart by their number and the first of them. Neither Keras's
-        seed nor its dtype policy has a say in it or is changed.
+        The file is found by a hash of the data, their labels and the seed; of data of
+        more than 100,000 examples, by their number and the first of them. It does not
+        depend on Keras's global seed and dtype policy, and leaves them unchanged.
 
         Args:
             source: A labelled `data.Source` of images, without the test split.
             seed: Integer: the first weights and the order of the data. Defaults to `0`.
-            cache: The folder, or `False`: keep nothing. Defaults to `None`, see
-                `cache_folder`.
+            cache: The folder, or `False`: cache nothing. Defaults to `None`: the
+                environment's `KERAS_GEN_CACHE`, or `~/.cache/keras_gen`.
         """
         _check(source)
         network = _network(source.shape, source.classes, seed)
@@ -81,7 +81,7 @@ class Classifier(NetworkFeatures):
         about = {"version": _VERSION, "seed": int(seed)}
         if cache is not False:
             about |= {"data": _fingerprint(source), "classes": source.classes}
-        arrays = kept("classifier", about, compute, cache)
+        arrays = load_or_compute("classifier", about, compute, cache)
         network.set_weights([arrays[name] for name in sorted(arrays)])
         return cls(network, data=source.name, seconds=sum(seconds))
 
@@ -154,7 +154,7 @@ def _network(shape, classes, seed):
 
 
 def _train(network, source, seed):
-    """Three passes over MNIST, more over small sets; no layer draws anything."""
+    """Makes three passes over MNIST, more over small sets; no layer is random."""
     size = min(128, source.examples)
     updates = min(1400, 60 * source.steps_per_epoch(size))
     rate = keras.optimizers.schedules.CosineDecay(2e-3, updates)
@@ -175,12 +175,12 @@ def _train(network, source, seed):
 
     for x, y in source.batches(size, seed=seed, labels=True).take(updates):
         update(x, y)
-    _standardise(network, source, seed)
+    _standardize(network, source, seed)
 
 
-def _standardise(network, source, seed, most=10_000):
+def _standardize(network, source, seed, max_count=10_000):
     """Sets mean and variance of the features to those of training data."""
-    some = np.random.default_rng(seed).permutation(source.examples)[:most]
+    some = np.random.default_rng(seed).permutation(source.examples)[:max_count]
     x = source.select(some).arrays()
     found = keras.Model(network.inputs[0], network.get_layer("found").output)
     parts = [found(x[i : i + 250], training=False) for i in range(0, len(x), 250)]
@@ -188,36 +188,37 @@ def _standardise(network, source, seed, most=10_000):
     scales = []
     for part in parts:
         deviations = part.std(axis=0)
-        # A unit that is all but dead would drown the others where samples wake it.
-        least = 0.1 * np.sqrt(np.mean(np.square(deviations)))
-        scales.append(np.maximum(deviations, max(least, 1e-6)))
+        # A nearly dead unit would dominate where samples activate it.
+        smallest = 0.1 * np.sqrt(np.mean(np.square(deviations)))
+        scales.append(np.maximum(deviations, max(smallest, 1e-6)))
     layer = network.get_layer("features")
     layer.moving_mean.assign(np.concatenate([part.mean(axis=0) for part in parts]))
     layer.moving_variance.assign(np.square(np.concatenate(scales)))
 
 
 def classification_accuracy(
-    generated, labels, real, real_labels, classifier=None, train=None, seed=0
+    generated, labels, real, real_labels, train=None, *, classifier=None, seed=0
 ):
-    """Returns how well a classifier trained on samples knows the classes of real data.
+    """Returns how well a classifier trained on samples classifies real data.
 
-    It falls with wrong samples and with missing ones, of any class: right but all
-    alike, they teach little. A conditional model is as good as its training data where
-    both teach the same. What samples have too much of, it does not see. By default an
-    example has the class of its nearest sample: there is nothing to train or choose,
-    but it is only as good as the features' distances.
+    It falls with wrong samples and with a lack of variety in any class. A conditional
+    model is as good as its training data where both give the same accuracy. It does not
+    notice what samples have too much of. By default an example has the class of its
+    nearest sample: nothing is trained or tuned, but the accuracy is only as good as the
+    features' distances.
 
-    The error is that of a share of real examples; other samples would add to it.
+    The standard error is that of a share of real examples; drawing other samples would
+    add to it.
 
     Args:
         generated: Array (n, ...), samples.
         labels: Integers (n,), the classes that were asked for.
         real: Array (m, ...), unseen data.
         real_labels: Integers (m,).
-        classifier: What has `fit(x, y)` and `predict(x)`, for vectors, as those of
-            scikit-learn have; it is trained in place. Defaults to `None`: the nearest
-            neighbour.
         train: (x, labels), real training data, or `None`. Defaults to `None`.
+        classifier: An object with `fit(x, y)` and `predict(x)` for vectors, such as
+            scikit-learn's classifiers; it is trained in place. Defaults to `None`: the
+            nearest neighbor.
         seed: Integer, from which as many training data as samples are drawn. Defaults
             to `0`.
 
@@ -269,19 +270,18 @@ def _accuracy(classifier, known, asked):
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class ClassificationAccuracy(Comparison):
-    """How well a classifier trained on samples knows the classes of real data.
+class ClassificationAccuracy(SampleMetric):
+    """How well a classifier trained on samples classifies real data.
 
     See `classification_accuracy`. The reference is unseen real data with their labels;
     the samples' labels are those that were asked for.
 
     Args:
-        classifier: What has `fit` and `predict`. Defaults to `None`: the nearest
-            neighbour. One that Keras cannot serialise cannot be saved.
+        classifier: An object with `fit` and `predict`. Defaults to `None`: the nearest
+            neighbor. A metric with one that Keras cannot serialize cannot be saved.
         seed: Integer, from which as many training data as samples are drawn. Defaults
             to `0`.
         name: String. Defaults to `"classification_accuracy"`.
-        **kwargs: Arguments of `keras.metrics.Metric`.
 
     Example:
 
@@ -294,23 +294,20 @@ class ClassificationAccuracy(Comparison):
     Reference: [Ravuri & Vinyals, 2019](https://arxiv.org/abs/1905.10887)
     """
 
-    def __init__(
-        self, classifier=None, seed=0, name="classification_accuracy", **kwargs
-    ):
-        super().__init__(name=name, **kwargs)
-        self.classifier = classifier
-        self.seed = seed
+    function = classification_accuracy
+
+    def __init__(self, name=None, **options):
+        super().__init__(name, **options)
         self.train = None
 
     def set_training(self, x, y):
-        """Takes real training data, for `real_classification_accuracy` beside.
+        """Takes real training data, for `real_classification_accuracy`.
 
         Args:
             x: Array (n, ...).
             y: Their labels (n,).
         """
-        self.train = Rows()
-        self._add(self.train, x, y)
+        self.train = self._buffer(x, y)
 
     def compare(self, real, generated):
         """Returns {"classification_accuracy": `Estimate`}, and that of real data."""
@@ -321,8 +318,4 @@ class ClassificationAccuracy(Comparison):
                 )
         train = self.train and (self.train.x, self.train.y)
         known = generated.x, generated.y, real.x, real.y
-        return classification_accuracy(*known, self.classifier, train, self.seed)
-
-    def get_config(self):
-        """Returns the metric's configuration."""
-        return {"classifier": self.classifier, "seed": self.seed, "name": self.name}
+        return classification_accuracy(*known, train, **self.options())

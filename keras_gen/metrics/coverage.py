@@ -1,52 +1,46 @@
-"""How much of the samples the data cover, and of the data the samples."""
+"""Precision, recall, density and coverage: how two sets of examples overlap."""
 
 import keras
 import numpy as np
 
-from keras_gen.metrics.estimate import Estimate, dealt
-from keras_gen.metrics.neighbors import (
-    check_finite,
-    check_widths,
-    nearest,
-    pairwise,
-    slices,
-)
-from keras_gen.metrics.sample import Comparison
+from keras_gen.arguments import require_int
+from keras_gen.metrics.estimate import Estimate, assign_groups
+from keras_gen.metrics.neighbors import blocks, nearest, pairwise
+from keras_gen.metrics.sample import SampleMetric, flatten_pair
 
 _NAMES = ("precision", "recall", "density", "coverage")
 _PARTS = 10
 
 
-def precision_recall(real, generated, neighbours=5):
-    """Returns precision, recall, density and coverage: quality apart from variety.
+def precision_recall(real, generated, *, neighbors=5):
+    """Returns precision, recall, density and coverage: quality and variety apart.
 
-    Around every example a ball reaches to its k-th neighbour of the same kind, R(x):
+    Every example has a ball that reaches to its k-th neighbor of the same kind:
 
     precision = share of samples in some real example's ball
     recall = share of real examples in some sample's ball
     density = mean over samples of the number of real balls they are in, over k
     coverage = share of real examples with some sample in their ball
 
-    What lies just at a ball's edge is outside: a set of equal examples, whose balls
-    have no extent, has zeros even compared with itself.
+    A ball's surface is outside: a set of equal examples, whose balls have radius 0,
+    scores 0 even when compared with itself.
 
-    Samples of half of the classes keep the precision and lose recall and coverage;
-    blurred ones lose the precision. A single outlier's ball is wide: stray real
-    examples raise precision, stray samples recall, and density and coverage forgive
-    them. Two sets of one distribution have density 1, and coverage 1 - 2^-k, nearly,
-    but precision and recall that fall with the dimension: .47 for normal vectors of a
-    thousand numbers. All four depend on how many examples there are; compare at equal
-    numbers.
+    Samples of half of the classes keep precision and lose recall and coverage; blurred
+    ones lose precision. An outlier's ball is large: stray real examples raise
+    precision and stray samples recall, which hardly affects density and coverage. Two
+    sets of one distribution have about density 1 and coverage 1 - 2^-k, but precision
+    and recall that fall with the dimension: .47 for normal vectors of a thousand
+    numbers. All four depend on the number of examples: compare sets of equal size.
 
-    Balls are shared, so that examples are not independent given them. The errors come
-    from ten parts of both sets, measured apart, and are at least those of independent
+    Examples share balls, and so are not independent. The standard errors come from ten
+    parts of both sets, measured separately, and are at least those of independent
     examples. They are rough (to a third), unknown (NaN) below 2 (k + 1) examples in a
     part, and too small for samples that crowd into few balls.
 
     Args:
         real: Array (n, ...).
         generated: Array (m, ...).
-        neighbours: k, how many neighbours a ball reaches. Defaults to `5`.
+        neighbors: k, to which neighbor a ball reaches. Defaults to `5`.
 
     Returns:
         {name: `Estimate`} with `precision`, `recall`, `density` and `coverage`.
@@ -62,30 +56,27 @@ def precision_recall(real, generated, neighbours=5):
     [Naeem et al., 2020](https://arxiv.org/abs/2002.09797)
     """
     least = min(len(real), len(generated))
-    if least <= neighbours:
+    if least <= neighbors:
         raise ValueError(
-            f"{neighbours} neighbours take more than {neighbours} examples on each "
+            f"{neighbors} neighbors take more than {neighbors} examples on each "
             f"side. Received: {len(real)} real and {len(generated)} generated"
         )
-    real, generated = (np.asarray(x).reshape(len(x), -1) for x in (real, generated))
-    check_finite(real)
-    check_finite(generated)
-    check_widths(real, generated)
-    found = [Estimate.of_mean(x) for x in _measure(real, generated, neighbours)]
+    real, generated = flatten_pair(real, generated)
+    found = [Estimate.of_mean(x) for x in _measure(real, generated, neighbors)]
     errors = [np.nan] * len(found)
-    if least // _PARTS >= 2 * (neighbours + 1):
-        part = [dealt(len(x), _PARTS) for x in (real, generated)]
+    if least // _PARTS >= 2 * (neighbors + 1):
+        part = [assign_groups(len(x), _PARTS) for x in (real, generated)]
         parts = [
             [
                 x.mean()
                 for x in _measure(
-                    real[part[0] == i], generated[part[1] == i], neighbours
+                    real[part[0] == i], generated[part[1] == i], neighbors
                 )
             ]
             for i in range(_PARTS)
         ]
         errors = np.std(parts, axis=0, ddof=1) / np.sqrt(_PARTS)
-        # Small parts can all be at the same end.
+        # Small parts can all be at the same extreme.
         errors = np.maximum(errors, [x.standard_error for x in found])
     return {
         name: Estimate(x.value, float(error))
@@ -93,18 +84,18 @@ def precision_recall(real, generated, neighbours=5):
     }
 
 
-def _measure(real, generated, neighbours):
-    """Returns the vectors of which the four values are the means."""
-    around_real = nearest(real, k=neighbours)[0][:, -1:]
-    around_generated = nearest(generated, k=neighbours)[0][:, -1]
-    balls = np.zeros(len(generated), int)  # of real examples, that a sample is in
+def _measure(real, generated, neighbors):
+    """Returns the vectors whose means are the four values."""
+    around_real = nearest(real, k=neighbors)[0][:, -1:]
+    around_generated = nearest(generated, k=neighbors)[0][:, -1]
+    balls = np.zeros(len(generated), int)  # how many real balls a sample is in
     recalled, covered = np.zeros((2, len(real)), bool)
-    centre = generated.mean(axis=0, dtype="float64")
-    y = generated - centre
+    center = generated.mean(axis=0, dtype="float64")
+    y = generated - center
     lengths = np.square(y).sum(axis=1)
     y = np.column_stack([y, lengths, np.ones(len(y))]).T
-    for rows in slices(len(real), len(generated)):
-        x = real[rows] - centre
+    for rows in blocks(len(real), len(generated)):
+        x = real[rows] - center
         # |x|^2 + |y|^2 - 2 x.y as one product.
         own = np.square(x).sum(axis=1)
         squares = np.column_stack([-2.0 * x, np.ones(len(x)), own]) @ y
@@ -113,7 +104,7 @@ def _measure(real, generated, neighbours):
         balls += inside.sum(axis=0)
         covered[rows] = inside.any(axis=1)
         recalled[rows] = _inside(*pairs, around_generated).any(axis=1)
-    return balls > 0, recalled, balls / neighbours, covered
+    return balls > 0, recalled, balls / neighbors, covered
 
 
 def _inside(real, generated, squares, length, radii):
@@ -123,22 +114,21 @@ def _inside(real, generated, squares, length, radii):
     margin = 4 * np.finfo("float64").eps * real.shape[1] * (limits + length)
     rows, columns = np.nonzero(np.abs(squares - limits) <= margin)
     radii = np.broadcast_to(radii, squares.shape)
-    for some in slices(len(rows), 2 * real.shape[1]):
+    for some in blocks(len(rows), 2 * real.shape[1]):
         at = rows[some], columns[some]
         inside[at] = pairwise(real[at[0]], generated[at[1]]) < radii[at]
     return inside
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class PrecisionRecall(Comparison):
-    """Precision, recall, density and coverage: quality apart from variety.
+class PrecisionRecall(SampleMetric):
+    """Precision, recall, density and coverage: quality and variety apart.
 
     See `precision_recall`.
 
     Args:
-        neighbours: How many neighbours an example's ball reaches. Defaults to `5`.
+        neighbors: To which neighbor an example's ball reaches. Defaults to `5`.
         name: String. Defaults to `"precision_recall"`.
-        **kwargs: Arguments of `keras.metrics.Metric`.
 
     Example:
 
@@ -153,20 +143,12 @@ class PrecisionRecall(Comparison):
     [Naeem et al., 2020](https://arxiv.org/abs/2002.09797)
     """
 
-    def __init__(self, neighbours=5, name="precision_recall", **kwargs):
-        super().__init__(name=name, **kwargs)
-        if neighbours < 1:
-            raise ValueError(
-                "Argument `neighbours` must be positive. "
-                f"Received: neighbours={neighbours}"
-            )
-        self.neighbours = neighbours
-        self.least = neighbours + 1
+    function = precision_recall
 
-    def compare(self, real, generated):
-        """Returns {name: `Estimate`} of the four."""
-        return precision_recall(real.x, generated.x, self.neighbours)
+    def _check_options(self):
+        require_int("neighbors", self.neighbors, least=1)
 
-    def get_config(self):
-        """Returns the metric's configuration."""
-        return {"neighbours": self.neighbours, "name": self.name}
+    @property
+    def min_count(self):
+        """Returns one more than a ball's neighbors."""
+        return self.neighbors + 1

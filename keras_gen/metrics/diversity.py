@@ -6,28 +6,27 @@ import keras
 import numpy as np
 
 from keras_gen.metrics.estimate import Estimate
-from keras_gen.metrics.neighbors import check_finite, check_widths
-from keras_gen.metrics.sample import Comparison
+from keras_gen.metrics.sample import SampleMetric, check_finite, flatten_pair
 
 
-def diversity(real, generated, real_labels=None, labels=None, partners=100, seed=0):
+def diversity(real, generated, real_labels=None, labels=None, *, partners=100, seed=0):
     """Returns how far apart samples are, relative to real examples, an `Estimate`.
 
     diversity = E|g - g'| / E|x - x'|, over pairs of one class; the classes count alike
 
-    1 is as varied as the data, 0 one sample for each class. Without labels it compares
-    all pairs and misses a class that collapses. It rewards noise, and does not ask
-    whether samples look like the data.
+    1 is as varied as the data, 0 a single sample for each class. Without labels it
+    compares all pairs and misses a class that collapses. It rewards noise, and does not
+    measure whether samples look like the data.
 
     Args:
         real: Array (n, ...).
         generated: Array (m, ...).
         real_labels: Integers (n,), or `None`. Defaults to `None`.
-        labels: Integers (m,), what the samples were to be, or `None`. Classes that have
+        labels: Integers (m,), the classes that were asked for, or `None`. Classes with
             two examples on both sides count. Defaults to `None`.
-        partners: At most with how many others an example is compared. Defaults to
+        partners: With how many others an example is compared, at most. Defaults to
             `100`.
-        seed: Integer, from which the partners come. Defaults to `0`.
+        seed: Integer, from which the partners are drawn. Defaults to `0`.
 
     Example:
 
@@ -35,10 +34,7 @@ def diversity(real, generated, real_labels=None, labels=None, partners=100, seed
     >>> print(diversity(x[0], x[1]), "|", diversity(x[0], 0.0 * x[1]))
     1.001 ± 0.029 | 0
     """
-    real, generated = (np.asarray(x).reshape(len(x), -1) for x in (real, generated))
-    check_finite(real)
-    check_finite(generated)
-    check_widths(real, generated)
+    real, generated = flatten_pair(real, generated)
     if (real_labels is None) != (labels is None):
         raise ValueError(
             "Arguments `real_labels` and `labels` must both be given, or neither. "
@@ -77,7 +73,7 @@ def _spread(groups, partners, rng):
     for x in groups:
         n = len(x)
         x = x[rng.permutation(n)]
-        # Each step around the ring pairs everyone with one before and one behind.
+        # Each step around the ring pairs every row with one before and one after it.
         steps = 1 + rng.permutation((n - 1) // 2)[: max(1, partners // 2)]
         steps = steps if n > 2 else [1]
         total = np.zeros(n)
@@ -103,18 +99,18 @@ def modes_covered(real_probabilities, generated_probabilities):
     reverse_kl = sum_c q_c log(q_c / p_c), of the samples' shares q to the real ones p
 
     An example belongs to its most probable class. A class that has no real example
-    counts as half of one in p. Sampling alone gives a reverse KL of (C - 1)(1/n + 1/m)
-    / 2 for C classes, n samples and m real examples; it is not taken away. Neither
-    sees what is lost within a class.
+    counts as half of one in p. Finite samples alone give a reverse KL of
+    (C - 1)(1/n + 1/m) / 2 for C classes, n samples and m real examples, which is not
+    subtracted. Neither notices what is lost within a class.
 
     Args:
         real_probabilities: Array (m, classes).
         generated_probabilities: Array (n, classes).
 
     Returns:
-        `{"modes_covered": Estimate, "reverse_kl": Estimate}`, in nats. The first's
-        variance is how many classes more twice the samples would find, a smoothed
-        estimate from the classes with one, two and three of them.
+        `{"modes_covered": Estimate, "reverse_kl": Estimate}`, the second in nats. The
+        first's variance is how many more classes twice the samples would find, a
+        smoothed estimate from the numbers of classes with one, two and three samples.
 
     Example:
 
@@ -142,8 +138,7 @@ def modes_covered(real_probabilities, generated_probabilities):
     wanted = np.bincount(real, minlength=classes)
     counts = np.bincount(found, minlength=classes)
     few = np.bincount(counts[wanted > 0], minlength=4)
-    # How many more classes as many samples again would find; less, for their number is
-    # fixed.
+    # How many more classes as many samples again would find.
     more = few[1:4] @ [7 / 8, -1 / 2, 1 / 8] - few[1] ** 2 / n
     covered = np.sum((wanted > 0) & (counts > 0))
     modes = Estimate(float(covered), float(np.sqrt(max(more, 0.0))))
@@ -151,7 +146,7 @@ def modes_covered(real_probabilities, generated_probabilities):
     ratio = counts / n / p
     log_ratio = np.log(np.where(counts > 0, ratio, 1.0))[found]
     chance = (np.sum(wanted > 0) - 1) / 2 * (1 / n + 1 / m) ** 2
-    # Where the shares are alike their own noise doubles what is first order here.
+    # Where the shares are equal, the noise of both is of second order: at least that.
     variance = log_ratio.var() / n + ratio[real].var() / m
     variance = max(variance - chance, chance)
     divergence = Estimate(class_divergence(found, classes, p), float(np.sqrt(variance)))
@@ -159,19 +154,18 @@ def modes_covered(real_probabilities, generated_probabilities):
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class Diversity(Comparison):
+class Diversity(SampleMetric):
     """How far apart samples of a class are, relative to real examples; 1 is ideal.
 
-    See `diversity`. Where all examples of both sides have labels it is the mean over
-    the classes of pairs within a class; otherwise it is that of all pairs, which misses
-    a class that collapses. The name is the same: do not compare the two.
+    See `Diversity.function`. Where all examples of both sides have labels, pairs lie
+    within a class; otherwise they are all pairs, which misses a class that collapses.
+    Both have the same name: do not compare the two.
 
     Args:
-        partners: At most with how many others an example is compared. Defaults to
+        partners: With how many others an example is compared, at most. Defaults to
             `100`.
-        seed: Integer, from which the partners come. Defaults to `0`.
+        seed: Integer, from which the partners are drawn. Defaults to `0`.
         name: String. Defaults to `"diversity"`.
-        **kwargs: Arguments of `keras.metrics.Metric`.
 
     Example:
 
@@ -183,33 +177,25 @@ class Diversity(Comparison):
     0.5
     """
 
-    def __init__(self, partners=100, seed=0, name="diversity", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.partners = partners
-        self.seed = seed
+    function = diversity
 
     def compare(self, real, generated):
-        """Returns {"diversity": `Estimate`}."""
+        """Returns {name: `Estimate`}, by class where both sides have labels."""
         labels = real.y, generated.y
         if any(y is None for y in labels):
             labels = None, None
-        ways = {"partners": self.partners, "seed": self.seed}
-        return {"diversity": diversity(real.x, generated.x, *labels, **ways)}
-
-    def get_config(self):
-        """Returns the metric's configuration."""
-        return {"partners": self.partners, "seed": self.seed, "name": self.name}
+        found = diversity(real.x, generated.x, *labels, **self.options())
+        return {self.name: found}
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class ModesCovered(Comparison):
+class ModesCovered(SampleMetric):
     """How many of the reference's classes the samples have, and in which shares.
 
-    See `modes_covered`.
+    See `ModesCovered.function`.
 
     Args:
         name: String. Defaults to `"modes_covered"`.
-        **kwargs: Arguments of `keras.metrics.Metric`.
 
     Example:
 
@@ -222,19 +208,13 @@ class ModesCovered(Comparison):
     Reference: [Srivastava et al., 2017](https://arxiv.org/abs/1705.07761)
     """
 
+    function = modes_covered
     needs = "probabilities"
-
-    def __init__(self, name="modes_covered", **kwargs):
-        super().__init__(name=name, **kwargs)
-
-    def compare(self, real, generated):
-        """Returns {"modes_covered": `Estimate`, "reverse_kl": `Estimate`}."""
-        return modes_covered(real.x, generated.x)
 
 
 @dataclasses.dataclass(frozen=True)
 class ModeScore:
-    """Which modes samples are in, and how well.
+    """Which modes of a mixture samples cover, and how well.
 
     Attributes:
         modes: How many modes have at least one sample of high quality.
@@ -248,15 +228,18 @@ class ModeScore:
     reverse_kl: float
 
 
-def mode_score(samples, centres, sigma):
-    """Returns the `ModeScore` of samples from a mixture of equal round modes.
+def mode_score(samples, centers, sigma):
+    """Returns how well samples cover a mixture of equal Gaussian modes.
 
-    A sample belongs to the mode that is nearest.
+    A sample belongs to the nearest mode.
 
     Args:
         samples: Array (n, dims).
-        centres: Array (modes, dims).
+        centers: Array (modes, dims).
         sigma: Float, the modes' standard deviation.
+
+    Returns:
+        A `ModeScore`: `modes` found, `high_quality` and `reverse_kl`.
 
     Example:
 
@@ -267,23 +250,23 @@ def mode_score(samples, centres, sigma):
 
     Reference: [Lin et al., 2018](https://arxiv.org/abs/1712.04086)
     """
-    samples, centres = np.asarray(samples, "float64"), np.asarray(centres, "float64")
-    squares = np.square(samples[:, None] - centres).sum(axis=-1)
+    samples, centers = np.asarray(samples, "float64"), np.asarray(centers, "float64")
+    squares = np.square(samples[:, None] - centers).sum(axis=-1)
     nearest, least = squares.argmin(axis=1), squares.min(axis=1)
     good = least <= (3.0 * sigma) ** 2
     return ModeScore(
         modes=len(np.unique(nearest[good])),
         high_quality=float(good.mean()),
-        reverse_kl=class_divergence(nearest, len(centres)),
+        reverse_kl=class_divergence(nearest, len(centers)),
     )
 
 
 def class_divergence(found, classes, shares=None):
-    """Returns the KL, in nats, of classes that were found to the shares of all.
+    """Returns KL(shares that were found || `shares`) of classes, in nats.
 
     Args:
         found: Integers (n,), the class of each sample.
-        classes: How many classes there are.
+        classes: The number of classes.
         shares: Vector of the classes' shares. Defaults to `None`: equal ones.
 
     Example:

@@ -10,14 +10,14 @@ from keras import ops
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A number, and the standard error that it has.
+    """A number with its standard error.
 
-    It prints as value ± two standard errors; `float` gives the value.
+    It prints as value ± two standard errors; `float(estimate)` is the value.
 
     Attributes:
         value: What was measured.
         standard_error: Its standard deviation over other draws of the data; NaN where
-            it is not known.
+            it is unknown.
 
     Example:
 
@@ -30,10 +30,10 @@ class Estimate:
 
     @classmethod
     def of_mean(cls, values):
-        """Returns the mean of independent numbers, with the error of a mean.
+        """Returns the mean of independent numbers, with its standard error.
 
         Args:
-            values: Vector of numbers, at least two of them for an error.
+            values: Vector of numbers; two or more give a standard error.
         """
         values = np.asarray(values, "float64").ravel()
         error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else None
@@ -41,13 +41,13 @@ class Estimate:
 
     @classmethod
     def of_jackknife(cls, value, without):
-        """Returns a statistic of all data, its error from those without one part.
+        """Returns a statistic of all data, with the jackknife's standard error.
 
-        error^2 = (g - 1) / g sum_i (without_i - mean without)^2
+        standard_error^2 = (g - 1) / g sum_i (without_i - mean without)^2
 
         Args:
             value: The statistic of all data.
-            without: The g statistics, each without one of g equal parts.
+            without: The g statistics of all data but one of g equal parts.
         """
         without = np.asarray(without, "float64")
         spread = np.sum(np.square(without - without.mean()))
@@ -59,7 +59,7 @@ class Estimate:
         return float(self.value)
 
     def __str__(self):
-        """Returns value ± two standard errors, to the digits that mean something."""
+        """Returns value ± two standard errors, to the significant digits."""
         if not math.isfinite(self.standard_error) or self.standard_error == 0.0:
             return f"{self.value:.4g}"
         error = 2.0 * self.standard_error
@@ -71,38 +71,37 @@ class Estimate:
         return f"{self.value:.{digits}f} ± {error:.{digits}f}"
 
 
-def dealt(count, groups, first=0):
-    """Returns the group of each of so many rows, as whole numbers (count,).
+def assign_groups(count, groups):
+    """Returns the group of each of `count` rows, as integers (count,).
 
-    Every run of `groups` rows gives one to each group, in an order of its own: groups
-    are of one size, of the whole where rows are sorted, and not of one class where
-    classes take turns. A row's group follows from its place alone.
+    Every run of `groups` rows gives one to each group, in its own random order: groups
+    have one size, are spread over sorted rows, and do not hold one class where classes
+    take turns. A row's group follows from its position alone.
 
     Args:
         count: How many rows.
         groups: How many groups.
-        first: The place of the first row. Defaults to `0`.
 
     Example:
 
-    >>> np.bincount(dealt(1000, 10))
+    >>> np.bincount(assign_groups(1000, 10))
     array([100, 100, 100, 100, 100, 100, 100, 100, 100, 100])
     """
     table = np.random.default_rng(0).permuted(
         np.tile(np.arange(groups), (_ORDERS, 1)), axis=1
     )
-    place = np.arange(first, first + count)
+    place = np.arange(count)
     return table[place // groups % _ORDERS, place % groups]
 
 
-_ORDERS = 4096  # after which they come again
+_ORDERS = 4096  # after which they repeat
 
 
 @keras.saving.register_keras_serializable("keras_gen")
 class MeanWithError(keras.metrics.Metric):
     """The mean over examples, and its standard error.
 
-    error^2 = (mean of squares - square of the mean) / (n - 1)
+    standard_error^2 = (mean of squares - square of the mean) / (n - 1)
 
     Args:
         name: String. Defaults to `"mean"`.
@@ -118,7 +117,7 @@ class MeanWithError(keras.metrics.Metric):
 
     def __init__(self, name="mean", **kwargs):
         super().__init__(name=name, **kwargs)
-        # Sums, so that replicas' may be added; wide, so that nothing cancels.
+        # Sums, so that replicas' can be added; float64, so that nothing cancels.
         wide = {"shape": (), "initializer": "zeros", "dtype": "float64"}
         self.count = self.add_weight(name="count", **wide)
         self.total = self.add_weight(name="total", **wide)

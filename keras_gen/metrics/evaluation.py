@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 
-from keras_gen.metrics.extractor import reference_features
+from keras_gen.arguments import require_int
 
-# What is good: less, more, or near to a number that real examples would have.
+# Whether less is better, or more, or what is near a number that real examples have.
 GOALS = {
     "frechet_distance": "min",
     "kernel_distance": "min",
@@ -27,32 +27,31 @@ GOALS = {
 
 
 class Evaluation:
-    """Compares images with real ones in several ways.
+    """Compares images with real ones by several metrics.
 
-    Each `Comparison` is handed what it `needs`: features, probabilities of the classes,
-    or the images. Features are computed once; those of real images are kept on disk.
+    Each `SampleMetric` is given what it `needs`: features, probabilities of classes, or
+    the images. Features are computed once; those of real images are cached on disk.
 
-    Values depend on the number of images, some of them by much: compare values of as
-    many.
+    Values depend on the number of images, some of them strongly: compare values of
+    equal numbers of images.
 
     Args:
-        comparisons: List of `Comparison`.
-        extractor: An `Extractor`, whose `note` belongs beside the values.
+        comparisons: List of `SampleMetric`.
+        extractor: An `Extractor`, whose `note` is to be printed with the values.
         real: Real images in [0, 1], (n, height, width, channels): unseen ones.
         labels: Their labels (n,), for comparisons by class. Defaults to `None`.
-        train: What the model was trained on, for comparisons that look for copies
-            (those with `set_held_out`): they compare with it, and take `real` for what
-            is held out. Defaults to `None`.
-        cache: The folder, or `False`: keep nothing. Defaults to `None`, see
-            `cache_folder`.
+        train: What the model was trained on, for `Memorization`, which takes it as its
+            reference and `real` as held-out examples. Defaults to `None`.
+        cache: The folder, or `False`: cache nothing. Defaults to `None`: the
+            environment's `KERAS_GEN_CACHE`, or `~/.cache/keras_gen`.
         batch_size: Images at once. Defaults to `250`.
 
     Attributes:
-        seconds: {name of a comparison: what it took the last time}, with `"features"`.
+        seconds: {metric's name: seconds of its last computation}, and `"features"`.
 
     Example:
 
-    >>> class Means(metrics.Comparison):
+    >>> class Means(metrics.SampleMetric):
     ...     def compare(self, real, generated):
     ...         apart = generated.x.mean(0) - real.x.mean(0)
     ...         return {"means": metrics.Estimate(float(np.abs(apart).max()), np.nan)}
@@ -105,7 +104,7 @@ class Evaluation:
     def _features_of_reference(self, images, cache):
         if all(comparison.needs == "images" for comparison in self.comparisons):
             return None
-        return reference_features(self.extractor, images, cache, self.batch_size)
+        return self.extractor.cached(images, cache, self.batch_size)
 
     def __call__(self, images, labels=None):
         """Returns {name: `Estimate`}.
@@ -117,7 +116,7 @@ class Evaluation:
         images, labels = self.extractor.check(images), _array(labels)
         start, features = time.monotonic(), None
         if any(comparison.needs != "images" for comparison in self.comparisons):
-            self._refuse_stale()
+            self._check_extractor()
             features = self.extractor(images, self.batch_size)
         self.seconds = {"features": time.monotonic() - start}
         estimates = {}
@@ -128,19 +127,19 @@ class Evaluation:
             comparison.update_state(needed, labels)
             found = comparison.estimates()
             comparison.reset_state()
-            _refuse_twice(estimates, found)
+            _check_unique(estimates, found)
             estimates |= found
             self.seconds[comparison.name] = time.monotonic() - start
         return estimates
 
     def names(self):
-        """Returns the names of the values, found by comparing real images with real."""
-        least = max(comparison.least for comparison in self.comparisons)
-        some = slice(max(least, 256))
+        """Returns the names of the values, by comparing real images with themselves."""
+        count = max(comparison.min_count for comparison in self.comparisons)
+        some = slice(max(count, 256))
         labels = None if self.labels is None else self.labels[some]
         return tuple(self(self.real[some], labels))
 
-    def _refuse_stale(self):
+    def _check_extractor(self):
         if self.extractor.fingerprint != self._fingerprint:
             raise ValueError(
                 f"The extractor '{self.extractor.name}' has changed since it was given "
@@ -165,7 +164,7 @@ def _array(labels):
     return None if labels is None else np.asarray(labels)
 
 
-def _refuse_twice(estimates, found):
+def _check_unique(estimates, found):
     twice = estimates.keys() & found.keys()
     if twice:
         raise ValueError(
@@ -177,15 +176,16 @@ def _refuse_twice(estimates, found):
 def draw_samples(model, n, seed=0, labels=None, batch_size=250):
     """Returns (samples, labels) of a model, drawn in batches.
 
-    A conditional model shows all classes equally often, in a mixed order, or those that
-    are asked for; the labels of an unconditional one are `None`.
+    A class-conditional model draws all classes equally often, in a random order, or
+    the given labels; the labels of an unconditional one are `None`.
 
     Args:
-        model: What has `sample(n, seed=, context=)`, and `classes` or `None`.
-        n: How many.
-        seed: Integer from which all batches' seeds come. Defaults to `0`.
-        labels: Integers (n,), of a conditional model. Defaults to `None`, all classes.
-        batch_size: How many at once. Defaults to `250`.
+        model: A `models.GenerativeModel`.
+        n: The number of samples.
+        seed: Integer, from which each batch's seed is drawn. Defaults to `0`.
+        labels: Integers (n,), for a class-conditional model. Defaults to `None`: all
+            classes.
+        batch_size: Samples at once. Defaults to `250`.
 
     Example:
 
@@ -194,8 +194,7 @@ def draw_samples(model, n, seed=0, labels=None, batch_size=250):
     >>> samples.shape, labels
     ((7, 2), None)
     """
-    if n < 1:
-        raise ValueError(f"Argument `n` must be positive. Received: n={n}")
+    require_int("n", n, least=1)
     classes = getattr(model, "classes", None)
     if getattr(model, "uses_labels", False) and classes is None:
         raise ValueError(
@@ -213,7 +212,7 @@ def draw_samples(model, n, seed=0, labels=None, batch_size=250):
             f"Received: n={n}, labels of shape {np.shape(labels)}"
         )
     rng, starts = np.random.default_rng(seed), range(0, n, batch_size)
-    # Seeds that follow each other would give two evaluations the same batches.
+    # Consecutive seeds would give two evaluations the same batches.
     seeds = rng.integers(2**31, size=len(starts))
     if classes is not None:
         every = rng.permutation(np.arange(n) % classes)
@@ -222,6 +221,6 @@ def draw_samples(model, n, seed=0, labels=None, batch_size=250):
     for start, number in zip(starts, seeds, strict=True):
         asked = None if classes is None else labels[start : start + batch_size]
         size = min(batch_size, n - start)
-        ways = {} if classes is None else {"context": asked}
-        parts.append(np.asarray(model.sample(size, seed=int(number), **ways)))
+        options = {} if classes is None else {"context": asked}
+        parts.append(np.asarray(model.sample(size, seed=int(number), **options)))
     return np.concatenate(parts), labels if classes is not None else None

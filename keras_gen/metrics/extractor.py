@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.metrics.cache import fingerprint, kept
+from keras_gen.metrics.cache import fingerprint, load_or_compute
 
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """What an extractor finds in images.
+    """The output of an extractor.
 
     Attributes:
         features: Array (n, d), float32.
@@ -27,18 +27,18 @@ class Features:
 class Extractor:
     """Turns images in [0, 1] into features.
 
-    Distances of features are as good as the features: those of a network see what it
-    was trained to tell apart, and are blind to the rest. Values of two extractors can
-    not be compared, which is what `note` says.
+    Distances are as good as the features: those of a network represent what it was
+    trained to tell apart, and ignore the rest. Values of two extractors are not
+    comparable, which is what `note` says.
 
-    A subclass writes `extract`, of one batch, and `fingerprint` where features of real
-    data are to be kept on disk.
+    A subclass defines `extract`, for one batch, and `fingerprint` if features of real
+    data are to be cached on disk.
 
     Attributes:
         name: One word.
-        note: One sentence to print beside its values.
-        shape: The shape of an image, `None` where a side or all of it is free.
-        is_costly: Whether features of real data are worth a file.
+        note: One sentence to print with its values.
+        shape: The shape of an image; a side, or all of it, may be `None`: any.
+        is_costly: Whether features of real data are worth caching.
     """
 
     name = "extractor"
@@ -48,9 +48,9 @@ class Extractor:
 
     @property
     def fingerprint(self):
-        """Returns the SHA-256 of all that features follow from, but the images.
+        """Returns the SHA-256 of all that features depend on except the images.
 
-        By default it is `None`: nothing is kept on disk.
+        By default it is `None`: nothing is cached.
         """
         return None
 
@@ -81,8 +81,34 @@ class Extractor:
         probabilities = np.concatenate(probabilities).astype("float32", copy=False)
         return Features(features, probabilities)
 
+    def cached(self, images, cache=None, batch_size=250):
+        """Returns the `Features` of real images, computed once and then read from disk.
+
+        The file is found by a hash of the images and the fingerprint, and holds both:
+        features of other images, or of an extractor that was trained again, are never
+        mistaken for these. A damaged file is computed again. Extractors that cost less
+        than reading a file (`Pixels`), or have no fingerprint, are not cached.
+
+        Args:
+            images: Array (n, ...), what the extractor takes.
+            cache: The folder, or `False`: cache nothing. Defaults to `None`: the
+                environment's `KERAS_GEN_CACHE`, or `~/.cache/keras_gen`.
+            batch_size: Images at once. Defaults to `250`.
+        """
+        images = self.check(images)
+
+        def compute():
+            found = dataclasses.asdict(self(images, batch_size))
+            return {k: v for k, v in found.items() if v is not None}
+
+        known = self.fingerprint
+        if cache is False or not self.is_costly or known is None:
+            return Features(**compute())
+        about = {"extractor": known, "images": fingerprint(images)}
+        return Features(**load_or_compute("features", about, compute, cache))
+
     def check(self, images):
-        """Returns images as a float32 array, or raises ValueError for what is none.
+        """Returns images as a float32 array, or raises ValueError if they are invalid.
 
         Args:
             images: Array-like.
@@ -136,8 +162,8 @@ def _sides(shape):
 class Pixels(Extractor):
     """The pixels themselves, or points of any dimension.
 
-    They need no network and no labels. A shift by one pixel is far away for them, and
-    blur is close: they see what is exact and little of what is meant.
+    They need no network and no labels. A shift by one pixel is a large distance and
+    blur a small one: they measure exact agreement rather than meaning.
 
     Example:
 
@@ -180,21 +206,20 @@ class Pixels(Extractor):
 
 
 class NetworkFeatures(Extractor):
-    """What any Keras model makes of images in [0, 1], or one of its layers.
+    """The outputs of any Keras model of images in [0, 1], or of one of its layers.
 
     Outputs with a height and a width are averaged over both.
 
-    A subclass has files of its own for the features of real data; with a changed
-    `extract` it needs a new `_VERSION`.
+    A subclass has its own cache files; if its `extract` changes, so must `_VERSION`.
 
     Args:
         model: A built `keras.Model` of images, (n, height, width, channels).
-        output: The name of a layer whose output are the features; the model must then
-            be functional or sequential. Defaults to `None`, the model's own output.
+        output: The name of a layer whose outputs are the features; the model must then
+            be functional or sequential. Defaults to `None`: the model's own outputs.
         probabilities: Whether the model's own outputs are probabilities of classes.
             Defaults to `False`.
-        note: What to print beside values. Defaults to `None`, a sentence that they
-            compare with none but the same model's.
+        note: What to print with values. Defaults to `None`: that they are comparable
+            with the same model's values only.
 
     Example:
 
@@ -206,7 +231,7 @@ class NetworkFeatures(Extractor):
     (2, 16)
     """
 
-    _VERSION = 1  # a changed `extract` needs a new one
+    _VERSION = 1
 
     def __init__(self, model, output=None, probabilities=False, note=None):
         self.name = model.name
@@ -279,39 +304,3 @@ def _both(model, output):
     found = [model.get_layer(output).output, *model.outputs]
     both = keras.Model(model.inputs, found, name=f"{model.name}_features")
     return lambda x: both(x, training=False)[:2]
-
-
-def reference_features(extractor, images, cache=None, batch_size=250):
-    """Returns the `Features` of real images, computed once and then read.
-
-    The file is found by the bytes of the images and by the extractor's fingerprint,
-    and holds both: features of other images, or of an extractor since trained anew,
-    are never taken for these. A damaged file is computed again. Extractors that cost
-    less than reading a file (`Pixels`) keep none, nor do those without a fingerprint.
-
-    Args:
-        extractor: An `Extractor`.
-        images: Array (n, ...), what the extractor takes.
-        cache: The folder, or `False`: keep nothing. Defaults to `None`, see
-            `cache_folder`.
-        batch_size: Images at once. Defaults to `250`.
-
-    Example:
-
-    >>> x = np.zeros((2, 8, 8, 1), "float32")
-    >>> metrics.reference_features(metrics.Pixels(), x).features.shape
-    (2, 64)
-    """
-    images = extractor.check(images)
-
-    def compute():
-        found = extractor(images, batch_size)
-        if found.probabilities is None:
-            return {"features": found.features}
-        return {"features": found.features, "probabilities": found.probabilities}
-
-    known = extractor.fingerprint
-    if cache is False or not extractor.is_costly or known is None:
-        return Features(**compute())
-    about = {"extractor": known, "images": fingerprint(images)}
-    return Features(**kept("features", about, compute, cache))

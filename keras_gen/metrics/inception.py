@@ -12,10 +12,11 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import xlogy
 
+from keras_gen.arguments import require_int
 from keras_gen.metrics.cache import fingerprint
-from keras_gen.metrics.estimate import Estimate, dealt
+from keras_gen.metrics.estimate import Estimate, assign_groups
 from keras_gen.metrics.extractor import Extractor
-from keras_gen.metrics.sample import Comparison
+from keras_gen.metrics.sample import SampleMetric
 
 _GRAPH = "classify_image_graph_def.pb"
 _IMAGES, _POOL, _LOGITS = "ExpandDims", "pool_3", "softmax/logits/MatMul"
@@ -23,16 +24,16 @@ _CLASSES = 1008
 
 
 class Inception(Extractor):
-    """2048 features of an Inception network that has learned ImageNet.
+    """2048 features of an Inception network trained on ImageNet.
 
     Without `weights` it is Keras's InceptionV3, whose weights Keras downloads once; its
     values are smaller or larger than published ones and compare only with each other.
     With them it is the network of 2015 that published FIDs and Inception Scores are
     made with: it takes 8-bit images and resizes them by itself, and the probabilities
     come from the first 1008 products of features and last kernel, without the bias.
-    Published values also ask for as many samples and the same reference data.
+    Published values also require the same number of samples and the same reference.
 
-    Grey images become three equal channels. Neither network knows digits.
+    Grayscale images become three equal channels. Neither network knows digits.
 
     Args:
         weights: A file, `classify_image_graph_def.pb` or the archive
@@ -65,7 +66,7 @@ class Inception(Extractor):
 
     @functools.cached_property
     def fingerprint(self):
-        """Returns the SHA-256 of the weights, which stay, and the way of resizing."""
+        """Returns the SHA-256 of the weights and of the resizing method."""
         return self._network.fingerprint()
 
     def __call__(self, images, batch_size=50):
@@ -81,7 +82,7 @@ class Inception(Extractor):
         super()._check_shape(shape)
         if shape[-1] not in (1, 3):
             raise ValueError(
-                "The extractor 'inception' takes grey images or such of three channels."
+                "The extractor 'inception' takes images of one or three channels."
                 f" Received: images of {shape[-1]} channels"
             )
 
@@ -131,7 +132,7 @@ def _download():
 
 @contextlib.contextmanager
 def _undisturbed():
-    """Keras's networks take the global policy, and seeds from Python's generator."""
+    """Keeps the global policy, and the state of Python's generator of Keras's seeds."""
     policy, state = keras.config.dtype_policy(), random.getstate()
     keras.config.set_dtype_policy("float32")
     try:
@@ -142,9 +143,9 @@ def _undisturbed():
 
 
 class _Frozen:
-    """The frozen graph of 2015, in a graph of its own.
+    """The frozen graph of 2015, in its own graph.
 
-    A session, because its operations are older than those a `tf.function` may hold.
+    It needs a session: its operations are older than those a `tf.function` supports.
     """
 
     def __init__(self, path):
@@ -175,7 +176,7 @@ class _Frozen:
 
 
 def _read(path):
-    """Returns the bytes of the graph, out of its archive if it is in one."""
+    """Returns the bytes of the graph, extracted from its archive if necessary."""
     encoded = path.read_bytes() if path.is_file() else None
     if encoded is None:
         raise FileNotFoundError(
@@ -209,21 +210,21 @@ def _parse(path, encoded):
     return definition
 
 
-def inception_score(probabilities, splits=10):
-    """Returns how many classes samples are sure of, between 1 and all there are.
+def inception_score(probabilities, *, splits=10):
+    """Returns the inception score: from 1 up to the number of classes.
 
     IS = exp(mean_x KL(p(y|x) || p(y))), p(y) = mean_x p(y|x)
 
-    It looks at no real example: one perfect picture of each class has the best score,
-    and so have pictures that only the classifier finds perfect. It means something
-    beside the score of real examples, and for data of which the classifier knows the
-    classes.
+    It is high where the classifier is sure of each sample and the samples show many
+    classes. It ignores real examples: one perfect picture of each class has the best
+    score, and so have pictures that only the classifier finds perfect. Compare it with
+    the score of real examples, of data whose classes the classifier knows.
 
-    It is the mean over splits, to which the rows are dealt, and has the error of a
-    mean. As p(y) is a split's own, it is too small: the logarithm by
+    It is the mean over splits of the rows and has the standard error of a mean. As
+    p(y) is estimated in each split, it is too small: the logarithm by
     sum_y Var(p(y|x)) / p(y) / (2 n) for n examples in a split, up to (classes - 1) /
     (2 n) for sure ones. With 1000 classes and 5000 examples in each split, that is up
-    to 10 %; scores of different numbers of examples do not compare.
+    to 10 %; scores of different numbers of examples are not comparable.
 
     Args:
         probabilities: Of the classes (n, classes); each row sums to 1.
@@ -244,14 +245,14 @@ def inception_score(probabilities, splits=10):
             "Argument `splits` must be positive and at most the number of examples. "
             f"Received: splits={splits} for {len(p)} examples"
         )
-    # Half precision rounds each number to a thousandth of itself.
+    # Half precision has a relative error of a thousandth.
     if p.ndim != 2 or not (p.min() >= 0.0 and np.all(abs(p.sum(1) - 1.0) < 1e-2)):
         raise ValueError(
             "Argument `probabilities` must be rows (n, classes) that are not negative "
             f"and sum to 1. Received: shape {p.shape}"
         )
     p = p / p.sum(axis=1, keepdims=True)
-    split = dealt(len(p), splits)
+    split = assign_groups(len(p), splits)
     return Estimate.of_mean([_score(p[split == i]) for i in range(splits)])
 
 
@@ -263,13 +264,12 @@ def _score(p):
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class InceptionScore(Comparison):
-    """The inception score, `inception_score`; a reference is taken and not used.
+class InceptionScore(SampleMetric):
+    """The inception score, `inception_score`; a reference is ignored.
 
     Args:
         splits: How many parts of the samples. Defaults to `10`.
         name: String. Defaults to `"inception_score"`.
-        **kwargs: Arguments of `keras.metrics.Metric`.
 
     Example:
 
@@ -281,30 +281,18 @@ class InceptionScore(Comparison):
     Reference: [Salimans et al., 2016](https://arxiv.org/abs/1606.03498)
     """
 
+    function = inception_score
     needs = "probabilities"
 
-    def __init__(self, splits=10, name="inception_score", **kwargs):
-        if splits < 1:
-            raise ValueError(
-                f"Argument `splits` must be positive. Received: splits={splits}"
-            )
-        super().__init__(name=name, **kwargs)
-        self.splits = splits
-        self.least = splits
+    def _check_options(self):
+        require_int("splits", self.splits, least=1)
+
+    @property
+    def min_count(self):
+        """Returns one example a split."""
+        return self.splits
 
     def estimates(self):
         """Returns {name: `Estimate`}, without a reference too."""
-        if self.generated.count < self.least:
-            raise ValueError(
-                f"`InceptionScore` takes at least {self.least} generated examples. "
-                f"Received: {self.generated.count}"
-            )
-        return self.compare(self.real, self.generated)
-
-    def compare(self, real, generated):
-        """Returns {name: `Estimate`}."""
-        return {self.name: inception_score(generated.x, self.splits)}
-
-    def get_config(self):
-        """Returns the metric's configuration."""
-        return {"splits": self.splits, "name": self.name}
+        self._check_count("generated", self.generated)
+        return {self.name: inception_score(self.generated.x, **self.options())}

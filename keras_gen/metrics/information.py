@@ -1,11 +1,11 @@
-"""How much of a latent code is used: active units, KL by dimension, information."""
+"""How much of the latents is used: active units, KL by dimension, information."""
 
 import math
 
 import numpy as np
 
 from keras_gen.arguments import require_argument, require_int
-from keras_gen.metrics.disentanglement import _finite
+from keras_gen.metrics.sample import finite_matrix
 
 _NOISE = 271_828
 
@@ -15,13 +15,13 @@ def active_units(means, threshold=0.01):
 
     active = #{d : Var_x(E[z_d | x]) > threshold}
 
-    A dimension that the decoder ignores goes back to the prior, and its posterior mean
-    stands still: most are either far above the threshold or far below. It counts
-    dimensions, not what they hold; `kl_per_dimension` does.
+    The posterior of a dimension that the decoder ignores collapses to the prior, and
+    its mean is constant: most are either far above the threshold or far below. It
+    counts dimensions; `kl_per_dimension` measures how much they carry.
 
     Args:
         means: Array (n, dimensions), the posterior means of data.
-        threshold: Defaults to 0.01, which published numbers share.
+        threshold: A variance. Defaults to 0.01, as in published numbers.
 
     Example:
 
@@ -30,7 +30,7 @@ def active_units(means, threshold=0.01):
 
     Reference: [Burda et al., 2016](https://arxiv.org/abs/1509.00519)
     """
-    return int(np.sum(_finite("means", means).var(axis=0) > threshold))
+    return int(np.sum(finite_matrix("means", means).var(axis=0) > threshold))
 
 
 def kl_per_dimension(mean, log_var):
@@ -60,22 +60,22 @@ def kl_per_dimension(mean, log_var):
 
 
 def mutual_information(mean, log_var, z=None, *, seed=0, block=1000):
-    """Returns an estimate of how many nats a code has of which example it came from.
+    """Returns an estimate of the mutual information of data and latents, in nats.
 
     I_q(x; z) = mean_i (log q(z_i | x_i) - log((1 / n) sum_j q(z_i | x_j)))
 
-    The ELBO's KL is this and KL(q(z) || p(z)): the first is what the decoder can use,
-    the second what samples suffer from. It is at most log(n), which a code that tells
-    all examples apart reaches whatever more it knows: trust values well below that.
+    The ELBO's KL is the sum of this, which the decoder can use, and KL(q(z) || p(z)),
+    which makes samples worse. The estimate is at most log(n), and reaches that for all
+    latents that tell the n examples apart: trust values well below it.
 
     Args:
         mean: Array (n, dimensions), the means of Gaussian posteriors.
         log_var: Array of the same shape, the logarithms of their variances.
         z: Array of the same shape, one draw from each posterior. Defaults to `None`:
-            drawn here.
-        seed: Integer, for that draw. Defaults to 0.
-        block: How many draws are compared with all posteriors at once; memory is
-            8 n block bytes or a few times that. Defaults to 1000.
+            drawn from `seed`.
+        seed: Integer. Defaults to 0.
+        block: How many draws are compared with all posteriors at once; memory is a few
+            times 8 n block bytes. Defaults to 1000.
 
     Example:
 
@@ -88,10 +88,10 @@ def mutual_information(mean, log_var, z=None, *, seed=0, block=1000):
     mean, log_var = _posterior(mean, log_var)
     require_int("block", block, least=1)
     if z is None:
-        # A stream of its own: means drawn from the same seed must not come again.
+        # Another stream than that of means drawn from the same seed.
         noise = np.random.default_rng((seed, _NOISE)).standard_normal(mean.shape)
         z = mean + np.exp(0.5 * log_var) * noise
-    z = _finite("z", z)
+    z = finite_matrix("z", z)
     _same_shape("z", z, mean)
     ratios = [
         _log_ratio(z, mean, log_var, np.arange(start, min(start + block, len(z))))
@@ -105,16 +105,16 @@ def _log_ratio(z, mean, log_var, rows):
     precision = np.exp(-log_var)
     constant = (log_var + mean**2 * precision).sum(axis=1)
     z = z[rows]
-    # The squares multiplied out: three matrix products, no (n, n, d) array.
+    # With squares expanded: three matrix products instead of an (n, n, d) array.
     log_q = z @ (mean * precision).T - 0.5 * (z**2 @ precision.T + constant)
     own, peak = log_q[np.arange(len(rows)), rows], log_q.max(axis=1)
-    # In place: less than half the time of SciPy's logsumexp.
+    # In place: less than half of the time of SciPy's logsumexp.
     np.exp(np.subtract(log_q, peak[:, None], out=log_q), out=log_q)
     return math.log(len(mean)) + own - peak - np.log(log_q.sum(axis=1))
 
 
 def _posterior(mean, log_var):
-    mean, log_var = _finite("mean", mean), _finite("log_var", log_var)
+    mean, log_var = finite_matrix("mean", mean), finite_matrix("log_var", log_var)
     _same_shape("log_var", log_var, mean)
     return mean, log_var
 

@@ -1,68 +1,41 @@
-"""Distances of distributions by means of kernels, without bias."""
+"""Unbiased kernel distances of distributions: polynomial (KID) and Gaussian (MMD)."""
 
 import math
 
 import keras
 import numpy as np
 
-from keras_gen.metrics.estimate import Estimate, dealt
-from keras_gen.metrics.neighbors import check_widths
-from keras_gen.metrics.sample import Comparison
+from keras_gen.arguments import require_argument
+from keras_gen.metrics.estimate import Estimate, assign_groups
+from keras_gen.metrics.sample import SampleMetric, feature_pair
 
-# How many pairs of rows are looked at at once: 16 MB.
+# How many pairs of rows are compared at once: 16 MB.
 _CELLS = 2**21
 # The bandwidths of the Gaussian kernels, in multiples of the scale.
 _BANDWIDTHS = (4.0, 2.0, 1.0, 0.5, 0.25)
 
 
-def paired_rows(real, generated, least=2):
-    """Returns two arrays as rows of equally many numbers, in float64.
-
-    Args:
-        real: Array (n, ...).
-        generated: Array (m, ...).
-        least: How many rows there must be in each. Defaults to `2`.
-
-    Example:
-
-    >>> [x.shape for x in paired_rows(np.zeros((5, 2, 2)), np.zeros((3, 4)))]
-    [(5, 4), (3, 4)]
-    """
-    rows = []
-    for name, x in (("real", real), ("generated", generated)):
-        x = np.asarray(x, "float64")
-        if x.ndim < 2 or len(x) < least or not np.isfinite(x).all():
-            raise ValueError(
-                f"Argument `{name}` must be at least {least} rows of finite numbers, "
-                f"(n, ...). Received: shape {x.shape}"
-                f"{'' if np.isfinite(x).all() else ', not finite'}"
-            )
-        rows.append(x.reshape(len(x), -1))
-    check_widths(*rows)
-    return rows
-
-
-def kernel_distance(real, generated, degree=3, blocks=10):
+def kernel_distance(real, generated, *, degree=3, blocks=10):
     """Returns the squared distance of means in a polynomial kernel's space.
 
     k(x, y) = (x.y / d + 1)^degree
     MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean k(x_i, y_j)
 
-    It has no bias, so that few examples suffice and sets of different sizes compare:
-    two samples of one distribution average 0, and so are often below it. With
+    It is unbiased, so that few examples suffice and sets of different sizes compare:
+    for two samples of one distribution it is 0 on average, and so often negative. With
     Inception's features it is the KID. Degree 3 compares the first three moments and
-    is blind to all others; how much each counts depends on the features' scale.
+    ignores all others; how much each counts depends on the features' scale.
 
-    The rows are dealt to blocks, whose values are independent; their mean is the
-    estimate and has the error of a mean. More blocks give a better error, and a value
-    that varies more where the distributions are close.
+    The rows are split into blocks, whose values are independent; their mean is the
+    estimate and has the standard error of a mean. With more blocks the error is better
+    known, and the value varies more where the distributions are close.
 
     Args:
         real: Features (n, d).
         generated: Features (m, d).
         degree: The polynomial's degree. Defaults to `3`.
         blocks: How many blocks, at most half as many as there are rows; 1 compares
-            all with all and has no error. Defaults to `10`.
+            all with all and has no standard error. Defaults to `10`.
 
     Example:
 
@@ -74,40 +47,40 @@ def kernel_distance(real, generated, degree=3, blocks=10):
     Reference: [Bińkowski et al., 2018](https://arxiv.org/abs/1801.01401)
     """
     _check_positive(degree=degree, blocks=blocks)
-    real, generated = paired_rows(real, generated, least=2 * blocks)
+    real, generated = feature_pair(real, generated, min_count=2 * blocks)
     features = real.shape[1]
 
     def kernel(x, y):
         return (x @ y.T / features + 1.0) ** degree
 
-    blocks_of = [dealt(len(x), blocks) for x in (real, generated)]
+    blocks_of = [assign_groups(len(x), blocks) for x in (real, generated)]
     pairs = [
         (real[blocks_of[0] == i], generated[blocks_of[1] == i]) for i in range(blocks)
     ]
     return Estimate.of_mean([_Sums(kernel, x, y).distance() for x, y in pairs])
 
 
-def maximum_mean_discrepancy(real, generated, scale=None, seed=0):
+def maximum_mean_discrepancy(real, generated, *, scale=None, seed=0):
     """Returns the squared distance of means in the space of Gaussian kernels.
 
     k(x, y) = mean over s of exp(-|x - y|^2 / (2 s^2)), s = scale / 4, / 2, 1, 2, 4
     MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean k(x_i, y_j)
 
-    Over all pairs, and without bias: two samples of one distribution average 0. No two
-    distributions are at distance 0, but with many features all pairs are equally far
-    apart, and it takes many examples to see more than the mean.
+    It is the unbiased estimate from all pairs: 0 on average for two samples of one
+    distribution. Every difference of distributions makes it positive, but with many
+    features all pairs are about equally far apart, and it takes many examples to see
+    more than the mean.
 
-    The error is that of a jackknife that leaves out each row once. It is right where
-    the distributions differ; where they are the same, it is about 1.4 times the true
-    one.
+    The standard error comes from a jackknife over rows. It is right where the
+    distributions differ, and about 1.4 times too large where they are the same.
 
     Args:
         real: Features (n, d).
         generated: Features (m, d).
-        scale: The middle one of five bandwidths, or `None`: the median distance of
-            rows, of both sides together, 1000 at most. To compare several sets with
-            one, give them the same scale. Defaults to `None`.
-        seed: Of the choice of those. Defaults to `0`.
+        scale: The middle one of five bandwidths. Defaults to `None`: the median
+            distance of at most 1000 rows of both sides. To compare several sets with
+            one, give them the same scale.
+        seed: Integer that chooses those rows. Defaults to `0`.
 
     Example:
 
@@ -117,11 +90,11 @@ def maximum_mean_discrepancy(real, generated, scale=None, seed=0):
 
     Reference: [Gretton et al., 2012](https://jmlr.org/papers/v13/gretton12a.html)
     """
-    real, generated = paired_rows(real, generated, least=3)
+    real, generated = feature_pair(real, generated, min_count=3)
     if scale is None:
-        scale = median_distance(np.concatenate([real, generated]), seed=seed)
+        scale = _median_distance(np.concatenate([real, generated]), seed=seed)
     _check_positive(scale=scale)
-    centre = real.mean(axis=0)
+    center = real.mean(axis=0)
     width = _BANDWIDTHS[0] * scale
 
     def kernel(x, y):
@@ -140,36 +113,25 @@ def maximum_mean_discrepancy(real, generated, scale=None, seed=0):
         total /= len(_BANDWIDTHS)
         return total
 
-    # Centred, the squares cancel less.
-    sums = _Sums(kernel, real - centre, generated - centre)
+    # Centered, the squares cancel less.
+    sums = _Sums(kernel, real - center, generated - center)
     return Estimate(sums.distance(), sums.standard_error())
 
 
-def median_distance(x, most=1000, seed=0):
-    """Returns the median distance of two rows that differ, 1 where none do.
-
-    Args:
-        x: Array (n, d).
-        most: How many rows, chosen at random, to look at. Defaults to `1000`.
-        seed: Of the choice. Defaults to `0`.
-
-    Example:
-
-    >>> median_distance(np.array([[0.0], [1.0], [3.0]]))
-    2.0
-    """
+def _median_distance(x, count=1000, seed=0):
+    """Returns the median distance of two rows that differ, 1 where none do."""
     from scipy.spatial.distance import pdist
 
-    if len(x) > most:
-        x = np.random.default_rng(seed).permutation(x)[:most]
+    if len(x) > count:
+        x = np.random.default_rng(seed).permutation(x)[:count]
     distances = pdist(x)
     distances = distances[distances > 0.0]
     return float(np.median(distances)) if len(distances) else 1.0
 
 
 class _Sums:
-    # For each row, the sum of the kernel over the other rows of its side, and over
-    # those of the other side.
+    """For each row, sums of the kernel over the rest of its side and the other side."""
+
     def __init__(self, kernel, x, y):
         self.xx = _sum_over_others(kernel, x)
         self.yy = _sum_over_others(kernel, y)
@@ -219,21 +181,17 @@ def _without_each(own, across, others):
 
 def _check_positive(**arguments):
     for name, value in arguments.items():
-        if not value > 0:
-            raise ValueError(
-                f"Argument `{name}` must be positive. Received: {name}={value}"
-            )
+        require_argument(value > 0, name, "positive", value)
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class KernelDistance(Comparison):
+class KernelDistance(SampleMetric):
     """The distance in a polynomial kernel's space, `kernel_distance`.
 
     Args:
         degree: The polynomial's degree. Defaults to `3`.
-        blocks: How many blocks the rows are dealt to. Defaults to `10`.
+        blocks: How many blocks the rows are assigned to. Defaults to `10`.
         name: String. Defaults to `"kernel_distance"`.
-        **kwargs: Arguments of `keras.metrics.Metric`.
 
     Example:
 
@@ -246,33 +204,28 @@ class KernelDistance(Comparison):
     Reference: [Bińkowski et al., 2018](https://arxiv.org/abs/1801.01401)
     """
 
-    def __init__(self, degree=3, blocks=10, name="kernel_distance", **kwargs):
-        _check_positive(degree=degree, blocks=blocks)
-        super().__init__(name=name, **kwargs)
-        self.degree = degree
-        self.blocks = blocks
-        self.least = 2 * blocks
+    function = kernel_distance
 
-    def compare(self, real, generated):
-        """Returns {name: `Estimate`}."""
-        found = kernel_distance(real.x, generated.x, self.degree, self.blocks)
-        return {self.name: found}
+    def _check_options(self):
+        _check_positive(**self.options())
 
-    def get_config(self):
-        """Returns the metric's configuration."""
-        return {"degree": self.degree, "blocks": self.blocks, "name": self.name}
+    @property
+    def min_count(self):
+        """Returns two rows a block."""
+        return 2 * self.blocks
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class MaximumMeanDiscrepancy(Comparison):
-    """The distance in the space of Gaussian kernels, `maximum_mean_discrepancy`.
+class MaximumMeanDiscrepancy(SampleMetric):
+    """The distance in the space of Gaussian kernels.
+
+    See `MaximumMeanDiscrepancy.function`.
 
     Args:
-        scale: The middle bandwidth, or `None`: the median distance. Defaults to
-            `None`.
-        seed: Of the rows that the median is of. Defaults to `0`.
+        scale: The middle bandwidth. Defaults to `None`: the median distance.
+        seed: Integer that chooses the rows whose median distance is taken. Defaults to
+            `0`.
         name: String. Defaults to `"maximum_mean_discrepancy"`.
-        **kwargs: Arguments of `keras.metrics.Metric`.
 
     Example:
 
@@ -285,21 +238,9 @@ class MaximumMeanDiscrepancy(Comparison):
     Reference: [Gretton et al., 2012](https://jmlr.org/papers/v13/gretton12a.html)
     """
 
-    least = 3
+    function = maximum_mean_discrepancy
+    min_count = 3
 
-    def __init__(self, scale=None, seed=0, name="maximum_mean_discrepancy", **kwargs):
-        if scale is not None:
-            _check_positive(scale=scale)
-        super().__init__(name=name, **kwargs)
-        self.scale = scale
-        self.seed = seed
-
-    def compare(self, real, generated):
-        """Returns {name: `Estimate`}."""
-        arrays = real.x, generated.x
-        found = maximum_mean_discrepancy(*arrays, scale=self.scale, seed=self.seed)
-        return {self.name: found}
-
-    def get_config(self):
-        """Returns the metric's configuration."""
-        return {"scale": self.scale, "seed": self.seed, "name": self.name}
+    def _check_options(self):
+        if self.scale is not None:
+            _check_positive(scale=self.scale)

@@ -1,6 +1,5 @@
-"""How unlike the training data an example is, and how well that tells outliers."""
+"""Scores of how unlike the training data an example is, and their AUROC."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -9,26 +8,18 @@ from scipy.stats import rankdata
 from keras_gen.metrics.estimate import Estimate
 
 
-@dataclasses.dataclass(frozen=True)
-class AUROC(Estimate):
-    """The area under the receiver operating characteristic, with its uncertainty.
-
-    Attributes:
-        value: The probability that an outlier scores higher than an inlier.
-        standard_error: Of the value, for other draws of both.
-    """
-
-
 def auroc(outliers, inliers):
-    """Returns how often an outlier scores higher than an inlier, an `AUROC`.
+    """Returns how often an outlier scores higher than an inlier, an `Estimate`.
 
     A = mean over pairs of [o > i] + [o = i] / 2
-    error^2 = Var_o[mean_i ...] / outliers + Var_i[mean_o ...] / inliers
+    standard_error^2 = Var_o[mean_i ...] / outliers + Var_i[mean_o ...] / inliers
 
-    1 is perfect and 0.5 is chance; far below 0.5, the score calls outliers normal.
+    It is the area under the receiver operating characteristic: 1 is perfect and 0.5 is
+    chance; far below 0.5, the score calls outliers normal. Unlike scikit-learn's
+    `roc_auc_score` it comes with a standard error.
 
     Args:
-        outliers: Scores (n,), more being stranger.
+        outliers: Scores (n,); higher is stranger.
         inliers: Scores (m,).
 
     Example:
@@ -48,12 +39,11 @@ def auroc(outliers, inliers):
             )
     n, m = len(outliers), len(inliers)
     ranks = rankdata(np.concatenate([outliers, inliers]))
-    # Of all inliers, the share below each outlier; of all outliers, that above each
-    # inlier.
+    # The share of inliers below each outlier, and of outliers above each inlier.
     below = (ranks[:n] - rankdata(outliers)) / m
     above = 1.0 - (ranks[n:] - rankdata(inliers)) / n
     variance = _variance(below) / n + _variance(above) / m
-    return AUROC(float(below.mean()), math.sqrt(variance))
+    return Estimate(float(below.mean()), math.sqrt(variance))
 
 
 def _variance(shares):
@@ -68,15 +58,15 @@ class OutlierScores:
     ratio = -(log p(x) - log p_background(x))
 
     The raw score fails where outliers are simpler than the data: a density of
-    photographs calls digits likely, because smooth images are. Typicality asks whether
-    the likelihood is usual, and misses outliers that happen to have a usual one. The
-    ratio takes away what a background explains: a model of data spoiled, so that what
-    makes them themselves is lost (`Source.perturbed`), or a compressor
-    (`compressed_log_prob`), which knows how simple an image is.
+    photographs assigns digits a high likelihood, as it does to all smooth images.
+    Typicality measures whether the likelihood is usual, and misses outliers that happen
+    to have a usual one. The ratio subtracts what a background explains: a model of
+    corrupted data (`Source.perturbed`), or a compressor (`compressed_log_prob`), which
+    measures how simple an image is.
 
     Args:
-        model: What has `anomaly_score(x)`, the negative log-density or a bound of it,
-            or a function that returns such scores.
+        model: An object with `anomaly_score(x)`, the negative log-density or a bound
+            on it, or a function that returns such scores.
         background: Another one, or `None`: no ratio. Defaults to `None`.
         batch_size: Examples at once. Defaults to `250`.
 
@@ -100,7 +90,7 @@ class OutlierScores:
         self.usual = None
 
     def fit(self, x):
-        """Finds the usual score; returns self.
+        """Computes the mean score of training data; returns self.
 
         Args:
             x: Training data.
@@ -109,7 +99,7 @@ class OutlierScores:
         return self
 
     def __call__(self, x):
-        """Returns {name: scores (n,)}, more being stranger.
+        """Returns {name: scores (n,)}; higher is stranger.
 
         Args:
             x: Data.
@@ -132,10 +122,10 @@ class OutlierScores:
 
 
 def compressed_log_prob(x, levels=256):
-    """Returns -log 2 times the bits of each image as a PNG: a density of all images.
+    """Returns -log 2 times the bits of each image's PNG file: a log-density of images.
 
-    A lossless compressor is a model that knows no data set, and its code lengths are
-    likelihoods: as the background of a ratio they need neither training nor choices.
+    The code lengths of a lossless compressor are negative log-likelihoods of a model of
+    all images: a background for `OutlierScores` that needs no training.
 
     Args:
         x: Images in [0, 1], (n, height, width, channels), of one or three channels.

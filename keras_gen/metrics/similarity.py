@@ -3,63 +3,24 @@
 import keras
 import numpy as np
 
+from keras_gen.arguments import require_argument
 from keras_gen.metrics.estimate import Estimate, MeanWithError
-from keras_gen.metrics.sample import Comparison
+from keras_gen.metrics.sample import SampleMetric
 
 
 def psnr(x, y):
-    """Returns the peak signal-to-noise ratio of each pair of images, in decibels.
-
-    psnr = -10 log10 mean (x - y)^2, of values in [0, 1]
-
-    It is infinite for equal images, and prefers a blur to a shift by one pixel.
-
-    Args:
-        x: Images in [0, 1], (n, height, width, channels).
-        y: Others of the same shape.
-
-    Example:
-
-    >>> psnr(np.zeros((1, 8, 8, 1)), np.full((1, 8, 8, 1), 0.1)).numpy().round(4)
-    array([20.], dtype=float32)
-    """
+    """Returns the peak signal-to-noise ratio of each pair of images."""
     import tensorflow as tf
 
-    x, y = _pair(x, y)
-    error = tf.reduce_mean(tf.square(x - y), axis=[1, 2, 3])
-    return -10.0 * tf.math.log(error) / tf.math.log(10.0)
+    return tf.image.psnr(*_pair(x, y), max_val=1.0)
 
 
 def ssim(x, y, window=11):
-    """Returns the structural similarity of each pair of images, 1 for equal ones.
-
-    ssim = mean over windows of
-        (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2))
-
-    with means m and covariances s under a Gaussian window of deviation 1.5, c1 = .01^2
-    and c2 = .03^2; the mean of channels. Windows lie inside of the image. One of less
-    than 11 pixels takes the largest odd window that fits, 7 pixels for 8: it has few
-    of them, and is not comparable with larger images.
-
-    Args:
-        x: Images in [0, 1], (n, height, width, channels).
-        y: Others of the same shape.
-        window: Odd integer, how many pixels a window is wide. Defaults to `11`.
-
-    Example:
-
-    >>> x = np.random.default_rng(0).random((2, 8, 8, 1)).astype("float32")
-    >>> ssim(x, x).numpy()
-    array([1., 1.], dtype=float32)
-
-    Reference: [Wang et al., 2004](https://doi.org/10.1109/TIP.2003.819861)
-    """
+    """Returns the structural similarity of each pair of images."""
     import tensorflow as tf
 
-    if window < 1 or window % 2 == 0:
-        raise ValueError(
-            f"Argument `window` must be odd and positive. Received: window={window}"
-        )
+    odd = window > 0 and window % 2
+    require_argument(odd, "window", "odd and positive", window)
     x, y = _pair(x, y)
     side = min(window, *x.shape[1:3])
     side -= 1 - side % 2
@@ -82,7 +43,9 @@ def _pair(x, y):
 class PSNR(MeanWithError):
     """The mean over pairs of images of the peak signal-to-noise ratio, in decibels.
 
-    See `psnr`.
+    psnr = -10 log10 mean (x - y)^2, of values in [0, 1]
+
+    It is infinite for equal images, and prefers a blur to a shift by one pixel.
 
     Args:
         name: String. Defaults to `"psnr"`.
@@ -100,18 +63,24 @@ class PSNR(MeanWithError):
         super().__init__(name=name, **kwargs)
 
     def update_state(self, x, y):
-        """Adds a batch of pairs of images."""
+        """Adds a batch of pairs of images in [0, 1], (n, height, width, channels)."""
         super().update_state(psnr(x, y))
 
 
 @keras.saving.register_keras_serializable("keras_gen")
 class SSIM(MeanWithError):
-    """The mean over pairs of images of their structural similarity.
+    """The mean over pairs of images of their structural similarity, 1 for equal ones.
 
-    See `ssim`.
+    ssim = mean over windows of
+        (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2))
+
+    with means m and covariances s under a Gaussian window of standard deviation 1.5,
+    c1 = .01^2 and c2 = .03^2; the mean over channels. Windows lie inside the image. An
+    image of less than 11 pixels gets the largest odd window that fits, 7 pixels for 8,
+    and its value is not comparable with those of larger images.
 
     Args:
-        window: Odd integer, how many pixels a window is wide. Defaults to `11`.
+        window: Odd integer, the window's width in pixels. Defaults to `11`.
         name: String. Defaults to `"ssim"`.
         **kwargs: Arguments of `keras.metrics.Metric`.
 
@@ -130,7 +99,7 @@ class SSIM(MeanWithError):
         self.window = window
 
     def update_state(self, x, y):
-        """Adds a batch of pairs of images."""
+        """Adds a batch of pairs of images in [0, 1], (n, height, width, channels)."""
         super().update_state(ssim(x, y, self.window))
 
     def get_config(self):
@@ -139,9 +108,9 @@ class SSIM(MeanWithError):
 
 
 def sharpness(images):
-    """Returns the mean length of the images' gradients, by forward differences.
+    """Returns the mean norm of the images' gradients, by forward differences.
 
-    Noise is sharper than any picture: too much of it is as wrong as too little.
+    Noise is sharper than any picture: both blur and noise move it away from the data's.
 
     Args:
         images: Array (n, height, width, channels), of two pixels or more each way.
@@ -169,15 +138,31 @@ def _gradients(images):
     return np.sqrt(np.square(down) + np.square(right))
 
 
+def _relative_sharpness(real, generated):
+    if real.shape[1:] != generated.shape[1:]:
+        raise ValueError(
+            "Real and generated images must be of one size. "
+            f"Received: {real.shape[1:]} and {generated.shape[1:]}"
+        )
+    whole, part = (
+        Estimate.of_mean(_gradients(x).mean(axis=(1, 2, 3), dtype="float64"))
+        for x in (real, generated)
+    )
+    if not whole.value:
+        raise ValueError("The real images are flat: their sharpness is 0.")
+    value = part.value / whole.value
+    error = np.hypot(part.standard_error, value * whole.standard_error)
+    return Estimate(value, float(error / whole.value))
+
+
 @keras.saving.register_keras_serializable("keras_gen")
-class Sharpness(Comparison):
+class Sharpness(SampleMetric):
     """The sharpness of samples relative to that of real images; 1 is ideal.
 
-    See `sharpness`: below 1 samples are blurred, above 1 they are noisy.
+    It is the ratio of their `sharpness`: below 1 samples are blurred, above 1 noisy.
 
     Args:
         name: String. Defaults to `"sharpness"`.
-        **kwargs: Arguments of `keras.metrics.Metric`.
 
     Example:
 
@@ -189,25 +174,8 @@ class Sharpness(Comparison):
     0.5
     """
 
+    function = _relative_sharpness
     needs = "images"
 
-    def __init__(self, name="sharpness", **kwargs):
-        super().__init__(name=name, **kwargs)
-
-    def compare(self, real, generated):
-        """Returns {"sharpness": `Estimate`}."""
-        sizes = real.x.shape[1:], generated.x.shape[1:]
-        if sizes[0] != sizes[1]:
-            raise ValueError(
-                "Real and generated images must be of one size. "
-                f"Received: {sizes[0]} and {sizes[1]}"
-            )
-        whole, part = (
-            Estimate.of_mean(_gradients(side.x).mean(axis=(1, 2, 3), dtype="float64"))
-            for side in (real, generated)
-        )
-        if not whole.value:
-            raise ValueError("The real images are flat: nothing is sharp beside them.")
-        value = part.value / whole.value
-        error = np.hypot(part.standard_error, value * whole.standard_error)
-        return {"sharpness": Estimate(value, float(error / whole.value))}
+    def __init__(self, name="sharpness"):
+        super().__init__(name)

@@ -13,7 +13,7 @@ from keras_gen import callbacks, metrics, models, networks
 from keras_gen.data import from_array
 
 
-class Ink(metrics.Comparison):
+class Ink(metrics.SampleMetric):
     """How far the mean of all pixels is from that of real images."""
 
     def __init__(self, name="ink"):

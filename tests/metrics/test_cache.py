@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_gen import metrics
-from keras_gen.metrics.cache import kept
+from keras_gen.metrics.cache import cache_folder, fingerprint, load_or_compute
 
 
 class Counting(metrics.Pixels):
@@ -31,9 +31,7 @@ def images(seed=0):
 
 def test_features_are_computed_once(tmp_path):
     extractor = Counting()
-    first, again = (
-        metrics.reference_features(extractor, images(), tmp_path) for _ in range(2)
-    )
+    first, again = (extractor.cached(images(), tmp_path) for _ in range(2))
     assert extractor.calls == 1
     np.testing.assert_array_equal(first.features, images().reshape(4, 4))
     np.testing.assert_array_equal(again.features, first.features)
@@ -42,20 +40,20 @@ def test_features_are_computed_once(tmp_path):
 
 def test_other_images_or_extractors_have_features_of_their_own(tmp_path):
     extractor = Counting()
-    metrics.reference_features(extractor, images(), tmp_path)
+    extractor.cached(images(), tmp_path)
     other = images()
     other[3, 1, 1, 0] += 1e-7  # the last bits of the last pixel
-    found = metrics.reference_features(extractor, other, tmp_path)
+    found = extractor.cached(other, tmp_path)
     np.testing.assert_array_equal(found.features, other.reshape(4, 4))
     assert extractor.calls == 2
     changed = Counting("2")
-    metrics.reference_features(changed, images(), tmp_path)
+    changed.cached(images(), tmp_path)
     assert changed.calls == 1
 
 
 @pytest.mark.parametrize("damage", ["truncated", "overwritten", "emptied", "other"])
 def test_a_damaged_file_is_made_again(damage, tmp_path):
-    metrics.reference_features(Counting(), images(), tmp_path)
+    Counting().cached(images(), tmp_path)
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     if damage == "other":
@@ -65,20 +63,20 @@ def test_a_damaged_file_is_made_again(damage, tmp_path):
         broken = {"truncated": whole[:300], "overwritten": middle, "emptied": b""}
         path.write_bytes(broken[damage])
     extractor = Counting()
-    found = metrics.reference_features(extractor, images(), tmp_path)
+    found = extractor.cached(images(), tmp_path)
     assert extractor.calls == 1
     np.testing.assert_array_equal(found.features, images().reshape(4, 4))
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
-    metrics.reference_features(extractor, images(), tmp_path)
+    extractor.cached(images(), tmp_path)
     assert extractor.calls == 1
 
 
 def test_nothing_is_kept_where_that_is_not_wanted_or_not_worth_it(tmp_path):
     extractor = Counting()
     for _ in range(2):
-        metrics.reference_features(extractor, images(), cache=False)
+        extractor.cached(images(), cache=False)
     assert extractor.calls == 2
-    metrics.reference_features(metrics.Pixels(), images(), tmp_path)
+    metrics.Pixels().cached(images(), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -89,7 +87,7 @@ def test_an_extractor_may_be_its_extract_alone(tmp_path):
 
     extractor, x = Halves(), images()
     assert extractor.fingerprint is None
-    found = metrics.reference_features(extractor, x, tmp_path)
+    found = extractor.cached(x, tmp_path)
     np.testing.assert_array_equal(found.features, x.reshape(4, 4) / 2.0)
     assert not list(tmp_path.iterdir())
     evaluation = metrics.Evaluation(
@@ -101,33 +99,31 @@ def test_an_extractor_may_be_its_extract_alone(tmp_path):
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.warns(UserWarning, match="set KERAS_GEN_CACHE to a folder"):
-        found = kept("x", {}, lambda: {"a": np.ones(2)}, tmp_path / "file")
+        found = load_or_compute("x", {}, lambda: {"a": np.ones(2)}, tmp_path / "file")
     np.testing.assert_array_equal(found["a"], 1.0)
 
 
 def test_nothing_half_written_stays(tmp_path):
     with pytest.raises(TypeError):
-        kept("x", {}, lambda: None, tmp_path)
+        load_or_compute("x", {}, lambda: None, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_where_it_is(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path))
-    assert metrics.cache_folder() == tmp_path
+    assert cache_folder() == tmp_path
     monkeypatch.delenv("KERAS_GEN_CACHE")
-    assert metrics.cache_folder().parts[-2:] == (".cache", "keras_gen")
-    assert metrics.cache_folder(tmp_path / "own") == tmp_path / "own"
+    assert cache_folder().parts[-2:] == (".cache", "keras_gen")
+    assert cache_folder(tmp_path / "own") == tmp_path / "own"
 
 
 def test_fingerprints_know_shapes_and_types():
     x = np.arange(6, dtype="float32")
     others = (x.reshape(2, 3), x.reshape(3, 2), x.astype("float64"), x.view("int32"))
-    found = {metrics.fingerprint(y) for y in (x, *others)}
+    found = {fingerprint(y) for y in (x, *others)}
     assert len(found) == 5
-    assert metrics.fingerprint(x.reshape(2, 3).T) == metrics.fingerprint(
+    assert fingerprint(x.reshape(2, 3).T) == fingerprint(
         np.ascontiguousarray(x.reshape(2, 3).T)
     )
-    assert metrics.fingerprint("a", "b") != metrics.fingerprint("ab")
-    assert metrics.fingerprint({"a": 1, "b": 2}) == metrics.fingerprint(
-        {"b": 2, "a": 1}
-    )
+    assert fingerprint("a", "b") != fingerprint("ab")
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})

@@ -123,7 +123,7 @@ class TestClassificationAccuracy:
         (x, y), (asked, labels) = digits("train"), digits("test")
         want = LogisticRegression(max_iter=500).fit(x, y).score(asked, labels)
         classifier = LogisticRegression(max_iter=500)
-        got = accuracy(x, y, asked, labels, classifier)
+        got = accuracy(x, y, asked, labels, classifier=classifier)
         assert got == {"classification_accuracy": want}
 
     def test_what_is_wrong_or_missing_or_all_alike_costs(self):

@@ -26,7 +26,7 @@ def by_definition(real, generated, k):
 
 
 def values(real, generated, k=5):
-    found = metrics.precision_recall(real, generated, k)
+    found = metrics.precision_recall(real, generated, neighbors=k)
     return {name: estimate.value for name, estimate in found.items()}
 
 
@@ -121,7 +121,7 @@ def test_its_errors_are_about_the_spread_over_draws(scale):
     rng = np.random.default_rng(0)
     found = [
         metrics.precision_recall(
-            rng.normal(size=(300, 10)), rng.normal(0, scale, (300, 10)), 3
+            rng.normal(size=(300, 10)), rng.normal(0, scale, (300, 10)), neighbors=3
         )
         for _ in range(60)
     ]
@@ -176,21 +176,21 @@ def test_errors():
     with pytest.raises(ValueError, match="number of features. Received: 2 and 3"):
         metrics.precision_recall(np.zeros((6, 2)), np.zeros((6, 3)))
     with pytest.raises(ValueError, match="`k` must be positive"):
-        metrics.precision_recall(x, x, 0)
-    with pytest.raises(ValueError, match="`neighbours` must be positive"):
-        metrics.PrecisionRecall(neighbours=0)
+        metrics.precision_recall(x, x, neighbors=0)
+    with pytest.raises(ValueError, match="`neighbors` must be positive"):
+        metrics.PrecisionRecall(neighbors=0)
 
 
 def test_the_metric():
     real, x = np.random.default_rng(0).normal(size=(2, 40, 3))
-    metric = metrics.PrecisionRecall(neighbours=3, name="other")
+    metric = metrics.PrecisionRecall(neighbors=3, name="other")
     metric.set_reference(real)
     metric.update_state(x[:30])
     metric.update_state(x[30:])
     assert metric.result() == values(real, x, 3)
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(metric)))
     again = keras.saving.deserialize_keras_object(config)
-    assert (again.neighbours, again.name) == (3, "other")
+    assert (again.neighbors, again.name) == (3, "other")
     again.set_reference(real)
     again.update_state(x[:3])
     with pytest.raises(ValueError, match="at least 4 generated examples"):

@@ -9,6 +9,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from keras_gen import data, metrics
+from keras_gen.metrics.diversity import class_divergence
 
 
 class TestDiversity:
@@ -18,7 +19,7 @@ class TestDiversity:
         real, x = rng.normal(size=(51, 4)), rng.normal(size=(n, 4))
         # An odd number has all its pairs on the rings of steps.
         want = pdist(x).mean() / pdist(real).mean()
-        assert metrics.diversity(real, x).value == pytest.approx(want)
+        assert metrics.Diversity.function(real, x).value == pytest.approx(want)
 
     def test_within_classes_that_count_alike(self):
         rng = np.random.default_rng(0)
@@ -29,7 +30,7 @@ class TestDiversity:
             [pdist(side[of == c]).mean() for c in (0, 1)]
             for side, of in ((x, labels), (real, y))
         )
-        got = metrics.diversity(real, x, y, labels).value
+        got = metrics.Diversity.function(real, x, y, labels).value
         assert got == pytest.approx(np.mean(parts) / np.mean(wholes))
 
     def test_one_sample_of_each_class_has_none(self):
@@ -37,14 +38,14 @@ class TestDiversity:
         y = np.arange(200) % 5
         real = rng.normal(size=(200, 6)) + 4.0 * y[:, None]
         x = (real[:5] + 0.1)[y]
-        assert metrics.diversity(real, x, y, y).value == 0.0
-        assert metrics.diversity(real, x).value > 0.5  # classes apart hide it
+        assert metrics.Diversity.function(real, x, y, y).value == 0.0
+        assert metrics.Diversity.function(real, x).value > 0.5  # classes apart hide it
 
     def test_some_partners_are_enough(self):
         rng = np.random.default_rng(0)
         real, x = rng.normal(size=(2, 1001, 3))
-        whole = metrics.diversity(real, x, partners=1000)
-        some = metrics.diversity(real, x, partners=40)
+        whole = metrics.Diversity.function(real, x, partners=1000)
+        some = metrics.Diversity.function(real, x, partners=40)
         assert some.value != whole.value
         assert abs(some.value - whole.value) < some.standard_error
 
@@ -54,8 +55,12 @@ class TestDiversity:
         rng = np.random.default_rng(0)
         y, labels = np.arange(101) % 3, np.arange(91) % 3
         found = [
-            metrics.diversity(
-                rng.normal(size=(101, 2)), rng.normal(size=(91, 2)), y, labels, partners
+            metrics.Diversity.function(
+                rng.normal(size=(101, 2)),
+                rng.normal(size=(91, 2)),
+                y,
+                labels,
+                partners=partners,
             )
             for _ in range(400)
         ]
@@ -67,13 +72,13 @@ class TestDiversity:
     def test_errors(self):
         x = np.zeros((4, 2))
         with pytest.raises(ValueError, match="both be given, or neither.*labels yes"):
-            metrics.diversity(x, x, None, [0, 0, 1, 1])
+            metrics.Diversity.function(x, x, None, [0, 0, 1, 1])
         with pytest.raises(ValueError, match="two examples of some class"):
-            metrics.diversity(x, x, [0, 0, 1, 1], [2, 2, 0, 1])
+            metrics.Diversity.function(x, x, [0, 0, 1, 1], [2, 2, 0, 1])
         with pytest.raises(ValueError, match="number of features. Received: 5 and 4"):
-            metrics.diversity(np.zeros((3, 5)), np.zeros((3, 2, 2)))
+            metrics.Diversity.function(np.zeros((3, 5)), np.zeros((3, 2, 2)))
         with pytest.raises(ValueError, match="are all the same"):
-            metrics.diversity(x, x)
+            metrics.Diversity.function(x, x)
 
     def test_the_metric(self):
         rng = np.random.default_rng(0)
@@ -83,11 +88,11 @@ class TestDiversity:
         metric.set_reference(real, y)
         metric.update_state(x[:30], y[:30])
         metric.update_state(x[30:], y[30:])
-        want = metrics.diversity(real, x, y, y, 8, 1)
+        want = metrics.Diversity.function(real, x, y, y, partners=8, seed=1)
         assert metric.estimates() == {"diversity": want}
         metric.reset_state()
         metric.update_state(x)
-        want = metrics.diversity(real, x, partners=8, seed=1)
+        want = metrics.Diversity.function(real, x, partners=8, seed=1)
         assert metric.result() == want.value
 
 
@@ -98,7 +103,7 @@ def shown(classes, count):
 class TestModesCovered:
     def test_by_hand(self):
         real = shown([0, 0, 0, 0, 1, 1, 2, 3], 5)
-        found = metrics.modes_covered(real, shown([0, 1, 1, 4], 5))
+        found = metrics.ModesCovered.function(real, shown([0, 1, 1, 4], 5))
         # The fifth class has no real example: it is no mode, and half of one in eight.
         assert found["modes_covered"].value == 2.0
         want = math.log(0.25 / 0.5) / 4 + math.log(2) / 2 + math.log(0.25 * 16) / 4
@@ -106,7 +111,7 @@ class TestModesCovered:
 
     def test_the_same_shares_have_no_divergence(self):
         x = np.random.default_rng(0).dirichlet(np.ones(6), 500)
-        found = metrics.modes_covered(x, np.concatenate([x, x]))
+        found = metrics.ModesCovered.function(x, np.concatenate([x, x]))
         assert found["modes_covered"].value == 6.0
         assert found["reverse_kl"].value == 0.0
 
@@ -116,7 +121,7 @@ class TestModesCovered:
         shares = np.ones(40) / 40
         of_samples = np.arange(1.0, 41.0) ** 2 if uneven else shares
         found = [
-            metrics.modes_covered(
+            metrics.ModesCovered.function(
                 shown(rng.choice(40, 800, p=shares), 40),
                 shown(rng.choice(40, 100, p=of_samples / of_samples.sum()), 40),
             )
@@ -132,7 +137,9 @@ class TestModesCovered:
     def test_chance_alone_diverges_as_documented(self):
         rng = np.random.default_rng(0)
         found = [
-            metrics.modes_covered(*(shown(rng.choice(10, n), 10) for n in (500, 300)))
+            metrics.ModesCovered.function(
+                *(shown(rng.choice(10, n), 10) for n in (500, 300))
+            )
             for _ in range(300)
         ]
         mean = np.mean([x["reverse_kl"].value for x in found])
@@ -142,7 +149,7 @@ class TestModesCovered:
 
     def test_other_classes_are_refused(self):
         with pytest.raises(ValueError, match="same classes. Received: 3 and 4"):
-            metrics.modes_covered(np.eye(3), np.eye(4))
+            metrics.ModesCovered.function(np.eye(3), np.eye(4))
 
     def test_the_metric(self):
         real, x = shown(np.arange(40) % 4, 4), shown(np.arange(30) % 3, 4)
@@ -150,7 +157,7 @@ class TestModesCovered:
         assert metric.needs == "probabilities"
         metric.set_reference(real)
         metric.update_state(x)
-        assert metric.estimates() == metrics.modes_covered(real, x)
+        assert metric.estimates() == metrics.ModesCovered.function(real, x)
         assert metric.result()["modes_covered"] == 3.0
 
 
@@ -189,5 +196,5 @@ class TestModeScore:
         assert 0.0 < 2 * n * score.reverse_kl < 100
 
     def test_class_divergence(self):
-        assert metrics.class_divergence(np.arange(1000), 1000) == 0.0
-        assert metrics.class_divergence([7] * 5, 1000) == pytest.approx(math.log(1000))
+        assert class_divergence(np.arange(1000), 1000) == 0.0
+        assert class_divergence([7] * 5, 1000) == pytest.approx(math.log(1000))

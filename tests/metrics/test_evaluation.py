@@ -7,12 +7,12 @@ import pytest
 from keras_gen import metrics, models, networks
 
 
-class Recording(metrics.Comparison):
+class Recording(metrics.SampleMetric):
     """Keeps what it is handed and returns the distance of the means."""
 
-    def __init__(self, name, needs="features", least=2):
+    def __init__(self, name, needs="features", min_count=2):
         super().__init__(name)
-        self.needs, self.least = needs, least
+        self.needs, self.min_count = needs, min_count
 
     def compare(self, real, generated):
         self.seen = real, generated
@@ -120,7 +120,11 @@ def test_images_alone_need_no_features(tmp_path):
 @pytest.mark.parametrize(
     ("comparisons", "x", "message"),
     [
-        ([Recording("a", least=9)], images(5), "takes at least 9 generated examples"),
+        (
+            [Recording("a", min_count=9)],
+            images(5),
+            "takes at least 9 generated examples",
+        ),
         ([Recording("a")] * 2, images(), "different names. Received: a twice"),
         ([Recording("a")], 255.0 * images(), "values up to 25"),
         ([Recording("a")], np.full_like(images(), np.nan), "20 of 20 hold NaN"),

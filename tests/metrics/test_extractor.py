@@ -76,8 +76,8 @@ class TestNetworkFeatures:
                 return 2.0 * features, probabilities
 
         model, x = classifier(), images()
-        first = metrics.reference_features(metrics.NetworkFeatures(model), x, tmp_path)
-        found = metrics.reference_features(Doubled(model), x, tmp_path)
+        first = metrics.NetworkFeatures(model).cached(x, tmp_path)
+        found = Doubled(model).cached(x, tmp_path)
         np.testing.assert_array_equal(found.features, 2.0 * first.features)
         before = Doubled(model).fingerprint
         Doubled._VERSION = 2

@@ -13,7 +13,7 @@ import tensorflow as tf
 from scipy import stats
 
 from keras_gen import metrics
-from keras_gen.metrics.estimate import dealt
+from keras_gen.metrics.estimate import assign_groups
 
 WIDTH = 5
 KERNEL = np.random.default_rng(0).normal(size=(1, 1, 3, WIDTH)).astype("float32")
@@ -208,7 +208,7 @@ class TestInceptionScore:
         p = drawn(60, 7, 2.0, np.random.default_rng(0))
         scores = []
         for i in range(3):
-            part = p[dealt(60, 3) == i]
+            part = p[assign_groups(60, 3) == i]
             divergences = stats.entropy(part, part.mean(0), axis=1)
             scores.append(np.exp(np.mean(divergences)))
         found = metrics.inception_score(p, splits=3)
@@ -291,7 +291,7 @@ def test_torch_fidelity():
     peer = pytest.importorskip("torch_fidelity.metric_isc")
     p = drawn(200, 6, 2.0, np.random.default_rng(0))
     # Its splits are whole, ours are dealt; of logits, it takes the softmax.
-    whole = p[np.argsort(dealt(200, 10), kind="stable")]
+    whole = p[np.argsort(assign_groups(200, 10), kind="stable")]
     logits = torch.from_numpy(np.log(whole))
     want = peer.isc_features_to_metric(logits, splits=10, shuffle=False)
     got = metrics.inception_score(p)

@@ -9,7 +9,7 @@ import pytest
 
 from keras_gen import metrics
 from keras_gen.metrics import kernel
-from keras_gen.metrics.estimate import Estimate, dealt
+from keras_gen.metrics.estimate import Estimate, assign_groups
 
 
 def by_pairs(k, x, y):
@@ -43,7 +43,7 @@ class TestKernelDistance:
         x, y = np.random.default_rng(0).normal(size=(2, 10, 3))
         y = y[:9]
         got = metrics.kernel_distance(x, y, blocks=3)
-        block = dealt(10, 3)
+        block = assign_groups(10, 3)
         parts = [(x[block == i], y[block[:9] == i]) for i in range(3)]
         values = [by_pairs(polynomial, *part) for part in parts]
         assert got.value == pytest.approx(np.mean(values), rel=1e-11)
@@ -91,11 +91,11 @@ class TestKernelDistance:
     def test_chunks_change_rounding_alone(self, monkeypatch):
         x, y = np.random.default_rng(0).normal(size=(2, 50, 4))
         want = metrics.kernel_distance(x, y, blocks=1).value
-        discrepancy = metrics.maximum_mean_discrepancy(x, y)
+        discrepancy = metrics.MaximumMeanDiscrepancy.function(x, y)
         monkeypatch.setattr(kernel, "_CELLS", 7 * 50)
         got = metrics.kernel_distance(x, y, blocks=1).value
         assert got == pytest.approx(want, rel=1e-10)
-        again = metrics.maximum_mean_discrepancy(x, y)
+        again = metrics.MaximumMeanDiscrepancy.function(x, y)
         assert again.value == pytest.approx(discrepancy.value, rel=1e-10)
         want = pytest.approx(discrepancy.standard_error, rel=1e-10)
         assert again.standard_error == want
@@ -106,14 +106,14 @@ class TestMaximumMeanDiscrepancy:
     def test_it_is_brute_force(self, n, m):
         rng = np.random.default_rng(n)
         x, y = 100.0 + rng.normal(size=(n, 4)), 101.0 + rng.normal(size=(m, 4))
-        got = metrics.maximum_mean_discrepancy(x, y, scale=1.7)
+        got = metrics.MaximumMeanDiscrepancy.function(x, y, scale=1.7)
         want = by_pairs(lambda a, b: gaussians(a, b, 1.7), x, y)
         assert got.value == pytest.approx(want, rel=1e-10)
 
     def test_its_error_is_a_jackknife(self):
         rng = np.random.default_rng(0)
         x, y = rng.normal(size=(7, 2)), 1.0 + rng.normal(size=(5, 2))
-        got = metrics.maximum_mean_discrepancy(x, y, scale=1.0)
+        got = metrics.MaximumMeanDiscrepancy.function(x, y, scale=1.0)
 
         def k(a, b):
             return gaussians(a, b, 1.0)
@@ -129,8 +129,10 @@ class TestMaximumMeanDiscrepancy:
         rng = np.random.default_rng(0)
         shift, d, scale = 1.5, 3, 2.0
         found = [
-            metrics.maximum_mean_discrepancy(
-                rng.normal(size=(60, d)), rng.normal([shift, 0, 0], size=(90, d)), scale
+            metrics.MaximumMeanDiscrepancy.function(
+                rng.normal(size=(60, d)),
+                rng.normal([shift, 0, 0], size=(90, d)),
+                scale=scale,
             )
             for _ in range(500)
         ]
@@ -149,7 +151,7 @@ class TestMaximumMeanDiscrepancy:
     def test_two_samples_of_one_distribution_average_zero(self):
         rng = np.random.default_rng(0)
         found = [
-            metrics.maximum_mean_discrepancy(*rng.normal(size=(2, 50, 4)))
+            metrics.MaximumMeanDiscrepancy.function(*rng.normal(size=(2, 50, 4)))
             for _ in range(1000)
         ]
         values = np.array([f.value for f in found])
@@ -165,15 +167,15 @@ class TestMaximumMeanDiscrepancy:
         x, y = rng.normal(size=(30, 4)), 1.0 + rng.normal(size=(20, 4))
         pairs = itertools.combinations(np.concatenate([x, y]), 2)
         median = np.median([np.linalg.norm(a - b) for a, b in pairs])
-        assert kernel.median_distance(np.concatenate([x, y])) == pytest.approx(median)
-        got = metrics.maximum_mean_discrepancy(x, y)
-        assert got == metrics.maximum_mean_discrepancy(x, y, scale=median)
+        assert kernel._median_distance(np.concatenate([x, y])) == pytest.approx(median)
+        got = metrics.MaximumMeanDiscrepancy.function(x, y)
+        assert got == metrics.MaximumMeanDiscrepancy.function(x, y, scale=median)
         # The features' unit does not count.
-        again = metrics.maximum_mean_discrepancy(1e3 * x, 1e3 * y)
+        again = metrics.MaximumMeanDiscrepancy.function(1e3 * x, 1e3 * y)
         assert again.value == pytest.approx(got.value, rel=1e-9)
 
     def test_rows_that_are_all_the_same(self):
-        same = metrics.maximum_mean_discrepancy(np.ones((4, 2)), np.ones((5, 2)))
+        same = metrics.MaximumMeanDiscrepancy.function(np.ones((4, 2)), np.ones((5, 2)))
         assert same.value == pytest.approx(0.0, abs=1e-15)
         assert same.standard_error == pytest.approx(0.0, abs=1e-15)
 
@@ -183,12 +185,12 @@ class TestMetrics:
         ("metric", "function"),
         [
             (
-                metrics.KernelDistance(2, 3),
-                lambda *a: metrics.kernel_distance(*a, 2, 3),
+                metrics.KernelDistance(degree=2, blocks=3),
+                lambda *a: metrics.kernel_distance(*a, degree=2, blocks=3),
             ),
             (
-                metrics.MaximumMeanDiscrepancy(1.5),
-                lambda *a: metrics.maximum_mean_discrepancy(*a, 1.5),
+                metrics.MaximumMeanDiscrepancy(scale=1.5),
+                lambda *a: metrics.MaximumMeanDiscrepancy.function(*a, scale=1.5),
             ),
         ],
         ids=["kernel_distance", "maximum_mean_discrepancy"],
@@ -212,13 +214,13 @@ class TestMetrics:
         with pytest.raises(ValueError, match="`degree` must be positive"):
             metrics.kernel_distance(x, x, degree=0)
         with pytest.raises(ValueError, match="`scale` must be positive"):
-            metrics.maximum_mean_discrepancy(x, x, scale=-1.0)
+            metrics.MaximumMeanDiscrepancy.function(x, x, scale=-1.0)
         with pytest.raises(ValueError, match="`generated` must be at least 20 rows"):
             metrics.kernel_distance(x, x[:19])
         with pytest.raises(ValueError, match="same number of features.*2 and 1"):
             metrics.kernel_distance(x, x[:, :1])
         with pytest.raises(ValueError, match="`real` must be.*not finite"):
-            metrics.maximum_mean_discrepancy(x + np.nan, x)
+            metrics.MaximumMeanDiscrepancy.function(x + np.nan, x)
         metric = metrics.KernelDistance(blocks=4)
         metric.set_reference(x)
         metric.update_state(x[:7])
@@ -247,7 +249,7 @@ class TestPeers:
         assert got == pytest.approx(peer.kernel_mmd(x, y, **options), rel=1e-10)
         # And in blocks, as its subsets would be if they did not overlap.
         got = metrics.kernel_distance(x, y, blocks=6)
-        block = [dealt(len(side), 6) for side in (x, y)]
+        block = [assign_groups(len(side), 6) for side in (x, y)]
         values = [
             peer.kernel_mmd(x[block[0] == i], y[block[1] == i], **options)
             for i in range(6)

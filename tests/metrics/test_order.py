@@ -69,16 +69,16 @@ def test_half_of_the_classes_cost_recall_and_coverage_not_precision(extractor, d
 def test_a_model_that_memorises_is_exposed(extractor, digits):
     _, real, others = digits
     evaluate = metrics.Evaluation(
-        [metrics.Memorisation()], extractor, real[:300], train=others
+        [metrics.Memorization()], extractor, real[:300], train=others
     )
     rng = np.random.default_rng(2)
     copies = others[rng.integers(len(others), size=300)]
     copies = (copies + rng.normal(0.0, 0.01, copies.shape)).clip(0, 1)
     copied, honest = evaluate(copies.astype("float32")), evaluate(real[300:600])
-    assert copied["memorisation"].value > 0.9
+    assert copied["memorization"].value > 0.9
     assert copied["copies"].value > 0.9
     # Within four errors: 1 in 10,000.
-    assert abs(honest["memorisation"].value - 0.5) < (
-        4.0 * honest["memorisation"].standard_error
+    assert abs(honest["memorization"].value - 0.5) < (
+        4.0 * honest["memorization"].standard_error
     )
     assert honest["copies"].value < 0.1

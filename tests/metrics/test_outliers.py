@@ -33,7 +33,7 @@ class TestAUROC:
         assert errors == pytest.approx(spread, rel=0.05)
 
     def test_perfect_and_reversed(self):
-        assert metrics.auroc([2.0, 3.0], [0.0, 1.0]) == metrics.AUROC(1.0, 0.0)
+        assert metrics.auroc([2.0, 3.0], [0.0, 1.0]) == metrics.Estimate(1.0, 0.0)
         assert metrics.auroc([0.0], [1.0, 1.0]).value == 0.0
 
     @pytest.mark.parametrize("bad", [[], [np.nan], [[1.0]]])

@@ -8,14 +8,22 @@ import pytest
 from scipy import linalg, stats
 
 from keras_gen import metrics
-from keras_gen.metrics import Moments
-from keras_gen.metrics.estimate import Estimate, dealt
+from keras_gen.metrics.estimate import Estimate, assign_groups
+from keras_gen.metrics.wasserstein import _moments, _pooled
 
 MANY = 10**9  # as good as known exactly
 
 
 def of(mean, covariance):
-    return Moments.of(mean, covariance, MANY)
+    return mean, covariance, MANY
+
+
+def statistics(x):
+    return x.mean(0), np.cov(x, rowvar=False), len(x)
+
+
+def pooled(parts):
+    return _pooled([_moments(part) for part in parts])
 
 
 def distance(a, b):
@@ -42,41 +50,37 @@ def random_covariance(rng, d):
 
 class TestMoments:
     @pytest.mark.parametrize("cuts", [[], [1], [0, 3, 3, 40], range(1, 50)])
-    def test_they_are_numpys_for_any_batches(self, cuts):
+    def test_they_are_numpys_for_any_groups(self, cuts):
         x = np.random.default_rng(0).normal(size=(50, 6))
-        moments = Moments()
-        for batch in np.split(x, cuts):
-            moments.add(batch)
-        assert moments.count == 50
-        np.testing.assert_allclose(moments.mean, x.mean(0), atol=1e-14)
-        np.testing.assert_allclose(
-            moments.covariance, np.cov(x, rowvar=False), atol=1e-14
-        )
+        count, mean, covariance = pooled(np.split(x, cuts))
+        assert count == 50
+        np.testing.assert_allclose(mean, x.mean(0), atol=1e-14)
+        np.testing.assert_allclose(covariance, np.cov(x, rowvar=False), atol=1e-14)
 
     def test_a_far_mean_does_not_cancel(self):
         x = np.random.default_rng(0).integers(-3, 4, size=(999, 3))
-        moments = Moments()
-        for batch in np.array_split(x + 1e9, 7):
-            moments.add(batch)
         # E[x x^T] would be 1e18, of which float64 sees hundreds.
         want = np.cov(x, rowvar=False)
-        np.testing.assert_allclose(moments.covariance, want, atol=1e-6)
+        _, _, covariance = pooled(np.array_split(x + 1e9, 7))
+        np.testing.assert_allclose(covariance, want, atol=1e-6)
 
-    def test_merging_leaves_what_was_merged(self):
+    def test_pooling_leaves_what_was_pooled(self):
         x = np.random.default_rng(0).normal(size=(9, 2))
-        first, second = Moments(x[:4]), Moments(x[4:])
-        both = Moments().merge(first).merge(second).merge(Moments())
-        np.testing.assert_allclose(both.covariance, np.cov(x.T), atol=1e-14)
-        np.testing.assert_allclose(first.covariance, np.cov(x[:4].T), atol=1e-14)
-        np.testing.assert_allclose(second.covariance, np.cov(x[4:].T), atol=1e-14)
+        groups = [_moments(part) for part in (x[:4], x[4:], x[:0])]
+        for _ in range(2):
+            np.testing.assert_allclose(_pooled(groups)[2], np.cov(x.T), atol=1e-14)
+        for i, part in enumerate((x[:4], x[4:])):
+            _, _, rest = _pooled(groups, without=1 - i)
+            np.testing.assert_allclose(rest, np.cov(part.T), atol=1e-14)
 
     def test_what_is_wrong_is_refused(self):
-        with pytest.raises(ValueError, match="takes at least two rows. Received: 1"):
-            _ = Moments(np.zeros((1, 2))).covariance
+        match = "takes at least 2 generated examples. Received: 1"
+        with pytest.raises(ValueError, match=match):
+            distance(np.zeros((4, 2)), np.zeros((1, 2)))
         with pytest.raises(ValueError, match=r"shapes \(3, 3\) and \(2,\)"):
-            Moments.of(np.zeros(2), np.eye(3), 10)
+            distance(np.zeros((4, 2)), (np.zeros(2), np.eye(3), 10))
         with pytest.raises(ValueError, match="same number of features.*2 and 3"):
-            Moments(np.zeros((4, 2))).merge(Moments(np.zeros((4, 3))))
+            distance(np.zeros((4, 2)), np.zeros((4, 3)))
 
 
 class TestGaussians:
@@ -215,7 +219,7 @@ class TestError:
         for found in (
             metrics.frechet_distance(x, y),  # fewer than two to a group
             metrics.frechet_distance(x, y, groups=1),
-            metrics.frechet_distance(Moments(x), Moments(y)),
+            metrics.frechet_distance(statistics(x), statistics(y)),
         ):
             assert math.isnan(found.standard_error) and math.isnan(found.bias)
             assert found.value == pytest.approx(by_singular_values(x, y), rel=1e-10)
@@ -250,7 +254,7 @@ class TestFrechetMetric:
     def test_rows_are_dealt_to_groups(self):
         x, y = np.random.default_rng(0).normal(size=(2, 90, 3))
         found = metrics.frechet_distance(x, y, groups=4)
-        kept = [dealt(90, 4) != i for i in range(4)]
+        kept = [assign_groups(90, 4) != i for i in range(4)]
         without = [distance(x[k], y[k]) for k in kept]
         want = Estimate.of_jackknife(found.value, without).standard_error
         assert found.standard_error == pytest.approx(want, rel=1e-9)
@@ -259,7 +263,7 @@ class TestFrechetMetric:
     def test_a_reference_outlives_a_reset(self):
         x, y, z = np.random.default_rng(0).normal(size=(3, 40, 2))
         metric = metrics.FrechetDistance()
-        metric.set_reference(Moments(x))
+        metric.set_reference(statistics(x))
         metric.update_state(z)
         metric.reset_state()
         metric.update_state(y)
@@ -327,18 +331,18 @@ class TestOneDimension:
         x, y = rng.normal(size=(n, 1)), rng.gamma(1.0, size=(m, 1))
         x, y = np.repeat(x, 2, 0), np.repeat(y, 2, 0)  # the same distributions
         want = stats.wasserstein_distance(x[:, 0], y[:, 0])
-        got = metrics.sliced_wasserstein(x, y, p=1).value
+        got = metrics.SlicedWasserstein.function(x, y, p=1).value
         assert got == pytest.approx(want, rel=1e-11)
 
     def test_by_hand(self):
         # The staircases differ, by 6, where u is between 1/2 and 2/3.
         x, y = np.array([[0.0], [6.0]]), np.array([[0.0], [0.0], [6.0]])
-        found = metrics.sliced_wasserstein(x, y)
+        found = metrics.SlicedWasserstein.function(x, y)
         assert found.value == pytest.approx(math.sqrt(36.0 / 6.0))
 
     def test_of_gaussians(self):
         x = normal_scores(2000)[:, None]
-        got = metrics.sliced_wasserstein(x, 1.0 + 2.0 * x).value
+        got = metrics.SlicedWasserstein.function(x, 1.0 + 2.0 * x).value
         # (shift)^2 + (scale - 1)^2 times the scores' own mean square
         want = math.sqrt(1.0 + np.mean(x**2))
         assert got == pytest.approx(want, rel=1e-11)
@@ -346,9 +350,9 @@ class TestOneDimension:
     @pytest.mark.parametrize("p", [1, 2, 3.5])
     def test_a_shift_is_a_shift(self, p):
         x = np.random.default_rng(0).normal(size=(50, 1))
-        twice = metrics.sliced_wasserstein(x, np.concatenate([x, x]) - 4.0, p=p)
+        twice = metrics.SlicedWasserstein.function(x, np.concatenate([x, x]) - 4.0, p=p)
         assert twice.value == pytest.approx(4.0, rel=1e-11)
-        got = metrics.sliced_wasserstein(x, x - 4.0, p=p)
+        got = metrics.SlicedWasserstein.function(x, x - 4.0, p=p)
         assert got.value == pytest.approx(4.0, rel=1e-11)
         assert got.standard_error == pytest.approx(0.0, abs=1e-11)
 
@@ -362,7 +366,9 @@ class TestManyDimensions:
             [
                 (float(found) ** 2, 2.0 * float(found) * found.standard_error)
                 for found in (
-                    metrics.sliced_wasserstein(x, x + shift, projections=50, seed=s)
+                    metrics.SlicedWasserstein.function(
+                        x, x + shift, projections=50, seed=s
+                    )
                     for s in range(200)
                 )
             ]
@@ -379,7 +385,7 @@ class TestManyDimensions:
     def test_its_error_is_the_spread_over_draws(self):
         rng = np.random.default_rng(0)
         found = [
-            metrics.sliced_wasserstein(
+            metrics.SlicedWasserstein.function(
                 rng.normal(size=(120, 4)),
                 1.0 + 2.0 * rng.normal(size=(90, 4)),
                 projections=32,
@@ -395,20 +401,20 @@ class TestManyDimensions:
     def test_two_samples_of_one_distribution(self):
         rng = np.random.default_rng(0)
         small, large = (
-            float(metrics.sliced_wasserstein(*rng.normal(size=(2, n, 3))))
+            float(metrics.SlicedWasserstein.function(*rng.normal(size=(2, n, 3))))
             for n in (100, 10000)
         )
         # About n^-1/2: a hundred times more examples, ten times nearer. Single draws
         # vary by a third.
         assert 5.0 < small / large < 20.0
         x = rng.normal(size=(30, 3))
-        assert metrics.sliced_wasserstein(x, x[::-1]).value == 0.0
-        assert metrics.sliced_wasserstein(x, x).standard_error == 0.0
+        assert metrics.SlicedWasserstein.function(x, x[::-1]).value == 0.0
+        assert metrics.SlicedWasserstein.function(x, x).standard_error == 0.0
 
     def test_few_rows_have_no_error(self):
         x, y = np.random.default_rng(0).normal(size=(2, 20, 3))
-        assert metrics.sliced_wasserstein(x, y).standard_error > 0.0
-        few = metrics.sliced_wasserstein(x, y[:19])
+        assert metrics.SlicedWasserstein.function(x, y).standard_error > 0.0
+        few = metrics.SlicedWasserstein.function(x, y[:19])
         assert few.value > 0.0 and math.isnan(few.standard_error)
 
 
@@ -420,11 +426,11 @@ class TestSlicedMetric:
         metric.set_reference(x)
         for batch in np.split(y, [1, 7, 30]):
             metric.update_state(batch)
-        want = metrics.sliced_wasserstein(x, y, projections=8, p=1, seed=3)
+        want = metrics.SlicedWasserstein.function(x, y, projections=8, p=1, seed=3)
         assert metric.estimates() == {"sliced_wasserstein": want}
 
     def test_what_is_wrong_is_refused(self):
         with pytest.raises(ValueError, match="`projections` must be at least 2"):
             metrics.SlicedWasserstein(projections=1)
         with pytest.raises(ValueError, match="`p` must be at least 1"):
-            metrics.sliced_wasserstein(np.eye(2), np.eye(2), p=0.5)
+            metrics.SlicedWasserstein.function(np.eye(2), np.eye(2), p=0.5)

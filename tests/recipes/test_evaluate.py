@@ -17,10 +17,10 @@ from keras_gen import data, export, losses, metrics, models, networks
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-class Ink(metrics.Comparison):
+class Ink(metrics.SampleMetric):
     """How much ink samples have, and which labels; needs eight examples."""
 
-    least = 8
+    min_count = 8
 
     def __init__(self):
         super().__init__("ink")
