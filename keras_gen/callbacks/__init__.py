@@ -5,7 +5,7 @@ from keras_gen.callbacks.collapse import CollapseMonitor
 from keras_gen.callbacks.density import write_density
 from keras_gen.callbacks.ema import SwapEMAWeights
 from keras_gen.callbacks.evaluation import EvaluateSamples
-from keras_gen.callbacks.health import GANHealth, draw_health
+from keras_gen.callbacks.health import GANHealth
 from keras_gen.callbacks.samples import SampleGrid, grid, write_grid
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "Position",
     "SampleGrid",
     "SwapEMAWeights",
-    "draw_health",
     "grid",
     "write_density",
     "write_grid",

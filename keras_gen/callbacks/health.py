@@ -1,7 +1,6 @@
 """What goes wrong in a game of two networks, seen while it goes wrong."""
 
 import math
-import pathlib
 import warnings
 
 import keras
@@ -14,16 +13,6 @@ from keras_gen.losses import FeatureMatching
 from keras_gen.losses.mean import value_of
 from keras_gen.losses.schedule import value_at
 from keras_gen.models.adversarial import AdversarialModel
-
-CURVES = {
-    "losses": ("generator_loss", "discriminator_loss"),
-    "D's accuracy": ("real_accuracy", "fake_accuracy"),
-    "D(x) and D(G(z))": ("real_probability", "fake_probability"),
-    "Wasserstein estimate": ("wasserstein_estimate",),
-    "gradient norms": ("generator_gradient", "discriminator_gradient"),
-    "diversity of samples": ("diversity",),
-    "modes": ("modes",),
-}
 
 
 class GANHealth(Periodic):
@@ -61,7 +50,6 @@ class GANHealth(Periodic):
             `None`.
         every: Epochs between two measurements. Defaults to `None`: a tenth of all, so
             that a long training pays no more for them than a short one.
-        folder: Where the end of `fit` draws `health.png`. Defaults to `None`: nowhere.
         density: A `data.Density2D` whose modes are counted. Defaults to `None`.
         patience: Steps before a discriminator may count as fooled, and samples that
             vary little as a collapse, since an untrained generator's vary little, too;
@@ -78,19 +66,16 @@ class GANHealth(Periodic):
     True
     """
 
-    def __init__(
-        self, x, y=None, every=None, folder=None, density=None, patience=500, seed=0
-    ):
+    def __init__(self, x, y=None, every=None, density=None, patience=500, seed=0):
         super().__init__(every)
         self.x, self.y = np.asarray(x, "float32"), y
-        self.folder = None if folder is None else pathlib.Path(folder)
         self.density = density
         self.patience = patience
         self.seed = seed
         self.widest = 0.0
         self._skipped = 0
         self._said = set()
-        self._rows, self._traced = [], None
+        self._traced = None
         self._level = None
         self._matched = 0.0
 
@@ -104,10 +89,6 @@ class GANHealth(Periodic):
         super().set_model(model)
         self._traced = None
 
-    def on_train_begin(self, logs=None):
-        """Forgets the fit before."""
-        self._rows = []
-
     def on_epoch_end(self, epoch, logs=None):
         """Measures if it is time, logs, and warns of what is out of balance."""
         found = self.measure() if self.is_time(epoch) else None
@@ -116,7 +97,6 @@ class GANHealth(Periodic):
             logs.update({name: known.get(name, math.nan) for name in self.names()})
         if found is None:
             return
-        self._rows.append({"epoch": epoch, **found})
         for name, sentence in self._findings(found):
             if sentence is None:
                 self._said.discard(name)
@@ -301,12 +281,6 @@ class GANHealth(Periodic):
             "`SpectralNormalization`."
         )
 
-    def on_train_end(self, logs=None):
-        """Draws what was measured in this fit."""
-        if self.folder is not None and self._rows:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            draw_health(self.folder / "health.png", self._rows)
-
 
 _LOSSES = {"generator": "loss", "discriminator": "discriminator_loss"}
 
@@ -319,35 +293,6 @@ _SAME = 1e-4
 
 # The mean of both accuracies is half at equilibrium, and less by chance only a little.
 _FOOLED = 0.35
-
-
-def draw_health(path, rows):
-    """Writes a PNG of all that was measured, a panel for each question.
-
-    Args:
-        path: The file.
-        rows: Dictionaries of one epoch each, as `history.csv` has them; what is NaN is
-            left out.
-    """
-    from matplotlib.figure import Figure
-
-    shown = {
-        title: [name for name in names if name in rows[-1]]
-        for title, names in CURVES.items()
-    }
-    shown = {title: names for title, names in shown.items() if names}
-    figure = Figure(figsize=(12, 6), dpi=80, layout="constrained")
-    panels = figure.subplots(2, -(-len(shown) // 2), squeeze=False).flat
-    epochs = np.array([int(row["epoch"]) + 1 for row in rows])
-    for panel, (title, names) in zip(panels, shown.items(), strict=False):
-        for name in names:
-            values = np.array([float(row.get(name, "nan")) for row in rows])
-            known = ~np.isnan(values)
-            panel.plot(epochs[known], values[known], label=name.split("_")[0])
-        panel.set(title=title, xlabel="epoch")
-        if len(names) > 1:
-            panel.legend()
-    figure.savefig(pathlib.Path(path), format="png")
 
 
 def _mean_distance(x, other=None):

@@ -388,6 +388,13 @@ class Latent:
         """The distribution of the codes, from TensorFlow Probability."""
         return self.base.distribution()
 
+    def __dir__(self):
+        """Hides `prior` from Keras, which reads every attribute when it saves.
+
+        Reading it imports TensorFlow Probability, which takes a second.
+        """
+        return [name for name in super().__dir__() if name != "prior"]
+
     def draw_latents(self, n, seed, temperature=1.0, context=None):
         """Draws n codes from the prior with a stateless seed of shape (2,)."""
         z = self.base.draw(n, seed, temperature, context)

@@ -1,7 +1,5 @@
 """What the recipes of adversarial models share: networks from flags, and the report."""
 
-import csv
-
 
 def add_flags(run, learning_rate=2e-4, discriminator_rate=None):
     """Adds the flags of two networks and their optimizers.
@@ -21,9 +19,7 @@ def add_flags(run, learning_rate=2e-4, discriminator_rate=None):
 
 
 def watch(args, model, source, run):
-    """Returns callbacks that say when the game is lost, and draw `health.png`."""
-    import keras
-
+    """Returns a callback that says when the game is lost."""
     from keras_gen import callbacks, data
 
     given = source.arrays(256, labels=model.needs_labels)
@@ -31,17 +27,7 @@ def watch(args, model, source, run):
     density = None
     if args.dataset in ("grid25", "ring8"):
         density = data.Density2D.named(args.dataset)
-    draw = keras.callbacks.LambdaCallback(on_train_end=lambda _: draw_health(run))
-    return [callbacks.GANHealth(x, y, density=density), *([draw] if run.chief else [])]
-
-
-def draw_health(run):
-    """Draws what was measured in all of a run, which may have been resumed."""
-    from keras_gen import callbacks
-
-    with open(run.out / "history.csv", newline="") as file:
-        rows = [{**row, "generator_loss": row["loss"]} for row in csv.DictReader(file)]
-    callbacks.draw_health(run.out / "logs" / "health.png", rows)
+    return [callbacks.GANHealth(x, y, density=density)]
 
 
 def add_class_flags(run):

@@ -127,7 +127,11 @@ class Run:
             type=_positive,
             help="the first of --decay-steps, in which the rate rises from zero",
         )
-        add("--sample-every", type=_positive, help="epochs between sample pictures")
+        add(
+            "--sample-every",
+            type=_positive,
+            help="epochs between sample pictures; none: one at the end",
+        )
 
     def flag(self, name, default, help, choices=None):
         """Adds a hyper-parameter of the recipe's own."""
@@ -383,21 +387,23 @@ class Run:
         self.stopwatch = watching.Stopwatch()
         first = [keras.callbacks.CSVLogger(str(out / "history.csv"), append=True)]
         chosen = [self.stopwatch, *own, *(first if self.chief else []), checkpoint]
-        every = args.sample_every or max(1, args.epochs // 10)
+        every = args.sample_every
         if args.ema:
-            # Enough for a picture: `_fit` ends with statistics of more batches.
-            chosen.append(callbacks.SwapEMAWeights(True, every, data, batches=10))
+            swap = callbacks.SwapEMAWeights(bool(every), every or 1, data, batches=50)
+            chosen.append(swap)
         if not self.chief:
             return chosen
         logs = out / "logs"
-        pictures = callbacks.SampleGrid(
-            out / "samples",
-            every=every,
-            seed=args.seed,
-            log_dir=logs,
-            draw=self.draw_samples,
-        )
-        return [*chosen, pictures, watching.Curves(logs), watching.Bar()]
+        if every:
+            pictures = callbacks.SampleGrid(
+                out / "samples",
+                every=every,
+                seed=args.seed,
+                log_dir=logs,
+                draw=self.draw_samples,
+            )
+            chosen.append(pictures)
+        return [*chosen, watching.Curves(logs), watching.Bar()]
 
     def _fit(self, model, source, checkpoint, start):
         args = self.args
@@ -415,8 +421,6 @@ class Run:
                 callbacks=self._callbacks(checkpoint, own, data),
                 verbose="auto" if self.chief else 0,
             )
-            if args.ema:
-                model.settle(data, batches=50)
         except FloatingPointError as error:
             print(f"{self.recipe}: {error}", file=sys.stderr)
             sys.exit(1)

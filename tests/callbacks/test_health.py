@@ -241,22 +241,13 @@ def test_it_looks_at_the_first_epoch_some_and_the_last(every, epochs, looks):
 
 
 @pytest.mark.slow
-def test_what_it_costs_grows_with_its_looks_alone(tmp_path, monkeypatch):
-    watch = callbacks.GANHealth(points(), every=3, folder=tmp_path, patience=10**6)
-    measure, drawn = watch.measure, []
-    draw = callbacks.health.draw_health
-    counted = unittest.mock.Mock(side_effect=measure)
+def test_what_it_costs_grows_with_its_looks_alone(monkeypatch):
+    watch = callbacks.GANHealth(points(), every=3, patience=10**6)
+    counted = unittest.mock.Mock(side_effect=watch.measure)
     monkeypatch.setattr(watch, "measure", counted)
-    monkeypatch.setattr(
-        callbacks.health,
-        "draw_health",
-        lambda path, rows: drawn.append(len(rows)) or draw(path, rows),
-    )
     history = tiny().fit(points(), epochs=8, verbose=0, callbacks=[watch]).history
     assert measured(history) == [0, 2, 5, 7]
-    assert (counted.call_count, drawn) == (4, [4])
-    assert [path.name for path in tmp_path.iterdir()] == ["health.png"]
-    assert (tmp_path / "health.png").read_bytes().startswith(b"\x89PNG")
+    assert counted.call_count == 4
     assert history["skipped_updates"] == [0] * 8
     assert {len(column) for column in history.values()} == {8}
 
