@@ -17,7 +17,7 @@ _CLASSES = {
         TokenEncoder TransformerBlock Upscale WeightNormalization
     """,
     "bijectors": """
-        ActNorm AdditiveCoupling AffineCoupling BatchNorm Bypass Chain ContextScale
+        ActNorm AdditiveCoupling AffineCoupling BatchNorm EarlyOutput Chain ContextScale
         Equalize Flatten Invert InvertibleConv Logit MaskedAutoregressive MultiScale
         Permutation Planar Radial Scale SplineAutoregressive SplineCoupling Squeeze
     """,

@@ -18,7 +18,7 @@ class FlowDensity(DensityMixin, BaseEstimator):
 
     log p(x) = log p_flow((x - mean) / deviation) - sum log deviation
 
-    Columns are standardised, and the likelihood is given in the data's own units. A
+    Columns are standardized, and the likelihood is given in the data's own units. A
     part of the rows is held out: training stops when their likelihood has not risen
     for `patience` epochs, and the best weights are kept. It takes hundreds of rows at
     least; columns must be continuous, since a density has no bound at repeated values.
@@ -44,11 +44,11 @@ class FlowDensity(DensityMixin, BaseEstimator):
         verbose: 1 shows Keras's progress bar, 2 a line an epoch. Defaults to `0`.
 
     Attributes:
-        flow_: The trained `models.Flow`, of standardised rows.
+        flow_: The trained `models.Flow`, of standardized rows.
         mean_: The columns' means.
         scale_: Their standard deviations.
         history_: Keras's history: lists of `loss` and `val_loss`, in nats of the
-            standardised data.
+            standardized data.
         n_iter_: How many epochs were run.
         n_features_in_: How many columns there are.
 
@@ -113,7 +113,7 @@ class FlowDensity(DensityMixin, BaseEstimator):
         held_out = 0
         if self.validation_fraction:
             held_out = max(1, round(self.validation_fraction * len(X)))
-        z = self._standardised(X).astype("float32")
+        z = self._standardized(X).astype("float32")
         with _drawn_from(seed):
             self.flow_ = self._build(X.shape[1:], seed)
         self._train(z[rows[held_out:]], z[rows[:held_out]], seed)
@@ -127,7 +127,7 @@ class FlowDensity(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype="float64", reset=False)
-        z = self._standardised(X).astype("float32")
+        z = self._standardized(X).astype("float32")
         parts = [
             self.flow_.predict_on_batch(z[i : i + 4096]) for i in range(0, len(z), 4096)
         ]
@@ -155,7 +155,7 @@ class FlowDensity(DensityMixin, BaseEstimator):
         z = self.flow_.sample(n_samples, seed=seed).numpy()
         return self.mean_ + self.scale_ * z.astype("float64")
 
-    def _standardised(self, X):
+    def _standardized(self, X):
         return (X - self.mean_) / self.scale_
 
     def _build(self, shape, seed):

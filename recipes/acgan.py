@@ -7,7 +7,7 @@ from harness.runner import Run
 
 
 def build(args, source, run):
-    """Returns a compiled ACGAN for labelled images."""
+    """Returns a compiled ACGAN for labeled images."""
     from keras_gen import models, networks
 
     latent.require_classes(source)

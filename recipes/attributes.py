@@ -1,8 +1,8 @@
 """Edits real images through a Glow's exact codes: attributes, and ways between two.
 
 The mean code of examples that have an attribute, less that of the others, is its
-direction. `attributes.png` moves unseen images along two of them: towards bolder
-strokes, found by their ink, and towards the next class, found by the labels.
+direction. `attributes.png` moves unseen images along two of them: toward bolder
+strokes, found by their ink, and toward the next class, found by the labels.
 `interpolations.png` walks between unseen images, on lines and on great circles.
 """
 

@@ -27,7 +27,7 @@ def build(args, source, run):
 
 
 def report(args, model, source, run):
-    """Returns squared errors of both, and how well neighbours know their class."""
+    """Returns squared errors of both, and how well neighbors know their class."""
     import keras
     from sklearn.decomposition import PCA
 
@@ -63,7 +63,7 @@ def report(args, model, source, run):
 
 
 def _classes(model, pca, source, run):
-    """Draws the classes in two dimensions; returns 10 neighbours' accuracy."""
+    """Draws the classes in two dimensions; returns 10 neighbors' accuracy."""
     from sklearn.decomposition import PCA
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -75,8 +75,8 @@ def _classes(model, pca, source, run):
         ("pca", lambda x: pca.transform(x.reshape(len(x), -1))),
     ):
         codes, test_codes = encode(x), encode(test_x)
-        neighbours = KNeighborsClassifier(min(10, len(x))).fit(codes, y)
-        numbers[f"{run.split}_accuracy_10_neighbours_{name}"] = neighbours.score(
+        neighbors = KNeighborsClassifier(min(10, len(x))).fit(codes, y)
+        numbers[f"{run.split}_accuracy_10_neighbors_{name}"] = neighbors.score(
             test_codes, test_y
         )
         if codes.shape[1] > 2:

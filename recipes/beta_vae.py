@@ -1,4 +1,4 @@
-"""Trains a regularised VAE on sprites and measures how its code is disentangled."""
+"""Trains a regularized VAE on sprites and measures how its code is disentangled."""
 
 from harness import latent
 from harness.runner import Run
@@ -9,11 +9,11 @@ def build(args, source, run):
     from keras_gen import losses, models
 
     encoder, decoder, likelihood = latent.parts(args, source)
-    if args.regulariser == "total_correlation":
+    if args.regularizer == "total_correlation":
         model = models.BetaTCVAE(
             encoder, decoder, source.examples, args.beta, likelihood
         )
-    elif args.regulariser == "capacity":
+    elif args.regularizer == "capacity":
         rising = losses.LinearSchedule(0.0, args.capacity, args.capacity_steps)
         divergence = losses.CapacityKL(rising, gamma=args.beta)
         model = models.VAE(encoder, decoder, likelihood, divergence)
@@ -33,7 +33,7 @@ if __name__ == "__main__":
     latent.add_flags(run, latent_dim=10, network="disentangling", importance=0)
     run.flag("--beta", 4.0, "weight of the divergence, or of the total correlation")
     run.flag(
-        "--regulariser",
+        "--regularizer",
         "kl",
         "what beta weighs",
         choices=("kl", "total_correlation", "capacity"),

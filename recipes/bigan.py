@@ -35,7 +35,7 @@ def report(args, model, source, run):
     for name, vectors in (("code", encode(model)), ("pixel", lambda x: x)):
         known, asked = ((vectors(x), y) for x, y in (train, test))
         error = judge.nearest_error(known, asked)
-        numbers[f"{run.split}_neighbour_accuracy_{name}"] = 1.0 - error
+        numbers[f"{run.split}_neighbor_accuracy_{name}"] = 1.0 - error
     return numbers
 
 

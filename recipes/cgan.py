@@ -5,7 +5,7 @@ from harness.runner import Run
 
 
 def build(args, source, run):
-    """Returns a compiled CGAN for labelled images."""
+    """Returns a compiled CGAN for labeled images."""
     from keras_gen import losses, models, networks
 
     latent.require_classes(source)
@@ -41,6 +41,6 @@ if __name__ == "__main__":
         "--penalty-weight",
         0.0,
         "of a gradient penalty at data, for a discriminator without batch "
-        "normalisation; 0: with it, no penalty",
+        "normalization; 0: with it, no penalty",
     )
     run(build, adversarial.report_classes)

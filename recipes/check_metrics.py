@@ -137,7 +137,7 @@ def known(data, *band):
 
 
 def logit_gaussian(data, args):
-    """One Gaussian of the logits of dequantised pixels: nats of the logit's density."""
+    """One Gaussian of the logits of dequantized pixels: nats of the logit's density."""
     rng = np.random.default_rng(args.seed)
     images = data.train[0][: data.first], data.test[0]
     train, test = (baselines.logit(x, data.levels, rng) for x in images)
@@ -164,18 +164,18 @@ def bernoulli_mixture(data, args):
     ]
 
 
-def nearest_neighbour(data, args):
+def nearest_neighbor(data, args):
     """How often the nearest training image is of another class, in percent."""
     rows, (x, y) = [], data.train
     if y is None:
-        raise ValueError(f"{data.name!r} has no labels, which neighbours need.")
+        raise ValueError(f"{data.name!r} has no labels, which neighbors need.")
     bands = (3.08, 3.03, 3.13), (3.33, 3.28, 3.38)
     for name, count, band in zip(
         ("all", "first"), (len(x), data.first), bands, strict=True
     ):
         error = judge.nearest_error((x[:count], y[:count]), data.test)
         spread = math.sqrt(error * (1.0 - error) / len(data.test[0]))
-        row = f"nearest_neighbour_{name}_percent"
+        row = f"nearest_neighbor_{name}_percent"
         rows.append(Row(row, 100.0 * error, 100.0 * spread, *known(data, *band)))
     return rows
 
@@ -189,16 +189,16 @@ def parzen(data, args):
     rng = np.random.default_rng(args.seed)
     train, held_out = np.split(data.train[0], [data.first])
     chosen = rng.choice(len(train), len(train) // 5, replace=False)
-    centres = {"real": train[chosen]}
-    lloyd = KMeans(len(chosen), init=centres["real"], n_init=1, max_iter=6, tol=0.0)
-    centres["kmeans"] = lloyd.fit(train).cluster_centers_
+    centers = {"real": train[chosen]}
+    lloyd = KMeans(len(chosen), init=centers["real"], n_init=1, max_iter=6, tol=0.0)
+    centers["kmeans"] = lloyd.fit(train).cluster_centers_
     rows = []
     for name, band in (
         ("real", (243.4, 239.4, 247.4)),
         ("kmeans", (337.8, 333.8, 341.8)),
     ):
-        sigma = metrics.choose_sigma(held_out[:1000], centres[name])
-        found = metrics.parzen_log_likelihood(data.test[0], centres[name], sigma)
+        sigma = metrics.choose_sigma(held_out[:1000], centers[name])
+        found = metrics.parzen_log_likelihood(data.test[0], centers[name], sigma)
         rows.append(row_of(f"parzen_{name}", found, *known(data, *band)))
         rows.append(Row(f"parzen_{name}_sigma", sigma))
     return rows
@@ -290,7 +290,7 @@ CHECKS = {
     "logit_gaussian": logit_gaussian,
     "bernoulli": bernoulli,
     "bernoulli_mixture": bernoulli_mixture,
-    "nearest_neighbour": nearest_neighbour,
+    "nearest_neighbor": nearest_neighbor,
     "parzen": parzen,
     "precision_recall": precision_recall,
     "importance_bound": importance_bound,
@@ -329,7 +329,7 @@ def arguments():
     parser = runner.Parser(__doc__)
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help=f"of {', '.join(CHECKS)}; none: all")
-    add("--dataset", default="digits", help="digits, mnist, or other labelled images")
+    add("--dataset", default="digits", help="digits, mnist, or other labeled images")
     add("--data-dir", help="where TFDS data lie (also TFDS_DATA_DIR)")
     add("--seed", type=int, default=0, help="everything random follows from it")
     add("--out", default="saved_models/check_metrics", help="where to write")

@@ -7,7 +7,7 @@ from harness.runner import Run
 
 
 def build(args, source, run):
-    """Returns a compiled CVAEGAN for labelled images."""
+    """Returns a compiled CVAEGAN for labeled images."""
     from keras_gen import losses, models, networks
 
     latent.require_classes(source)

@@ -26,7 +26,7 @@ def part(source, quadrants):
     """Returns pairs (missing pixels, image with -1 in their place)."""
     if len(source.shape) != 3:
         raise ValueError(f"{source.name!r} holds no images to complete")
-    return source.parted(known(source.shape, quadrants))
+    return source.completion_pairs(known(source.shape, quadrants))
 
 
 def predictor_path(args, run):

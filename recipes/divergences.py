@@ -222,7 +222,7 @@ def draw(args, out, js, disjoint, critics, curves, ages, sizes):
     left.plot(fine, [exact_js(d) for d in fine], "k", label="exact, Gaussians")
     left.plot(distances, [js[d]["js"] for d in distances], "o", label="Gaussians")
     left.plot(distances, list(disjoint.values()), "s", label="parallel lines")
-    left.axhline(math.log(2.0), color="grey", ls=":", label="log 2")
+    left.axhline(math.log(2.0), color="gray", ls=":", label="log 2")
     left.set(xlabel="distance", ylabel="Jensen-Shannon divergence, nats")
     left.legend()
     right.plot(fine, fine, "k", label="exact")
@@ -262,13 +262,13 @@ def summary(js, disjoint, critics, worst, sizes):
     slopes = {
         name: [e / d for d, e in found.items()] for name, found in critics.items()
     }
-    penalised = critics["gradient_penalty"]
+    penalized = critics["gradient_penalty"]
     numbers = {
         "discriminator_error": worst,
         "js_error": max(abs(v["js"] - v["js_exact"]) for v in js.values()),
         "js_disjoint_error": max(abs(v - math.log(2.0)) for v in disjoint.values()),
         "gradient_penalty_error": max(
-            abs(e / (d * (1.0 + d / 20.0)) - 1.0) for d, e in penalised.items()
+            abs(e / (d * (1.0 + d / 20.0)) - 1.0) for d, e in penalized.items()
         ),
         "gradient_penalty_100_error": max(
             abs(s - 1.0) for s in slopes["gradient_penalty_100"]

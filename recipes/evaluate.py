@@ -153,7 +153,7 @@ def _images_of(args, real):
     ways = {"image_size": args.image_size, "limit": args.limit_of_folder}
     images = data.load(folder, "all", verbose=False, **ways)
     if real.shape[-1] == 1:
-        images = images.grey()
+        images = images.gray()
     labels = images.labels() if images.classes else None
     known = {name: i for i, name in enumerate(real.class_names or ())}
     if labels is None or not set(images.class_names) <= known.keys():
@@ -248,8 +248,8 @@ def likelihoods(args, model, real, about):
             raise ValueError(f"{kind} has no `{name}`; leave it out of --metrics")
     if not wanted:
         return {}
-    labelled = model.uses_labels
-    x, y = real.arrays(labels=True) if labelled else (real.arrays(), None)
+    labeled = model.uses_labels
+    x, y = real.arrays(labels=True) if labeled else (real.arrays(), None)
     ways = {"iwae": {"k": args.particles}}
     if "bits_per_dim" in wanted:
         about["bits"] = "exact"

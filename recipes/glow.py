@@ -1,4 +1,4 @@
-"""Trains a Glow: normalise, mix the channels, couple; at several scales."""
+"""Trains a Glow: normalize, mix the channels, couple; at several scales."""
 
 from harness import likelihood
 from harness.runner import Run
@@ -7,7 +7,7 @@ from harness.runner import Run
 def build(args, source, run):
     """Returns a compiled Glow."""
     from keras_gen import models
-    from keras_gen.models.dequantise import variational_noise
+    from keras_gen.models.dequantize import variational_noise
 
     if len(source.shape) != 3:
         raise ValueError(f"Glow needs images; {source.name} has {source.shape}")

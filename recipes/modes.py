@@ -1,6 +1,6 @@
 """Counts the modes that a GAN finds: of points of the plane, or of stacked images.
 
-`--dataset grid25` and `ring8` are mixtures of 25 and 8 narrow Gaussians. A labelled set
+`--dataset grid25` and `ring8` are mixtures of 25 and 8 narrow Gaussians. A labeled set
 of images is stacked: three images, drawn at random, are the channels of one, and with
 ten classes there are a thousand modes, which a classifier tells apart.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from harness import adversarial, judge, latent
 from harness.runner import Run
 
-NAMES = ("gan", "pacgan", "wgan_gp", "sngan", "relativistic", "r1", "zero_centred")
+NAMES = ("gan", "pacgan", "wgan_gp", "sngan", "relativistic", "r1", "zero_centered")
 
 
 def build(args, source, run):
@@ -23,7 +23,7 @@ def build(args, source, run):
     pair = networks_of(args, source, images)
     penalty = {
         "r1": losses.GradientPenalty(args.penalty_weight, 0.0, at="real"),
-        "zero_centred": losses.GradientPenalty(args.penalty_weight, 0.0),
+        "zero_centered": losses.GradientPenalty(args.penalty_weight, 0.0),
     }
     if args.name == "pacgan":
         model = models.PacGAN(*pair, packing=args.packing)
@@ -92,9 +92,9 @@ def count(samples, density, prefix):
     """Returns the `ModeScore` of points as a dictionary."""
     from keras_gen import metrics
 
-    if density.centres is None:
+    if density.centers is None:
         raise ValueError(f"{density.name} has no modes; choose grid25 or ring8")
-    score = metrics.mode_score(samples, density.centres, density.sigma)
+    score = metrics.mode_score(samples, density.centers, density.sigma)
     return {
         f"{prefix}modes": score.modes,
         f"{prefix}high_quality": score.high_quality,
@@ -137,7 +137,7 @@ if __name__ == "__main__":
     run.flag("--learning-rate", 1e-3, "of the generator's Adam")
     run.flag("--discriminator-rate", 1e-3, "of the discriminator's")
     run.flag("--beta-2", 0.9, "of both")
-    run.flag("--penalty-weight", 0.1, "of wgan_gp, r1 and zero_centred")
+    run.flag("--penalty-weight", 0.1, "of wgan_gp, r1 and zero_centered")
     run.flag("--packing", 4, "points that pacgan judges together")
     run.flag("--discriminator-steps", 5, "of wgan_gp")
     run.flag("--draws", 2500, "samples whose modes are counted")

@@ -14,17 +14,17 @@ PARTS = ("background", "model")
 
 
 def prepare(run):
-    """Returns a function that makes data grey where that is asked for or needed."""
+    """Returns a function that makes data gray where that is asked for or needed."""
 
-    def grey_if_needed(source):
+    def gray_if_needed(source):
         args = run.args
         if len(source.shape) != 3:
             raise ValueError(f"{source.name!r} holds no images; choose a set of images")
         if run.peeked is None:  # before hours of training
             run.peeked = load_outliers(args, source.shape, limit=1).shape[-1:]
-        return source.grey() if args.grey or run.peeked == (1,) else source
+        return source.gray() if args.gray or run.peeked == (1,) else source
 
-    return grey_if_needed
+    return gray_if_needed
 
 
 def load_outliers(args, shape, limit):
@@ -52,7 +52,7 @@ def outliers(args, source):
 
     other = load_outliers(args, source.shape, args.examples)
     if source.shape[-1] == 1:
-        other = other.grey()
+        other = other.gray()
     x = other.arrays()
     if x.shape[1] != source.shape[0]:
         x = tf.image.resize(x, source.shape[:2], antialias=True).numpy()
@@ -73,7 +73,7 @@ def spoil(run):
         if args.background == "mutated":
             how = data.Mutation(args.mutation, source.levels)
         else:
-            how = data.Simplification(source.levels)
+            how = data.RandomSimplification(source.levels)
         return source.perturbed(how, args.seed)
 
     return perturb
@@ -151,7 +151,7 @@ if __name__ == "__main__":
     for part in PARTS:
         run = Run(__doc__, epochs=30, batch_size=64, variant=part)
         run.flag("--outliers", "sprites", "what is scored against the test split")
-        run.parser.add_argument("--grey", action="store_true", help="without colour")
+        run.parser.add_argument("--gray", action="store_true", help="without color")
         run.flag(
             "--background",
             "simplified",

@@ -1,4 +1,4 @@
-"""Trains a Seq2Seq: numbers spelt out, or words reversed, by attention."""
+"""Trains a Seq2Seq: numbers spelled out, or words reversed, by attention."""
 
 from harness import text
 from harness.runner import Run

@@ -19,8 +19,8 @@ def hide_labels(run):
                 for c in range(source.classes)
             ]
         )
-        run.labelled = source.select(run.chosen)
-        return source.partly_labelled(run.chosen, run.args.labelled_share)
+        run.labeled = source.select(run.chosen)
+        return source.partly_labeled(run.chosen, run.args.labeled_share)
 
     return hide
 
@@ -58,7 +58,7 @@ def generator_of(args, source):
 def classifier_of(args, source):
     """Returns a classifier of noisy dense layers, the paper's discriminator.
 
-    With weight normalisation, whose lengths are fixed in all but the last layer, it
+    With weight normalization, whose lengths are fixed in all but the last layer, it
     cannot make the noise small beside its features. Data decide how it starts.
     """
     import keras
@@ -83,7 +83,7 @@ def classifier_of(args, source):
 
 
 def build(args, source, run):
-    """Returns a compiled SGAN for labelled images."""
+    """Returns a compiled SGAN for labeled images."""
     from keras_gen import losses, models
 
     pair = networks_of(args, source)
@@ -128,14 +128,14 @@ def report(args, model, source, run):
 
 
 def train_alone(args, run, model, updates=2000):
-    """Returns a classifier: the discriminator's network, the labelled data alone.
+    """Returns a classifier: the discriminator's network, the labeled data alone.
 
     It is augmented as the discriminator is.
     """
     import keras
 
-    x, y = run.labelled.arrays(labels=True)
-    alone = networks_of(args, run.labelled)[1]
+    x, y = run.labeled.arrays(labels=True)
+    alone = networks_of(args, run.labeled)[1]
     augmentation = adversarial.augmentation(args)
     if augmentation is not None:
         alone = keras.Sequential([keras.Input(x.shape[1:]), augmentation, alone])
@@ -162,7 +162,7 @@ if __name__ == "__main__":
     run.flag("--hold-back", 1.0, "D's accuracy above which it waits for G; 1: never")
     run.flag("--labels-per-class", 10, "how many labels of each class are known")
     run.flag("--label-seed", 0, "which ones")
-    run.flag("--labelled-share", 0.2, "the share of them in a batch")
+    run.flag("--labeled-share", 0.2, "the share of them in a batch")
     run.flag("--class-weight", 1.0, "of their cross-entropy")
     run.flag("--consistency", 0.0, "weight of finding a sure class in training's noise")
     run.flag("--confidence", 0.95, "the probability from which a class is sure")

@@ -55,7 +55,7 @@ def report(args, model, source, run):
     x = run.test_data(args.clips)
     draw = np.random.default_rng(args.seed)
     y = x + draw.uniform(-1, 1, x.shape) / model.levels
-    noise = randomised(x, draw)
+    noise = randomized(x, draw)
     copies = {t: copy(model, x, args.seed, t) for t in (1.0, args.temperature)}
     numbers = {
         f"{run.split}_nll_nats_per_sample": likelihood(model, y),
@@ -66,7 +66,7 @@ def report(args, model, source, run):
         ),
         "mel_distance_db_noise": distance(model, x, noise),
         "mel_distance_db_noise_by_frame": distance(
-            model, x, randomised_by_frame(x, args.fft_length, draw)
+            model, x, randomized_by_frame(x, args.fft_length, draw)
         ),
         "inversion_error": inversion_error(model, x),
         "samples_per_second": speed(model, x[:16]),
@@ -141,7 +141,7 @@ def distance(model, x, other):
     return np.abs(apart).mean() * 10 / np.log(10)
 
 
-def randomised(x, draw):
+def randomized(x, draw):
     """Returns noise with each clip's own spectrum: its phases are drawn anew."""
     import numpy as np
 
@@ -151,7 +151,7 @@ def randomised(x, draw):
     return np.clip(noise, -1, 1)[..., None]
 
 
-def randomised_by_frame(x, length, draw):
+def randomized_by_frame(x, length, draw):
     """Returns noise with the spectrum of each moment: frames with phases drawn anew."""
     import numpy as np
     from scipy import signal

@@ -93,7 +93,7 @@ ZOO = {
     "IWAE": lambda: models.IWAE(
         *_pair(numbers=2),
         particles=3,
-        likelihood=losses.DiscretisedLogistic("per_value", levels=17),
+        likelihood=losses.DiscretizedLogistic("per_value", levels=17),
         posterior_flow=[bijectors.AffineCoupling(networks.mlp((2,), 4, (4,)))],
         seed=0,
     ),
@@ -206,7 +206,7 @@ SMALL = {
     "vaegan": ["--width", "4"],
     "cvae_gan": ["--width", "4"],
     "cgan": ["--width", "4", "--hidden", "8"],
-    "acgan": ["--width", "4", "--hidden", "8", "--neighbours", "50"],
+    "acgan": ["--width", "4", "--hidden", "8", "--neighbors", "50"],
     "bigan": ["--hidden", "8"],
     "infogan": ["--width", "4", "--hidden", "8"],
     "sgan": "--limit 300 --latent-dim 8 --consistency 1 --augmentation 1".split(),
@@ -291,7 +291,7 @@ def is_conditional(name):
     return name in families or name in ("GatedPixelCNN", "PixelCNNPP")
 
 
-def is_labelled(name):
+def is_labeled(name):
     """Returns whether a name's data are pairs (x, y)."""
     return is_conditional(name) or name in ("SGAN", "Seq2Seq")
 
@@ -321,7 +321,7 @@ def labels(name, n=16, seed=0):
 def pair(name, n=16, seed=0):
     """Returns (x,) or (x, y), the arguments of `fit` and `evaluate`."""
     x = examples(name, n, seed)
-    if not is_labelled(name):
+    if not is_labeled(name):
         return (x,)
     if name == "Seq2Seq":
         return labels(name, n, seed), x

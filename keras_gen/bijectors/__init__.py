@@ -6,7 +6,7 @@ from keras_gen.bijectors.autoregressive import (
     SplineAutoregressive,
 )
 from keras_gen.bijectors.base import BijectiveLayer
-from keras_gen.bijectors.bypass import Bypass, ContextScale
+from keras_gen.bijectors.bypass import ContextScale, EarlyOutput
 from keras_gen.bijectors.chain import Chain
 from keras_gen.bijectors.coupling import (
     AdditiveCoupling,
@@ -16,7 +16,7 @@ from keras_gen.bijectors.coupling import (
 from keras_gen.bijectors.elementwise import Equalize, Logit
 from keras_gen.bijectors.linear import InvertibleConv
 from keras_gen.bijectors.multiscale import MultiScale
-from keras_gen.bijectors.normalise import ActNorm, BatchNorm, Scale
+from keras_gen.bijectors.normalize import ActNorm, BatchNorm, Scale
 from keras_gen.bijectors.planar import Planar, Radial
 from keras_gen.bijectors.reshape import Flatten, Permutation, Squeeze
 
@@ -26,7 +26,7 @@ __all__ = [
     "AffineCoupling",
     "BatchNorm",
     "BijectiveLayer",
-    "Bypass",
+    "EarlyOutput",
     "Chain",
     "ContextScale",
     "Equalize",

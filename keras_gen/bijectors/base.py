@@ -48,7 +48,7 @@ class BijectiveLayer(Configured, keras.layers.Layer):
         """Returns z and log|det dz/dx|."""
         raise NotImplementedError
 
-    def initialise(self, x, context=None):
+    def initialize(self, x, context=None):
         """Sets the weights that depend on data, from a first batch; most have none.
 
         Under a `tf.distribute` strategy, call it in replica context. Returns z.

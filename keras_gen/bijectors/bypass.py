@@ -8,7 +8,7 @@ from keras_gen.bijectors.chain import Chain
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class Bypass(BijectiveLayer):
+class EarlyOutput(BijectiveLayer):
     """Lets the first channels by and maps the others: [a, b] becomes [a, f(b)].
 
     What passes has left the flow early: it is code already. Unlike `MultiScale` it
@@ -24,7 +24,8 @@ class Bypass(BijectiveLayer):
 
     Example:
 
-    >>> layer = Bypass([bijectors.InvertibleConv(6, event_ndims=2)], (5, 8), passing=2)
+    >>> inner = [bijectors.InvertibleConv(6, event_ndims=2)]
+    >>> layer = EarlyOutput(inner, (5, 8), passing=2)
     >>> z, _ = layer.inverse_and_log_det(tf.ones((1, 5, 8)))
     >>> z[0, 0, :2].numpy()
     array([1., 1.], dtype=float32)
@@ -63,10 +64,10 @@ class Bypass(BijectiveLayer):
     def _split(self, x):
         return x[..., : self.passing], x[..., self.passing :]
 
-    def initialise(self, x, context=None):
+    def initialize(self, x, context=None):
         """Sets what depends on data, and returns z."""
         code, rest = self._split(x)
-        return tf.concat([code, self.chain.initialise(rest, context)], axis=-1)
+        return tf.concat([code, self.chain.initialize(rest, context)], axis=-1)
 
     def forward_and_log_det(self, z, context=None, training=False):
         """Returns x and the log-determinant of the part that is mapped."""

@@ -84,15 +84,15 @@ class Chain(BijectiveLayer):
             shape = layer.data_shape(shape)
         return tuple(shape)
 
-    def initialise(self, x, context=None):
+    def initialize(self, x, context=None):
         """Sets what depends on data, each layer seeing those before it; returns z."""
         for layer in self.layers:
-            plain = type(layer).initialise is BijectiveLayer.initialise
+            plain = type(layer).initialize is BijectiveLayer.initialize
             if plain and self.shared.takes(layer):
                 weights = [tf.identity(v.value) for v in variables_of(layer)]
                 x, _ = self.shared.inverse(layer, x, context, weights, False)
             else:
-                x = layer.initialise(x, context)
+                x = layer.initialize(x, context)
         return x
 
     def forward_and_log_det(self, z, context=None, training=False):
@@ -119,10 +119,12 @@ class Chain(BijectiveLayer):
             log_det += own
         return x, log_det
 
-    def worst_drift(self):
+    def max_inversion_error(self):
         """Returns the largest drift of this chain and of those within it."""
         inner = [c for layer in self.layers for c in getattr(layer, "chains", ())]
-        return max([float(self.drift.numpy()), *(c.worst_drift() for c in inner)])
+        return max(
+            [float(self.drift.numpy()), *(c.max_inversion_error() for c in inner)]
+        )
 
     def forget_drift(self):
         """Starts the drift anew, here and within."""
@@ -147,7 +149,7 @@ def _through(layers, x, context, training):
 
 
 def _units(layers):
-    """Returns the layers, neighbours that map channels alone merged into one."""
+    """Returns the layers, neighbors that map channels alone merged into one."""
     units = []
     for maps, group in itertools.groupby(layers, lambda layer: layer.maps_channels):
         group = list(group)

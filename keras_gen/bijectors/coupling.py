@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.bijectors.base import BijectiveLayer
-from keras_gen.bijectors.normalise import place_variance
+from keras_gen.bijectors.normalize import place_variance
 from keras_gen.bijectors.shared import network_signature
 from keras_gen.bijectors.transform import RationalQuadratic, ScaleAndShift, Shift
 
@@ -176,7 +176,7 @@ class AdditiveCoupling(Coupling):
     """Shifts one part of the data by a function of the other part.
 
     x = b z + (1 - b) (z + d t(b z)): the volume is kept, log|det| = 0. The inverse
-    costs the same. `initialise(x)` sets the units d of the shifts to the standard
+    costs the same. `initialize(x)` sets the units d of the shifts to the standard
     deviations of a first batch, none below a hundredth of the typical one, and nothing
     changes them later: a step of an optimizer then moves a pixel that hardly changes by
     as little as that needs. They are 1 until then.
@@ -202,13 +202,13 @@ class AdditiveCoupling(Coupling):
             "units", network.output_shape[1:], "ones", trainable=False
         )
 
-    def initialise(self, x, context=None):
+    def initialize(self, x, context=None):
         """Sets the units from a batch, and returns its z."""
         variance = place_variance(self._part(x)[1])
         # What does not vary in one batch may do so later.
         units = tf.sqrt(tf.maximum(variance, 1e-4 * tf.reduce_mean(variance)))
         self.units.assign(tf.cast(units, self.units.dtype))
-        return super().initialise(x, context)
+        return super().initialize(x, context)
 
     def _parameters(self, kept, context, training):
         raw = super()._parameters(kept, context, training)

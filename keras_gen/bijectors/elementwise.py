@@ -60,10 +60,10 @@ class Logit(BijectiveLayer):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class Equalize(BijectiveLayer):
-    """Equalises the histogram of each channel: common values get more room, rare less.
+    """Equalizes the histogram of each channel: common values get more room, rare less.
 
     z = F(x), where F is the distribution function of a density on [0, 1) that is
-    constant within each of `levels` bins. `initialise(x)` sets the bins' masses from a
+    constant within each of `levels` bins. `initialize(x)` sets the bins' masses from a
     first batch; from then on they are weights like others. Where most pixels are
     black, black fills most of the interval that z has instead of its 256th part, which
     later layers would have to learn to magnify. Below 0 and from 1 on, the first and
@@ -78,7 +78,7 @@ class Equalize(BijectiveLayer):
     Example:
 
     >>> layer = Equalize(1, levels=2, event_ndims=1)
-    >>> _ = layer.initialise(tf.constant([[0.1], [0.2], [0.3], [0.9]]))
+    >>> _ = layer.initialize(tf.constant([[0.1], [0.2], [0.3], [0.9]]))
     >>> layer(tf.constant([[0.5], [0.75]])).numpy().round(2)
     array([[0.75],
            [0.87]], dtype=float32)
@@ -91,7 +91,7 @@ class Equalize(BijectiveLayer):
         self.logits = self.add_own_weight("logits", (channels, levels))
         self.built = True
 
-    def initialise(self, x, context=None):
+    def initialize(self, x, context=None):
         """Sets the masses from a batch, and returns its z."""
         bins = tf.reshape(self._places(self._bins(x)), (-1,))
         size = self.channels * self.levels
@@ -101,7 +101,7 @@ class Equalize(BijectiveLayer):
         # What one batch lacks is not impossible.
         masses = (1.0 - _UNSEEN) * masses + _UNSEEN / self.levels
         self.logits.assign(tf.cast(tf.math.log(masses), self.logits.dtype))
-        return super().initialise(x, context)
+        return super().initialize(x, context)
 
     def _masses(self, dtype):
         """Returns the mass of each bin, and of all below it, for each channel."""

@@ -110,7 +110,7 @@ class InvertibleConv(BijectiveLayer):
 
 
 class ChannelMaps:
-    """Neighbouring layers whose maps mix or scale the channels, applied as one.
+    """Neighboring layers whose maps mix or scale the channels, applied as one.
 
     One product and one sum, whatever the number of layers: what lies between them is
     neither computed nor stored. Each gives `channel_map()`: (A, c, log|det A|) where

@@ -98,11 +98,11 @@ class MultiScale(BijectiveLayer):
         """Returns the data's shape."""
         return self.shape
 
-    def initialise(self, x, context=None):
+    def initialize(self, x, context=None):
         """Sets what depends on data, level by level, and returns the codes."""
 
         def through(chain, x):
-            return chain.initialise(x, context), 0.0
+            return chain.initialize(x, context), 0.0
 
         return self._to_codes(x, context, False, through)[0]
 

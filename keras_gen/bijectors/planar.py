@@ -16,7 +16,7 @@ def _positive(raw):
     return _LEAST + tf.nn.softplus(raw + math.log(math.expm1(1.0 - _LEAST)))
 
 
-class _OneRoot(BijectiveLayer):
+class _RootInverse(BijectiveLayer):
     """The base of maps whose inverse is the root of one increasing function.
 
     Args:
@@ -77,7 +77,7 @@ def _root(function, target, low, high, steps=60):
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class Planar(_OneRoot):
+class Planar(_RootInverse):
     """Stretches space along one direction, near one plane.
 
     z = x + u tanh(w.x + b), log|det dz/dx| = log(1 + (1 - tanh^2(w.x + b)) w.u), with u
@@ -135,7 +135,7 @@ class Planar(_OneRoot):
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class Radial(_OneRoot):
+class Radial(_RootInverse):
     """Stretches space around one point.
 
     z = x + beta (x - c) / (a + r), r = |x - c|, with a > 0 and beta > -a, where the map
@@ -162,9 +162,9 @@ class Radial(_OneRoot):
 
     def _own(self, x, context):
         raw = self._parameters(x, context)
-        centre, a, beta = tf.split(raw, [self.dims, 1, 1], axis=-1)
+        center, a, beta = tf.split(raw, [self.dims, 1, 1], axis=-1)
         a = tf.nn.softplus(a) + 1e-3
-        return centre, a, _positive(beta) - a
+        return center, a, _positive(beta) - a
 
     def _log_det(self, r, a, beta):
         far = 1.0 / (a + r)
@@ -173,21 +173,21 @@ class Radial(_OneRoot):
 
     def inverse_and_log_det(self, x, context=None, training=False):
         """Returns z by the formula."""
-        centre, a, beta = self._own(x, context)
-        r = _norm(x - centre)
-        return x + beta * (x - centre) / (a + r), self._log_det(r, a, beta)
+        center, a, beta = self._own(x, context)
+        r = _norm(x - center)
+        return x + beta * (x - center) / (a + r), self._log_det(r, a, beta)
 
     def forward_and_log_det(self, z, context=None, training=False):
         """Returns x: the distance is the root, the direction stays."""
-        centre, a, beta = self._own(z, context)
-        distance = _norm(z - centre)
+        center, a, beta = self._own(z, context)
+        distance = _norm(z - center)
 
         def function(r):
             return r + beta * r / (a + r), 1.0 + beta * a / (a + r) ** 2
 
         high = distance + tf.abs(beta) + 1e-3
         r = _root(function, distance, tf.zeros_like(distance), high)
-        x = centre + (z - centre) / (1.0 + beta / (a + r))
+        x = center + (z - center) / (1.0 + beta / (a + r))
         return x, -self._log_det(r, a, beta)
 
 

@@ -10,7 +10,7 @@ from keras_gen.arguments import require_argument
 from keras_gen.bijectors.base import BijectiveLayer
 
 
-class Moving(BijectiveLayer):
+class VolumePreserving(BijectiveLayer):
     """The base of maps whose volume stays: `to_data(z)` and `to_codes(x)`."""
 
     def forward_and_log_det(self, z, context=None, training=False):
@@ -23,7 +23,7 @@ class Moving(BijectiveLayer):
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class Squeeze(Moving):
+class Squeeze(VolumePreserving):
     """Trades resolution for channels: (h, w, c) becomes (h/2, w/2, 4c).
 
     Each 2x2 block of pixels becomes one pixel of four times the channels; of a
@@ -89,7 +89,7 @@ class Squeeze(Moving):
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class Flatten(Moving):
+class Flatten(VolumePreserving):
     """Makes a vector of an image. The log-determinant is zero.
 
     Args:
@@ -125,7 +125,7 @@ class Flatten(Moving):
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class Permutation(Moving):
+class Permutation(VolumePreserving):
     """Puts the numbers of the last axis in another order. The log-determinant is zero.
 
     Args:

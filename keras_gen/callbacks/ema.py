@@ -4,14 +4,15 @@ import keras
 
 
 class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
-    """Keras's callback, for several optimizers, batch normalisation, and exactly.
+    """Keras's callback, for several optimizers, batch normalization, and exactly.
 
     - Weights come back bit for bit. Keras exchanges a and b by a + b and differences,
       which rounds: a resumed run would differ from one that was never stopped.
     - Every optimizer of the model that keeps averages takes part; Keras knows of one.
       Averages that no update has reached yet are zeros, and stay where they are.
-    - Batch normalisation's moving statistics are settled (`GenerativeModel.settle`):
-      those of the weights that are trained fit the averages badly.
+    - Batch normalization's moving statistics are computed anew
+      (`GenerativeModel.recalibrate_batch_norm`): those of the weights that are trained
+      fit the averages badly.
     - When training is stopped early, `fit` ends with the averages all the same.
 
     Place it after `Checkpoint`, which must see the weights that are trained, and before
@@ -76,18 +77,18 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
         for variable, average in pairs:
             variable.assign(average)
         if pairs:
-            self._settle()
+            self._recalibrate()
         return trained
 
-    def _settle(self):
-        if hasattr(self.model, "settle"):  # no other model of Keras can
-            self.model.settle(self.data, self.batches)
+    def _recalibrate(self):
+        if hasattr(self.model, "recalibrate_batch_norm"):  # no other model of Keras can
+            self.model.recalibrate_batch_norm(self.data, self.batches)
 
     def _averages(self):
         """Returns pairs of variables and averages that some update has reached."""
         model, found = self.model, [self.model.optimizer]
         if hasattr(model, "optimizer_of"):
-            found = [model.optimizer_of(player) for player in model.players()]
+            found = [model.optimizer_of(player) for player in model.optimizer_groups()]
         found = [getattr(one, "inner_optimizer", one) for one in found if one]
         found = [each for one in found for each in getattr(one, "optimizers", [one])]
         if not any(one.use_ema for one in found):

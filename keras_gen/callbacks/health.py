@@ -136,7 +136,7 @@ class GANHealth(Periodic):
         self._apart = _mean_distance(samples, data)
         if self.density is not None:
             score = metrics.mode_score(
-                samples, self.density.centres, self.density.sigma
+                samples, self.density.centers, self.density.sigma
             )
             found["modes"] = score.modes
         found["skipped_updates"] = int(model.guard.skipped)
@@ -158,7 +158,7 @@ class GANHealth(Periodic):
 
         Args:
             training: Boolean. Whether networks work as they do in training: batch
-                normalisation over replicas does in their own steps alone.
+                normalization over replicas does in their own steps alone.
         """
         model, x = self.model, tf.constant(self.x)
         y = None if self.y is None else tf.convert_to_tensor(self.y)
@@ -173,7 +173,7 @@ class GANHealth(Periodic):
 
     def _of_objective(self, x, y, training):
         """Returns the terms, and the norm of each player's gradient of its own."""
-        players, norms = self.model.players(), {}
+        players, norms = self.model.optimizer_groups(), {}
         with tf.GradientTape(persistent=True) as tape:
             terms = self.model.objective(x, y, training=training)
         for player, name in _LOSSES.items():
@@ -260,7 +260,7 @@ class GANHealth(Periodic):
         return (
             f"The generator has collapsed: two samples differ by {diversity:.0%} of "
             "what two data differ by. Try `PacGAN`, `MinibatchStandardDeviation` in "
-            "the discriminator, `WGANGP` or a zero-centred `GradientPenalty`, "
+            "the discriminator, `WGANGP` or a zero-centered `GradientPenalty`, "
             "`feature_matching`, or a lower learning rate of the generator."
         )
 

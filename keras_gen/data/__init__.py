@@ -9,11 +9,11 @@ batches it would have seen.
 
 from keras_gen.data.array import from_array
 from keras_gen.data.audio import load_audio, read_wav, write_wav
-from keras_gen.data.catalogue import load
+from keras_gen.data.catalog import load
 from keras_gen.data.density import DENSITIES, Density2D
-from keras_gen.data.markov import HiddenMarkov, letter_pairs, misspelt_words
-from keras_gen.data.pairs import load_pairs, spelt_out
-from keras_gen.data.perturbation import Mutation, Simplification
+from keras_gen.data.markov import HiddenMarkov, letter_pairs, misspelled_words
+from keras_gen.data.pairs import load_pairs, spelled_out
+from keras_gen.data.perturbation import Mutation, RandomSimplification
 from keras_gen.data.source import Source
 from keras_gen.data.space import Audio, Codes, Images, Points, Space, Tokens, Video
 from keras_gen.data.sprites import Sprites, SpriteSource

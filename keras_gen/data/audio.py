@@ -43,7 +43,7 @@ def load_audio(
     Args:
         name: One of
             - `"tones"`: harmonic tones with envelopes, made when they are read and
-              labelled with their notes (`Tones`);
+              labeled with their notes (`Tones`);
             - the path of a folder of WAV files of 8, 16, 24 or 32 bits or floats. As
               for images, subfolders are classes; where there is no subfolder `train`,
               every tenth file of a class is the test split;
@@ -187,14 +187,14 @@ class _Clips:
     def source(self, name, class_names, skipped=0):
         """Returns the clips as a source."""
         data = on_cpu(np.stack(self.clips[: self.limit])[..., None])
-        labelled = self.labels and self.labels[0] is not None
+        labeled = self.labels and self.labels[0] is not None
         source = Source(
             lambda i: tf.cast(tf.gather(data, i), tf.float32) / 32768.0,
             len(data),
             (self.samples, 1),
             name=name,
             levels=LEVELS,
-            y=self.labels[: self.limit] if labelled else None,
+            y=self.labels[: self.limit] if labeled else None,
             class_names=class_names,
             skipped=skipped,
         )

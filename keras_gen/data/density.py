@@ -30,7 +30,7 @@ class Density2D:
     - `checkerboard`: uniform on the 32 black squares of a board on [-4, 4]^2.
 
     Args:
-        means: The centres of the Gaussians, of shape (K, 2).
+        means: The centers of the Gaussians, of shape (K, 2).
         sigma: Their standard deviation.
         name: What to call it. Defaults to `"density"`.
         modes: Whether the means are modes rather than points on a curve. Defaults
@@ -39,7 +39,7 @@ class Density2D:
     Attributes:
         name: What it is called.
         sigma: The standard deviation, `None` for the checkerboard.
-        centres: The modes, of shape (K, 2), or `None` where there are none.
+        centers: The modes, of shape (K, 2), or `None` where there are none.
         bounds: `((x0, x1), (y0, y1))`, a window that shows nearly all the mass.
 
     Example:
@@ -56,7 +56,7 @@ class Density2D:
         means = np.asarray(means, "float64")
         self.name = name
         self.sigma = sigma
-        self.centres = means if modes else None
+        self.centers = means if modes else None
         low, high = means.min(axis=0), means.max(axis=0)
         margin = 5 * sigma + 0.05 * (high - low)
         low, high = low - margin, high + margin
@@ -80,7 +80,7 @@ class Density2D:
         x = ops.convert_to_tensor(x, "float32")[..., None, :]
         means = ops.convert_to_tensor(self._means, "float32")
         energy = ops.sum(ops.square((x - means) / self.sigma), axis=-1) / 2
-        return ops.logsumexp(-energy, axis=-1) - self._log_normaliser()
+        return ops.logsumexp(-energy, axis=-1) - self._log_normalizer()
 
     def sample(self, n, seed):
         """Draws n points, the same ones whenever the seed is the same.
@@ -117,9 +117,9 @@ class Density2D:
         energy = np.sum(np.square(steps), axis=-1) / 2
         least = energy.min(axis=1)
         total = np.exp(least[:, None] - energy).sum(axis=1)
-        return np.log(total) - least - self._log_normaliser()
+        return np.log(total) - least - self._log_normalizer()
 
-    def _log_normaliser(self):
+    def _log_normalizer(self):
         return math.log(len(self._means)) + math.log(2 * math.pi * self.sigma**2)
 
 
@@ -128,7 +128,7 @@ class _Checkerboard(Density2D):
 
     name = "checkerboard"
     sigma = None
-    centres = None
+    centers = None
     bounds = ((-4.5, 4.5), (-4.5, 4.5))
     entropy = math.log(32)
 

@@ -135,7 +135,7 @@ class _Scan:
             self.pixels = np.empty(whole, "uint8")
 
     def _widen(self):
-        """Turns grey into colour, at the first image that has any."""
+        """Turns gray into color, at the first image that has any."""
         self.shape = (*self.shape[:2], 3)
         if self.pixels is not None:
             self.pixels = np.repeat(self.pixels, 3, axis=-1)

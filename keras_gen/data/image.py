@@ -28,13 +28,13 @@ def flatten_alpha(image):
     """Lays an image with 2 or 4 channels on white; others pass unchanged."""
     count = tf.shape(image)[-1]
     has_alpha = count % 2 == 0
-    colour = tf.cast(image[..., : count - tf.cast(has_alpha, tf.int32)], tf.float32)
+    color = tf.cast(image[..., : count - tf.cast(has_alpha, tf.int32)], tf.float32)
     alpha = tf.where(has_alpha, tf.cast(image[..., -1:], tf.float32), 255.0) / 255.0
-    return tf.cast(tf.round(255.0 + alpha * (colour - 255.0)), tf.uint8)
+    return tf.cast(tf.round(255.0 + alpha * (color - 255.0)), tf.uint8)
 
 
 def square(image, size):
-    """Crops the centre square and resizes it with an antialiased bilinear filter.
+    """Crops the center square and resizes it with an antialiased bilinear filter.
 
     Args:
         image: uint8 images of shape (..., height, width, channels).

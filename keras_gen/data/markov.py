@@ -137,7 +137,7 @@ class HiddenMarkov:
         return bool(sure and ((self.emission > 0).sum(axis=0) <= 1).all())
 
 
-def misspelt_words(typing_error=0.03):
+def misspelled_words(typing_error=0.03):
     """Returns a language of words in sentences, some of their letters mistyped.
 
     States are the letters of words, and the space after each; what follows depends on
@@ -149,7 +149,7 @@ def misspelt_words(typing_error=0.03):
 
     Example:
 
-    >>> language = misspelt_words()
+    >>> language = misspelled_words()
     >>> len(language.alphabet), language.is_plain
     (27, False)
     """

@@ -33,7 +33,7 @@ def load_pairs(name="numbers", split="train", *, limit=None):
 
     >>> pairs = keras_gen.data.load_pairs("numbers", "test")
     >>> source, target = pairs.arrays(3, labels=True)
-    >>> pairs.target_texts(target) == [spelt_out(int(n)) for n in pairs.texts(source)]
+    >>> pairs.target_texts(target) == [spelled_out(int(n)) for n in pairs.texts(source)]
     True
     """
     tasks = {"numbers": _numbers, "reverse": _reversals}
@@ -57,7 +57,7 @@ def load_pairs(name="numbers", split="train", *, limit=None):
     )
 
 
-def spelt_out(number):
+def spelled_out(number):
     """Returns a number below a million in English words.
 
     Args:
@@ -65,7 +65,7 @@ def spelt_out(number):
 
     Example:
 
-    >>> spelt_out(347)
+    >>> spelled_out(347)
     'three hundred and forty seven'
     """
     if not 0 <= number < 1_000_000:
@@ -79,16 +79,16 @@ def spelt_out(number):
     if number < 1000:
         return _joined(f"{_ONES[number // 100]} hundred", number % 100, " and")
     thousands, rest = divmod(number, 1000)
-    return _joined(f"{spelt_out(thousands)} thousand", rest, " and" * (rest < 100))
+    return _joined(f"{spelled_out(thousands)} thousand", rest, " and" * (rest < 100))
 
 
 def _joined(words, rest, link=""):
-    return f"{words}{link} {spelt_out(rest)}" if rest else words
+    return f"{words}{link} {spelled_out(rest)}" if rest else words
 
 
 def _numbers():
     numbers = range(100_000)
-    words = [spelt_out(n) for n in numbers]
+    words = [spelled_out(n) for n in numbers]
     letters = sorted(set().union(*words))
     return [str(n) for n in numbers], words, string.digits, letters
 

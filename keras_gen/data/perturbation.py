@@ -54,11 +54,11 @@ class Mutation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Simplification:
+class RandomSimplification:
     """Makes each image coarser and flatter by as much as chance will have it.
 
     The mean of blocks of b x b pixels, b a random divisor of the sides; then rounded to
-    n grey values, log n uniform between those of 2 and `levels`. A model of such images
+    n gray values, log n uniform between those of 2 and `levels`. A model of such images
     knows every degree of simplicity, and little of any object: what it finds likely is
     likely because it is simple.
 
@@ -68,7 +68,7 @@ class Simplification:
     Example:
 
     >>> x = tf.random.stateless_uniform((3, 8, 8, 1), (0, 1))
-    >>> Simplification()(x, (0, 1)).shape
+    >>> RandomSimplification()(x, (0, 1)).shape
     TensorShape([3, 8, 8, 1])
     """
 

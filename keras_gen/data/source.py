@@ -126,14 +126,14 @@ class Source:
         Args:
             perturbation: A function (x, seed) of TensorFlow operations, from a batch
                 and a stateless seed of shape (2,) to a batch: `Mutation`,
-                `Simplification`, or one of your own.
+                `RandomSimplification`, or one of your own.
             seed: Integer that decides the draws. Defaults to 0.
         """
         other = copy.copy(self)
         other._perturbation = perturbation, whole("seed", seed)
         return other
 
-    def grey(self):
+    def gray(self):
         """Returns images of one channel: 0.299 red + 0.587 green + 0.114 blue.
 
         Values are rounded to the levels that the data have.
@@ -141,7 +141,7 @@ class Source:
         if not isinstance(self.space, Images) or self.shape[-1] not in (1, 3):
             raise ValueError(
                 f"{self.name!r} has examples of shape {self.shape}; images of one or "
-                "three channels can be made grey."
+                "three channels can be made gray."
             )
         if self.shape[-1] == 1:
             return self
@@ -175,7 +175,7 @@ class Source:
             other._label = lambda i: label(tf.gather(rows, i))
         return other
 
-    def partly_labelled(self, known, share=0.2):
+    def partly_labeled(self, known, share=0.2):
         """Returns the same data with labels for some examples and -1 for the others.
 
         Those with a label are repeated until they make up a share of the data, so that
@@ -183,7 +183,7 @@ class Source:
 
         Args:
             known: Integers, or booleans for every example: which keep their label.
-            share: Float in (0, 1), the least share of labelled examples. Defaults to
+            share: Float in (0, 1), the least share of labeled examples. Defaults to
                 `0.2`.
         """
         self._check(True)
@@ -275,7 +275,7 @@ class Source:
         other._read, other._label = stack, classes
         return other
 
-    def parted(self, known, missing=-1.0):
+    def completion_pairs(self, known, missing=-1.0):
         """Returns pairs (what is missing, what is known), to learn to complete data.
 
         x are the missing values of each example as a vector, the labels y the example
@@ -356,7 +356,7 @@ class Source:
         def order(epoch):
             # The indices of a whole pass. Sorting random keys gives every
             # permutation the same chance; `index_shuffle` does not, and in large
-            # data its neighbours, and its passes, are strongly correlated.
+            # data its neighbors, and its passes, are strongly correlated.
             keys = tf.random.stateless_uniform(
                 (self.examples,), (seed, epoch), None, None, tf.int64, "philox"
             )
@@ -408,7 +408,7 @@ class Source:
         if labels and self._label is None:
             raise ValueError(
                 f"Argument `labels` must be False, because {self.name!r} has no "
-                "labels; use a labelled set or an unconditional model. "
+                "labels; use a labeled set or an unconditional model. "
                 f"Received: labels={labels}"
             )
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras_gen.data.checks import whole
 from keras_gen.data.source import Source
 
-# In units of the frame, at full scale. No shape reaches further from its centre than
-# _RADIUS, and centres stay 1/4 from the frame: 1/16 is left, two pixels of 32.
+# In units of the frame, at full scale. No shape reaches further from its center than
+# _RADIUS, and centers stay 1/4 from the frame: 1/16 is left, two pixels of 32.
 _RADIUS = 3 / 16
 _SQUARE = _RADIUS / math.sqrt(2)
 _ELLIPSE = (_RADIUS, 0.12)
@@ -30,7 +30,7 @@ class Sprites:
 
     - `shape`: square, ellipse, heart, of nearly equal areas;
     - `scale`: 6, from 0.5 to 1 of the full size, which is 3/8 of the frame across;
-    - `orientation`: 40, each 9 degrees anticlockwise of the one before;
+    - `orientation`: 40, each 9 degrees counterclockwise of the one before;
     - `x`: 32 places of the centroid, from 1/4 to 3/4 of the frame, rightwards;
     - `y`: 32 places, downwards.
 
@@ -129,7 +129,7 @@ class Sprites:
 
 
 class SpriteSource(Source):
-    """The sprites in a fixed, well-mixed order, labelled with their factors.
+    """The sprites in a fixed, well-mixed order, labeled with their factors.
 
     Args:
         sprites: A `Sprites`.
@@ -208,7 +208,7 @@ def _to_ellipse(u, v):
     """Returns (r - 1) / |grad r|, the distance to first order."""
     a, b = _ELLIPSE
     u, v = tf.square(u / a), tf.square(v / b)
-    # The centre has no gradient; the small numbers put it deep inside.
+    # The center has no gradient; the small numbers put it deep inside.
     r = tf.sqrt(u + v + 1e-6)
     return (r - 1) * r * tf.math.rsqrt(u / a**2 + v / b**2 + 1e-6)
 

@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.data.checks import whole
-from keras_gen.data.markov import letter_pairs, misspelt_words
+from keras_gen.data.markov import letter_pairs, misspelled_words
 from keras_gen.data.memory import on_cpu
 from keras_gen.data.tokens import TokenSource
 
-_LANGUAGES = {"words": misspelt_words, "letters": letter_pairs}
+_LANGUAGES = {"words": misspelled_words, "letters": letter_pairs}
 _STREAMS = {"train": 0, "test": 1, "validation": 2}
 _CHARACTERS = {"train": 1_000_000, "test": 100_000, "validation": 100_000}
 
@@ -26,7 +26,7 @@ def load_text(name="words", split="train", *, length=64, stride=None, limit=None
     Args:
         name: One of
             - `"words"`: sentences with typing errors, from a hidden Markov chain
-              (`data.misspelt_words`);
+              (`data.misspelled_words`);
             - `"letters"`: a plain Markov chain (`data.letter_pairs`);
             - the path of a text file in UTF-8, its characters being the alphabet.
             Defaults to `"words"`.

@@ -21,7 +21,7 @@ class Tones:
     x(t) = a e(t) sum_k w_k sin(2 pi k f (t + v(t)) + p_k) + noise
 
     The pitch f is one of twelve notes in one of three octaves, from 110 Hz up; the
-    weights w_k fall with a power of k and favour odd harmonics or do not; the envelope
+    weights w_k fall with a power of k and favor odd harmonics or do not; the envelope
     e rises after a short silence and decays; v is a slight vibrato; the noise lies
     54 dB below full scale. Values are rounded to 16 bits.
 
@@ -100,7 +100,7 @@ class Tones:
 
 
 class ToneSource(Source):
-    """Tones as a data set, labelled with their notes.
+    """Tones as a data set, labeled with their notes.
 
     Args:
         tones: A `Tones`.

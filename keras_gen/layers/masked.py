@@ -24,7 +24,7 @@ class MaskedConv2D(RasterConvolution, keras.layers.Conv2D):
     and right one column at a time, and never beyond that diagonal. Sampling needs one
     pass for every value.
 
-    Colours are interleaved: channel c, of the input and of the output, belongs to
+    Colors are interleaved: channel c, of the input and of the output, belongs to
     color c mod `channels`. An image is so by nature; halves of a gate and
     concatenated features keep the order; reshape logits to (..., levels, channels).
 

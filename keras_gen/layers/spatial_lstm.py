@@ -74,7 +74,7 @@ class RowLSTM(_SpatialLSTM):
     along the row above are missed, as are those far to the left in its own; a
     `DiagonalBiLSTM` misses none and takes twice as many steps.
 
-    Colours are interleaved as in `MaskedConv2D`, and a unit's four gates have its
+    Colors are interleaved as in `MaskedConv2D`, and a unit's four gates have its
     color. Where forget gates start, the bias is one.
 
     Args:
@@ -139,7 +139,7 @@ class DiagonalBiLSTM(_SpatialLSTM):
     directions, are found at once. One layer sees the whole context; it takes height
     + width - 1 steps, over a map of which half is empty.
 
-    Colours are interleaved as in `MaskedConv2D`, and a unit's four gates have its
+    Colors are interleaved as in `MaskedConv2D`, and a unit's four gates have its
     color. Where forget gates start, the bias is one.
 
     Args:

@@ -31,7 +31,7 @@ from keras_gen.losses.divergence import (
 )
 from keras_gen.losses.likelihood import (
     Bernoulli,
-    DiscretisedLogistic,
+    DiscretizedLogistic,
     Gaussian,
     Likelihood,
 )
@@ -60,7 +60,7 @@ __all__ = [
     "CodeLoss",
     "CyclicalSchedule",
     "DiscriminatorOutput",
-    "DiscretisedLogistic",
+    "DiscretizedLogistic",
     "Divergence",
     "FeatureMatching",
     "FreeBits",

@@ -62,8 +62,8 @@ class Likelihood(Strategy):
     # What an autoregressive model asks for.
 
     @property
-    def one_by_one(self):
-        """Whether a pixel's colours come from as many evaluations of a network."""
+    def channels_are_sequential(self):
+        """Whether a pixel's colors come from as many evaluations of a network."""
         return True
 
     @property
@@ -72,10 +72,10 @@ class Likelihood(Strategy):
         return type(self).quantile is not Likelihood.quantile
 
     def outputs(self, channels):
-        """Returns how many outputs a pixel of so many colours needs."""
+        """Returns how many outputs a pixel of so many colors needs."""
         return self.numbers * channels
 
-    def noises(self, channels):
+    def num_uniforms(self, channels):
         """Returns how many uniform numbers draw a pixel."""
         return channels
 
@@ -213,7 +213,7 @@ class Gaussian(_WithScale):
 
 
 @dataclasses.dataclass(frozen=True)
-class DiscretisedLogistic(_WithScale):
+class DiscretizedLogistic(_WithScale):
     """Data of a few levels: the mass that a logistic distribution puts on each.
 
     p(x) = s((x + h - m) / c) - s((x - h - m) / c) with s the sigmoid and h half the
@@ -229,7 +229,7 @@ class DiscretisedLogistic(_WithScale):
     Example:
 
     >>> outputs, x = tf.zeros((1, 1)), tf.zeros((1, 1))
-    >>> two = DiscretisedLogistic(scale=1.0, levels=2)
+    >>> two = DiscretizedLogistic(scale=1.0, levels=2)
     >>> float(two.log_prob(outputs, x)[0])  # log sigmoid(1/2)
     -0.4740769863128662
 
@@ -280,7 +280,7 @@ class DiscretisedLogistic(_WithScale):
         mean, log_scale = self._mean_and_log_scale(outputs)
         top = float(self.levels - 1)
         scale = tf.broadcast_to(tf.exp(log_scale), tf.shape(mean))
-        # Quantised, level k has the mass of (k - 1, k]: shifted, that of k -+ 1/2.
+        # Quantized, level k has the mass of (k - 1, k]: shifted, that of k -+ 1/2.
         shifted = tfp.distributions.Logistic(mean * top - 0.5, scale * top)
         each = tfp.distributions.QuantizedDistribution(shifted, low=0.0, high=top)
         unit = _unit_interval_class()(top)

@@ -19,8 +19,8 @@ class Categorical(Likelihood):
     """Each value is one of a few levels, every level with a logit of its own.
 
     p(x = k / (L - 1)) = exp(o_k) / sum_j exp(o_j). It can say anything of a value, and
-    must learn that neighbouring levels are alike. The outputs of a pixel of C colours
-    are L blocks of C: channel c belongs to colour c mod C.
+    must learn that neighboring levels are alike. The outputs of a pixel of C colors
+    are L blocks of C: channel c belongs to color c mod C.
 
     Args:
         levels: Integer L, from 0 to 1. Defaults to `256`.
@@ -83,21 +83,21 @@ class Categorical(Likelihood):
 
 @dataclasses.dataclass(frozen=True)
 class LogisticMixture(Likelihood):
-    """A mixture of logistic distributions, cut at the levels; colours as a chain.
+    """A mixture of logistic distributions, cut at the levels; colors as a chain.
 
     p(x) = sum_k w_k prod_c [s((x_c + h - m_kc) / b_kc) - s((x_c - h - m_kc) / b_kc)]
     with s the sigmoid and h half the distance of two levels; the lowest and the highest
-    level take the tails. The means of a pixel's colours follow each other in one
+    level take the tails. The means of a pixel's colors follow each other in one
     component: m_g = o_g + tanh(a) x_r, m_b = o_b + tanh(b) x_r + tanh(c) x_g, so that
-    one evaluation of a network draws all colours.
+    one evaluation of a network draws all colors.
 
-    Neighbouring levels are alike from the start, and there are 3 numbers for each
-    component of a grey pixel instead of 256 logits. A pixel that is always exactly
+    Neighboring levels are alike from the start, and there are 3 numbers for each
+    component of a gray pixel instead of 256 logits. A pixel that is always exactly
     black needs a narrow component, whose scale goes down to e^-7, and up to e^30.
 
-    A pixel's outputs are w's logits (K), then means and log-scales of each colour (K
-    and K), in units of half the range about its centre, then K for each pair of
-    colours.
+    A pixel's outputs are w's logits (K), then means and log-scales of each color (K
+    and K), in units of half the range about its center, then K for each pair of
+    colors.
 
     Args:
         components: Integer K. Defaults to `10`.
@@ -121,20 +121,20 @@ class LogisticMixture(Likelihood):
         require_argument(self.levels > 1, "levels", "at least 2", self.levels)
 
     @property
-    def one_by_one(self):
-        """All colours of a pixel come from one evaluation."""
+    def channels_are_sequential(self):
+        """All colors of a pixel come from one evaluation."""
         return False
 
     def outputs(self, channels):
-        """Returns how many outputs a pixel of so many colours needs."""
+        """Returns how many outputs a pixel of so many colors needs."""
         return self.components * (1 + 2 * channels + channels * (channels - 1) // 2)
 
-    def noises(self, channels):
-        """Two for each colour: one chooses the component."""
+    def num_uniforms(self, channels):
+        """Two for each color: one chooses the component."""
         return 2 * channels
 
     def log_probs(self, outputs, x):
-        """Returns the log-mass of each pixel, all colours together."""
+        """Returns the log-mass of each pixel, all colors together."""
         channels = x.shape[-1]
         weights, means, log_scales, chain = self._split(outputs, channels)
         x = 2.0 * x - 1.0
@@ -146,7 +146,7 @@ class LogisticMixture(Likelihood):
         return tf.reduce_logsumexp(total, axis=-1)
 
     def _split(self, outputs, channels):
-        """Returns logits, means and log-scales of the colours, and the chain."""
+        """Returns logits, means and log-scales of the colors, and the chain."""
         parts = tf.split(
             tf.cast(outputs, "float32"), self.outputs(channels) // self.components, -1
         )
@@ -169,21 +169,21 @@ class LogisticMixture(Likelihood):
         return tf.where(x > 1.0 - half, below, edge)
 
     def quantile(self, outputs, noise, temperature=1.0, given=None, known=None):
-        """Returns a pixel, each colour given those before it.
+        """Returns a pixel, each color given those before it.
 
         Args:
             outputs: As for `Likelihood`.
-            noise: As for `Likelihood`: for each colour, what chooses a component by
-                what is known of the pixel by then, and what draws the colour from it.
+            noise: As for `Likelihood`: for each color, what chooses a component by
+                what is known of the pixel by then, and what draws the color from it.
             temperature: As for `Likelihood`. Defaults to `1.0`.
-            given: Colours that are kept where `known` is true. Defaults to `None`.
+            given: Colors that are kept where `known` is true. Defaults to `None`.
             known: Booleans. Defaults to `None`.
         """
         channels = noise.shape[-1] // 2
         weights, means, log_scales, chain = self._split(outputs, channels)
-        weights, colours = tf.nn.log_softmax(weights), []
+        weights, colors = tf.nn.log_softmax(weights), []
         for c in range(channels):
-            earlier = [2.0 * x[..., None] - 1.0 for x in colours]
+            earlier = [2.0 * x[..., None] - 1.0 for x in colors]
             mean = _follow(means[c], chain, c, earlier)
             chosen = inverse_cdf(weights, noise[..., 2 * c], temperature)
             x = self._draw(
@@ -193,8 +193,8 @@ class LogisticMixture(Likelihood):
                 x = tf.where(known[..., c], given[..., c], x)
             seen = 2.0 * x[..., None] - 1.0
             weights += self._log_mass(seen, mean, log_scales[c])
-            colours.append(x)
-        return tf.stack(colours, axis=-1)
+            colors.append(x)
+        return tf.stack(colors, axis=-1)
 
     def _draw(self, chosen, mean, log_scale, u, temperature):
         """Returns a level of one component, in [0, 1]."""
@@ -210,12 +210,12 @@ class LogisticMixture(Likelihood):
         return level / top
 
     def mean(self, outputs):
-        """Raises: the mean of a colour would need those before it."""
+        """Raises: the mean of a color would need those before it."""
         raise NotImplementedError("`LogisticMixture` has no mean: draw.")
 
 
-def _follow(mean, chain, colour, earlier):
-    """Returns a colour's mean, moved by the colours before it."""
-    first = colour * (colour - 1) // 2
+def _follow(mean, chain, color, earlier):
+    """Returns a color's mean, moved by the colors before it."""
+    first = color * (color - 1) // 2
     pairs = zip(chain[first:], earlier, strict=False)
     return functools.reduce(lambda m, pair: m + pair[0] * pair[1], pairs, mean)

@@ -63,7 +63,7 @@ class Classifier(NetworkFeatures):
         depend on Keras's global seed and dtype policy, and leaves them unchanged.
 
         Args:
-            source: A labelled `data.Source` of images, without the test split.
+            source: A labeled `data.Source` of images, without the test split.
             seed: Integer: the first weights and the order of the data. Defaults to `0`.
             cache: The folder, or `False`: cache nothing. Defaults to `None`: the
                 environment's `KERAS_GEN_CACHE`, or `~/.cache/keras_gen`.
@@ -74,7 +74,7 @@ class Classifier(NetworkFeatures):
 
         def compute():
             start = time.monotonic()
-            _train(network, _labelled(source), seed)
+            _train(network, _labeled(source), seed)
             seconds.append(time.monotonic() - start)
             return {f"{i:03d}": np.asarray(w) for i, w in enumerate(network.weights)}
 
@@ -110,7 +110,7 @@ def _check(source):
         )
 
 
-def _labelled(source):
+def _labeled(source):
     known = source.labels() >= 0
     return source if known.all() else source.select(known)
 

@@ -263,7 +263,7 @@ def separated_attribute_predictability(
     S[d, k] is how well dimension d alone predicts factor k: for continuous factors R^2
     of a line, their squared correlation; for discrete ones the balanced accuracy on
     held-out data of thresholds between the values. The thresholds lie half-way
-    between neighbouring class means: linear discriminant analysis with equal weights,
+    between neighboring class means: linear discriminant analysis with equal weights,
     which needs no search. Dimensions that do not vary have S = 0.
 
     It is cheap; but R^2 measures linear dependence only, and thresholds separate only

@@ -245,7 +245,7 @@ def mode_score(samples, centers, sigma):
 
     >>> density = data.Density2D.named("grid25")
     >>> x = density.sample(2500, seed=0)
-    >>> mode_score(x, density.centres, density.sigma).modes
+    >>> mode_score(x, density.centers, density.sigma).modes
     25
 
     Reference: [Lin et al., 2018](https://arxiv.org/abs/1712.04086)

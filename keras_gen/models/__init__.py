@@ -1,4 +1,4 @@
-"""Models: what is optimised, and who is updated when."""
+"""Models: what is optimized, and who is updated when."""
 
 from keras_gen.models.autoencoder import Autoencoder, DenoisingAutoencoder
 from keras_gen.models.autoregressive import Autoregressive

@@ -38,7 +38,7 @@ class AdversarialModel(Latent, GenerativeModel):
     `discriminator_objective` in D's weights, and then `generator_objective` in G's.
 
     A subclass gives these two, and ends its constructor with `self.build_for(shape)`;
-    `players` names further networks that are updated with one of the two.
+    `optimizer_groups` names further networks that are updated with one of the two.
 
     `train_step` is handed `discriminator_steps` batches in one: feed batches of
     `discriminator_steps * batch_size`. Example i goes to part i modulo
@@ -134,7 +134,7 @@ class AdversarialModel(Latent, GenerativeModel):
                 require_argument(packing == 1, "packing", must, packing)
                 self.auxiliary = term
 
-    def players(self):
+    def optimizer_groups(self):
         """Returns the two networks, the generator leading."""
         return {
             "generator": [self.generator],
@@ -363,7 +363,7 @@ class AdversarialModel(Latent, GenerativeModel):
         return self.decode(*(z if isinstance(z, list | tuple) else [z]))
 
     @property
-    def generates_freely(self):
+    def has_free_generator(self):
         """Whether the generator needs nothing but draws, and labels in turn."""
         return self.classes is not None or not self.uses_labels
 

@@ -64,7 +64,7 @@ class Autoencoder(Encoding, GenerativeModel):
         require_argument(0.0 <= momentum < 1.0, "momentum", "in [0, 1)", momentum)
         self.encoder = encoder
         self.decoder = decoder
-        self.observation = likelihood or Gaussian(1.0)
+        self.likelihood_model = likelihood or Gaussian(1.0)
         self.corruption = corruption
         self.momentum = momentum
         self.data_shape = tuple(encoder.input_shape[1:])
@@ -96,10 +96,10 @@ class Autoencoder(Encoding, GenerativeModel):
                 f"{self.encoder.output_shape}, decoder.input_shape="
                 f"{self.decoder.input_shape}"
             )
-        if self.observation.learned or self.observation.numbers > 1:
+        if self.likelihood_model.learned or self.likelihood_model.numbers > 1:
             raise ValueError(
                 "Argument `likelihood` must have no scale to learn: an autoencoder "
-                f"would overfit it. Received: likelihood={self.observation}"
+                f"would overfit it. Received: likelihood={self.likelihood_model}"
             )
         if tuple(self.decoder.output_shape[1:]) != self.data_shape:
             raise ValueError(
@@ -121,8 +121,8 @@ class Autoencoder(Encoding, GenerativeModel):
         if training:
             self._follow(z)
         outputs = tf.cast(self.decoder(z, training=training), "float32")
-        error = tf.square(self.observation.mean(outputs) - x)
-        log_likelihood = self.observation.log_prob(outputs, x)
+        error = tf.square(self.likelihood_model.mean(outputs) - x)
+        log_likelihood = self.likelihood_model.log_prob(outputs, x)
         return {
             "loss": -batch_mean(log_likelihood, sample_weight),
             "squared_error": weighted_mean(error, sample_weight),
@@ -132,14 +132,14 @@ class Autoencoder(Encoding, GenerativeModel):
         return tf.cast(self.encoder(self.to_network(x), training=training), "float32")
 
     def _follow(self, z):
-        """Moves the Gaussian of the codes towards those of the global batch.
+        """Moves the Gaussian of the codes toward those of the global batch.
 
         The averages are over the batches seen, their weights' sum being `code_weight`:
         the start counts nothing, as in Adam's moments with their bias corrected.
         """
         mean = global_mean(z)
-        centred = z - mean
-        covariance = global_mean(centred[:, :, None] * centred[:, None])
+        centered = z - mean
+        covariance = global_mean(centered[:, :, None] * centered[:, None])
         kept = self.momentum * self.code_weight.value
         seen = kept + (1.0 - self.momentum)
         for weight, now in ((self.code_mean, mean), (self.code_covariance, covariance)):
@@ -153,7 +153,7 @@ class Autoencoder(Encoding, GenerativeModel):
 
     def decode(self, z, context=None):
         """Returns the data of codes."""
-        return self.observation.mean(self.decoder(z, training=False))
+        return self.likelihood_model.mean(self.decoder(z, training=False))
 
     def draw_latents(self, n, seed, temperature=1.0, context=None):
         """Draws codes from the Gaussian that was fitted to those of the data."""

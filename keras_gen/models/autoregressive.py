@@ -30,7 +30,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
     pixel in one evaluation, from the pixels before it alone, so that training is as
     quick as a classifier's; the log-mass is exact, and data of other levels than the
     likelihood's are refused. Samples take as many steps as there are pixels (or
-    colours, where each is drawn given the one before): where the network's layers are
+    colors, where each is drawn given the one before): where the network's layers are
     known (`networks.RasterNetwork`), each step computes only what the new pixel
     changes.
 
@@ -60,15 +60,15 @@ class Autoregressive(Completing, Density, GenerativeModel):
         super().__init__(**kwargs)
         self.autocast = False  # data and likelihoods stay in single precision
         self.network = built_network(network, "network")
-        self.observation = Bernoulli() if likelihood is None else likelihood
+        self.likelihood_model = Bernoulli() if likelihood is None else likelihood
         require_argument(
-            self.observation.has_quantile,
+            self.likelihood_model.has_quantile,
             "likelihood",
             "one that can be drawn a pixel after the other: `Bernoulli`, `Categorical` "
             "or `LogisticMixture`",
             likelihood,
         )
-        self.levels = self.observation.levels
+        self.levels = self.likelihood_model.levels
         self.data_shape = tuple(shape or network.inputs[0].shape[1:])
         self._check_network()
         contexts = self._context_inputs()
@@ -96,17 +96,19 @@ class Autoregressive(Completing, Density, GenerativeModel):
 
     def _check_network(self):
         *sides, channels = self.data_shape
-        wanted = (*sides, self.observation.outputs(channels))
+        wanted = (*sides, self.likelihood_model.outputs(channels))
         require_argument(
             tuple(self.network.output_shape[1:]) == wanted,
             "network",
-            f"one whose output has the shape {wanted}, for {self.observation}",
+            f"one whose output has the shape {wanted}, for {self.likelihood_model}",
             self.network.output_shape,
         )
 
     def _check_order(self):
         """Raises if outputs change with what comes later: by trying, here and there."""
-        together = 1 if self.observation.one_by_one else self.data_shape[-1]
+        together = (
+            1 if self.likelihood_model.channels_are_sequential else self.data_shape[-1]
+        )
         steps = math.prod(self.data_shape) // together
         draw = np.random.default_rng(0)
         x = draw.uniform(size=(1, steps, together)).astype("float32")
@@ -119,8 +121,10 @@ class Autoregressive(Completing, Density, GenerativeModel):
         if self.uses_labels:
             context = tf.zeros((len(images), *self.context_shape))
         outputs = self.outputs(tf.constant(images), context).numpy()
-        colours = self.data_shape[-1] if self.observation.one_by_one else 1
-        outputs = np.reshape(outputs, (len(images), steps // colours, -1, colours))
+        colors = (
+            self.data_shape[-1] if self.likelihood_model.channels_are_sequential else 1
+        )
+        outputs = np.reshape(outputs, (len(images), steps // colors, -1, colors))
         outputs = np.swapaxes(outputs, 2, 3).reshape(len(images), steps, -1)
         largest = max(np.abs(outputs).max(), 1e-6)
         for place, found in zip(first, outputs[1:], strict=True):
@@ -137,7 +141,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
 
     def _other_levels(self):
         return (
-            f"Data must have the {self.levels} levels of `{self.observation}`, "
+            f"Data must have the {self.levels} levels of `{self.likelihood_model}`, "
             f"k / {self.levels - 1} in [0, 1]. Scale them, make them binary, or choose "
             "a likelihood of as many levels as they have."
         )
@@ -153,7 +157,11 @@ class Autoregressive(Completing, Density, GenerativeModel):
         except ValueError as error:
             self.not_cached = str(error)
         return RasterSampler(
-            self.outputs, raster, self.data_shape, self.observation, self.to_network
+            self.outputs,
+            raster,
+            self.data_shape,
+            self.likelihood_model,
+            self.to_network,
         )
 
     def term_names(self):
@@ -173,7 +181,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
         return tf.cast(outputs, "float32")
 
     def _log_prob(self, x, context=None, training=False):
-        return self.observation.log_prob(self.outputs(x, context, training), x)
+        return self.likelihood_model.log_prob(self.outputs(x, context, training), x)
 
     def log_prob(self, x, context=None):
         """Returns the log-mass of each example, in nats."""

@@ -7,7 +7,7 @@ import keras
 from keras_gen import networks
 from keras_gen.arguments import require_argument
 from keras_gen.bijectors import Invert, MaskedAutoregressive, SplineAutoregressive
-from keras_gen.models.coupling_flows import as_vectors, context_of, normalised
+from keras_gen.models.coupling_flows import as_vectors, context_of, normalized
 from keras_gen.models.flow import Flow
 
 
@@ -74,7 +74,7 @@ class MAF(Flow):
                 if bins
                 else MaskedAutoregressive(network, limit)
             )
-            layers += normalised(normalization, size, 1)
+            layers += normalized(normalization, size, 1)
         super().__init__(layers, shape, levels, classes=classes, **kwargs)
 
 

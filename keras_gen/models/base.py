@@ -28,12 +28,12 @@ _NUMBERS_AT_ONCE, _EXAMPLES_AT_ONCE = 2**22, 1024
 
 
 class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Model):
-    """What is optimised, how it is sampled, and how it is saved.
+    """What is optimized, how it is sampled, and how it is saved.
 
     A subclass gives `objective`, `draw_samples`, `call` and `signatures`; one with
-    several optimizers also `players`, `term_names` and `train_step`. Its constructor
-    stores networks and strategies and ends with `self.build_for(shape)`. Everything
-    else is Keras's: `fit`, `evaluate`, `save`, `export`.
+    several optimizers also `optimizer_groups`, `term_names` and `train_step`. Its
+    constructor stores networks and strategies and ends with `self.build_for(shape)`.
+    Everything else is Keras's: `fit`, `evaluate`, `save`, `export`.
 
     Data are float32, images channels last in [0, 1]; `to_network` and `from_network`
     change to and from the range in which the networks work. A dataset yields `x` or
@@ -87,7 +87,7 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
 
     def build(self, input_shape):
         """Makes what depends on the networks; they bring their own weights."""
-        self.guard.build_for(self.players() or ["model"], self.term_names())
+        self.guard.build_for(self.optimizer_groups() or ["model"], self.term_names())
         self._terms = {
             name: keras.metrics.Mean(name=name) for name in self.term_names()
         }
@@ -257,7 +257,7 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
         Images lie in [0, 1], and so do any data of a discrete likelihood or of levels.
         """
         discrete = getattr(self, "levels", None) or getattr(
-            getattr(self, "observation", None), "levels", None
+            getattr(self, "likelihood_model", None), "levels", None
         )
         return (0, 1) if discrete or len(self.data_shape) == 3 else None
 
@@ -310,8 +310,8 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
         with self.statistics.within_fit(batches_again(**given)):
             return super().fit(*args, **kwargs)
 
-    def settle(self, data=None, batches=100):
-        """Makes batch normalisation's moving statistics those of the present weights.
+    def recalibrate_batch_norm(self, data=None, batches=100):
+        """Makes batch normalization's moving statistics those of the present weights.
 
         Weights that were put in place of those that were trained, such as their moving
         averages, need it, or samples are of another network than the one that learned.
@@ -325,35 +325,35 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
         """
         if not self.statistics.layers():
             return
-        if data is None and self.generates_freely:
+        if data is None and self.has_free_generator:
             parts = ((tf.constant([i, 0]),) for i in range(batches))
-            self.statistics.settle(self._look_at_draws, parts)
+            self.statistics.recalibrate(self._look_at_draws, parts)
             return
         data = self.statistics.data if data is None else data
         if data is None:
             warnings.warn(
                 f"`{type(self).__name__}` keeps statistics of batch normalization, and "
                 "those that it has are of other weights than it has now. Its networks "
-                "see data: call `model.settle(data)`, or train with "
+                "see data: call `model.recalibrate_batch_norm(data)`, or train with "
                 "`SwapEMAWeights(data=...)`.",
                 stacklevel=2,
             )
             return
         parts = (self.unpack(part) for part in data.take(batches))
-        self.statistics.settle(self._look_at_data, parts)
+        self.statistics.recalibrate(self._look_at_data, parts)
 
     def settle_after_fit(self):
         """Settles what `fit` leaves, averages being in place."""
         if self.statistics.chosen is not None:
-            self.settle(*self.statistics.chosen)
+            self.recalibrate_batch_norm(*self.statistics.chosen)
             return
         if self.statistics.data is not None:
-            self.settle(self.statistics.data)
-        if self.statistics.data is None or self.generates_freely:
-            self.settle()
+            self.recalibrate_batch_norm(self.statistics.data)
+        if self.statistics.data is None or self.has_free_generator:
+            self.recalibrate_batch_norm()
 
     # Whether a network makes something of draws alone: `_look_at_draws(seed)`.
-    generates_freely = False
+    has_free_generator = False
 
     def _look_at_data(self, x, context):
         self.objective(x, context, training=True)
@@ -486,7 +486,7 @@ class Encoding(Latent):
         return self.decode(self.encode(x, context), context)
 
     def attribute_vector(self, x, has, context=None):
-        """Returns the direction of an attribute in the code, from labelled examples.
+        """Returns the direction of an attribute in the code, from labeled examples.
 
         It is the mean code of those that have it less that of the others: add it to a
         code to give the attribute, subtract it to take it away.

@@ -89,7 +89,7 @@ class BiGAN(Encoding, AdversarialModel):
         self.use_terms(terms)
         self.build_for(self.data_shape)
 
-    def players(self):
+    def optimizer_groups(self):
         """Returns {player: networks}; generator and encoder are one."""
         return {
             "generator": [self.generator, self.encoder],

@@ -86,18 +86,18 @@ class ImportanceWeighted(Bounded):
             seed: Integer. Defaults to `None`, the next in the model's own stream.
             k: Draws of the importance-weighted bound. Defaults to `1`.
         """
-        if isinstance(self.observation, Gaussian):
+        if isinstance(self.likelihood_model, Gaussian):
             raise ValueError(
                 "A Gaussian likelihood is a density, not the mass of levels. Use "
-                "`losses.DiscretisedLogistic` for bits per dimension."
+                "`losses.DiscretizedLogistic` for bits per dimension."
             )
-        levels = getattr(self.observation, "levels", None)
+        levels = getattr(self.likelihood_model, "levels", None)
         if levels and tf.executing_eagerly() and not on_levels(x, levels):
             raise ValueError(
-                f"`{self.observation}` is a mass of {levels} levels, k / {levels - 1} "
-                "in [0, 1], and these data have others: what it gives them are no "
-                "bits. Make them binary, or train with `losses.DiscretisedLogistic` of "
-                "as many levels as they have."
+                f"`{self.likelihood_model}` is a mass of {levels} levels, "
+                f"k / {levels - 1} in [0, 1], and these data have others: what it "
+                "gives them are no bits. Make them binary, or train with "
+                "`losses.DiscretizedLogistic` of as many levels as they have."
             )
         return super().bits_per_dim(x, context, seed, k)
 

@@ -144,7 +144,7 @@ class RealNVP(Flow):
         require_depth(depth)
         shape = tuple(shape)
         common = depth, width, normalization, context_of(classes, kwargs)
-        layers = _equalised(shape, levels, "levels") if equalize else []
+        layers = _equalized(shape, levels, "levels") if equalize else []
         if len(shape) == 3 and not flatten:
             stages = _stages(shape, scales, blocks, *common)
             layers += [Logit(margin=margin), MultiScale(stages, shape)]
@@ -168,7 +168,7 @@ def _affine_couplings(size, depth, width, normalization, context_shape):
             output_initializer="zeros",
             context_shape=context_shape,
         )
-        layers += normalised(normalization, size, 1)
+        layers += normalized(normalization, size, 1)
         layers.append(AffineCoupling(network, "split", reverse))
     return layers
 
@@ -184,7 +184,7 @@ def _stages(shape, scales, blocks, depth, width, normalization, context_shape):
     def checkerboards(shape):
         layers = []
         for index in range(depth):
-            layers += normalised(normalization, shape[-1], 3)
+            layers += normalized(normalization, shape[-1], 3)
             net = network(shape, 2 * shape[-1])
             layers.append(AffineCoupling(net, "checkerboard", index % 2 == 1))
         return layers
@@ -192,7 +192,7 @@ def _stages(shape, scales, blocks, depth, width, normalization, context_shape):
     def channels(shape):
         layers, half = [], shape[-1] // 2
         for index in range(depth):
-            layers += normalised(normalization, shape[-1], 3)
+            layers += normalized(normalization, shape[-1], 3)
             net = network((*shape[:2], half), 2 * half)
             layers.append(AffineCoupling(net, "split", index % 2 == 1))
         return layers
@@ -207,7 +207,7 @@ def _stages(shape, scales, blocks, depth, width, normalization, context_shape):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class Glow(Flow):
-    """A flow for images: normalise, mix the channels, couple; again and again.
+    """A flow for images: normalize, mix the channels, couple; again and again.
 
     At each of `levels` scales: a squeeze, then `depth` steps of `ActNorm`,
     `InvertibleConv` and an affine coupling; between scales half of the channels become
@@ -279,7 +279,7 @@ class Glow(Flow):
             prior = LearnedNormal((math.prod(shape),), context_shape)
         first = []
         if equalize:
-            first = _equalised(shape, pixel_levels, "pixel_levels")
+            first = _equalized(shape, pixel_levels, "pixel_levels")
             first.append(Logit(margin=0.01))
         super().__init__(
             [*first, MultiScale(stages, shape, splits)],
@@ -293,7 +293,7 @@ class Glow(Flow):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class NeuralSplineFlow(Flow):
-    """A flow of splines: each step normalises, mixes, and bends one half by splines.
+    """A flow of splines: each step normalizes, mixes, and bends one half by splines.
 
     `depth` steps of `ActNorm`, an LU product and `SplineCoupling`. Splines bend far
     more than a scale and a shift do: few steps are enough for sharp densities. Images
@@ -351,7 +351,7 @@ class NeuralSplineFlow(Flow):
         super().__init__(layers, shape, levels, classes=classes, **kwargs)
 
 
-def _equalised(shape, levels, name):
+def _equalized(shape, levels, name):
     """Returns the first layer of a flow for images with levels, in a list."""
     known = len(shape) == 3 and levels is not None
     require_argument(known, name, "given, with images, where `equalize` is", levels)
@@ -365,8 +365,8 @@ def as_vectors(shape, margin):
     return [Logit(len(shape), margin=margin), Flatten(shape)]
 
 
-def normalised(kind, channels, event_ndims):
-    """Returns the normalisation before a step, in a list, or an empty one."""
+def normalized(kind, channels, event_ndims):
+    """Returns the normalization before a step, in a list, or an empty one."""
     kinds = {"batch": BatchNorm, "act": ActNorm}
     if kind is None:
         return []

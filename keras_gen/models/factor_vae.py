@@ -69,7 +69,7 @@ class FactorVAE(VAE):
         self.gamma = float(gamma)
         super().__init__(encoder, decoder, likelihood, **kwargs)
 
-    def players(self):
+    def optimizer_groups(self):
         """Returns the autoencoder, leading, and the discriminator of its codes."""
         return {
             "autoencoder": self.parts(),

@@ -11,7 +11,7 @@ from keras_gen.arguments import require_argument
 from keras_gen.bijectors import Chain
 from keras_gen.losses.mean import batch_mean
 from keras_gen.models.base import Density, Encoding, GenerativeModel
-from keras_gen.models.dequantise import UniformDequantization
+from keras_gen.models.dequantize import UniformDequantization
 from keras_gen.models.prior import StandardNormal
 from keras_gen.training.compiled import Compiled
 
@@ -22,7 +22,7 @@ class Flow(Density, Encoding, GenerativeModel):
 
     log p(x) = log p(z) + log|det dz/dx|, z = f_n(... f_1(x)). The loss is
     -E[log p(y)], in nats, where y is x itself, or for data of L levels
-    y = ((L - 1) x + u) / L with u ~ U(0, 1): dequantised. For a density that is known
+    y = ((L - 1) x + u) / L with u ~ U(0, 1): dequantized. For a density that is known
     up to a constant, `target`, it is the reverse divergence
     E_z[log p(x) - target(x)], x = f^-1(z).
 
@@ -31,7 +31,7 @@ class Flow(Density, Encoding, GenerativeModel):
     storing what they gave: see `bijectors.Chain`.
 
     Args:
-        layers_to_latent: List of `BijectiveLayer`s, from the data's side to the codes'.
+        bijectors: List of `BijectiveLayer`s, from the data's side to the codes'.
         shape: Tuple, the data's shape without the batch.
         levels: Integer, how many values a pixel can have (256 for 8 bits), or `None`
             for continuous data. Defaults to `None`.
@@ -68,7 +68,7 @@ class Flow(Density, Encoding, GenerativeModel):
 
     def __init__(
         self,
-        layers_to_latent,
+        bijectors,
         shape,
         levels=None,
         prior=None,
@@ -86,7 +86,7 @@ class Flow(Density, Encoding, GenerativeModel):
         )
         self.data_shape = tuple(shape)
         self.levels = levels
-        layers = list(layers_to_latent)
+        layers = list(bijectors)
         pays = len(self.data_shape) == 3 and _count(layers) > 64
         self.chain = Chain(layers, shape, constant_memory or pays)
         if constant_memory is False:
@@ -100,7 +100,7 @@ class Flow(Density, Encoding, GenerativeModel):
             self.base.shape,
         )
         require_argument(
-            target is None or self.base.reparameterised,
+            target is None or self.base.reparameterized,
             "prior",
             "one whose draws have gradients for all of its weights where there is a "
             "`target`, as a mixture's have not",
@@ -109,8 +109,8 @@ class Flow(Density, Encoding, GenerativeModel):
         self.dequantization = dequantization or UniformDequantization()
         self.target = target
         self._take_context(classes, context_shape)
-        self.initialised = self.add_weight(
-            name="initialised",
+        self.initialized = self.add_weight(
+            name="initialized",
             shape=(),
             dtype="int32",
             initializer="zeros",
@@ -172,7 +172,7 @@ class Flow(Density, Encoding, GenerativeModel):
         return None
 
     def objective(self, x, context=None, training=False, sample_weight=None):
-        """Returns the negative log-likelihood of dequantised data."""
+        """Returns the negative log-likelihood of dequantized data."""
         self.require_weighable(sample_weight)
         context = self._context(context)
         seed = self.next_seed(training)
@@ -192,13 +192,13 @@ class Flow(Density, Encoding, GenerativeModel):
         """Updates the weights once; at first, sets those that depend on data."""
         x, context = self.unpack(data)
         if self.target is None:
-            self._initialise_once(x, self._context(context))
+            self._initialize_once(x, self._context(context))
         weights = self.weights_in(data)
         self.minimize(
             "model", lambda: self.objective(x, context, training=True, **weights), x
         )
 
-    def _initialise_once(self, x, context):
+    def _initialize_once(self, x, context):
         """Lets layers see the first batch that is finite, of all replicas.
 
         The conditions stand in cross-replica context: what they guard communicates.
@@ -209,10 +209,10 @@ class Flow(Density, Encoding, GenerativeModel):
         )
 
         def across(strategy, given, strange):
-            flag = strategy.experimental_local_results(self.initialised.value)[0]
+            flag = strategy.experimental_local_results(self.initialized.value)[0]
 
             def set_weights():
-                strategy.extended.call_for_each_replica(self._initialise, args=(given,))
+                strategy.extended.call_for_each_replica(self._initialize, args=(given,))
                 return tf.constant(0)
 
             def look():
@@ -223,11 +223,11 @@ class Flow(Density, Encoding, GenerativeModel):
 
         tf.distribute.get_replica_context().merge_call(across, args=(given, strange))
 
-    def _initialise(self, given):
+    def _initialize(self, given):
         x, *context = given
         y, _ = self._noisy(x, tf.constant([0, 0], "int64"), False)
-        self.chain.initialise(y, *context)
-        self.initialised.assign(1)
+        self.chain.initialize(y, *context)
+        self.initialized.assign(1)
 
     def get_metrics_result(self):
         """Returns the running means; outside of a graph, looks at the inverses too."""
@@ -236,7 +236,7 @@ class Flow(Density, Encoding, GenerativeModel):
         return super().get_metrics_result()
 
     def _warn_of_drift(self, allowed=1e-3):
-        drift = self.chain.worst_drift()
+        drift = self.chain.max_inversion_error()
         if drift > allowed:
             warnings.warn(
                 f"`{type(self).__name__}` trains in constant memory, but inverting its "
@@ -250,7 +250,7 @@ class Flow(Density, Encoding, GenerativeModel):
     def log_prob(self, x, context=None):
         """Returns log p(y) in nats, with u = 1/2 where data have levels."""
         x = ops.convert_to_tensor(x, "float32")
-        y = self._dequantise(x, 0.5)
+        y = self._dequantize(x, 0.5)
         return self._graphs.run(self._log_density, y, self._context(context, x))
 
     def bits_per_dim(self, x, context=None, seed=None):
@@ -263,7 +263,7 @@ class Flow(Density, Encoding, GenerativeModel):
     def encode(self, x, context=None):
         """Returns the code of each example, exactly."""
         x = ops.convert_to_tensor(x, "float32")
-        y = self._dequantise(x, 0.5)
+        y = self._dequantize(x, 0.5)
         context = self._context(context, x)
         return self._graphs.run(self.chain.inverse_and_log_det, y, context)[0]
 
@@ -299,7 +299,7 @@ class Flow(Density, Encoding, GenerativeModel):
         z, log_det = self.chain.inverse_and_log_det(y, context, training)
         return log_det + self.base.log_prob(z, context)
 
-    def _dequantise(self, x, u):
+    def _dequantize(self, x, u):
         if self.levels is None:
             return x
         return ((self.levels - 1) * x + u) / self.levels
@@ -309,7 +309,7 @@ class Flow(Density, Encoding, GenerativeModel):
         if self.levels is None:
             return x, 0.0
         u, log_q = self.dequantization.draw(x, seed, training)
-        return self._dequantise(x, u), log_q
+        return self._dequantize(x, u), log_q
 
     def _to_bits(self, nats):
         dimensions = math.prod(self.data_shape)

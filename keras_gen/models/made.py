@@ -18,7 +18,7 @@ class MADE(Autoregressive):
 
     log p(x) = sum_k log p(x_k | x_<k). With several `masks`, training takes them in
     turn, and the model is their mixture, p(x) = sum_m p_m(x) / M: the probabilities are
-    averaged, not the logits, whose average is no likelihood. More masks regularise;
+    averaged, not the logits, whose average is no likelihood. More masks regularize;
     each is learned for a part of the time. The `loss` of a training step is that of one
     of them, in evaluation that of the mixture, which is never worse on average.
 
@@ -73,7 +73,7 @@ class MADE(Autoregressive):
     ):
         likelihood = Bernoulli() if likelihood is None else likelihood
         require_argument(
-            likelihood.one_by_one,
+            likelihood.channels_are_sequential,
             "likelihood",
             "one of single values, `Bernoulli` or `Categorical`",
             likelihood,
@@ -102,7 +102,11 @@ class MADE(Autoregressive):
     def _make_sampler(self):
         ordered = networks.OrderedNetwork(self.network)
         return OrderSampler(
-            self.outputs, ordered, self.data_shape, self.observation, self.to_network
+            self.outputs,
+            ordered,
+            self.data_shape,
+            self.likelihood_model,
+            self.to_network,
         )
 
     def outputs(self, x, context=None, training=False, which=0):
@@ -133,4 +137,4 @@ class MADE(Autoregressive):
     def _log_prob_of(self, x, context, training, which):
         flat = tf.reshape(x, (-1, math.prod(self.data_shape)))
         outputs = self.outputs(x, context, training, which)
-        return self.observation.log_prob(outputs, flat)
+        return self.likelihood_model.log_prob(outputs, flat)

@@ -119,7 +119,7 @@ class PixelCNNPP(Autoregressive):
         width: Channels. Defaults to `32`; the paper has 160.
         levels: Sizes. Defaults to `3`.
         dropout: Rate within a block. Defaults to `0.5`.
-        likelihood: `losses.LogisticMixture`, or for images of one colour another one.
+        likelihood: `losses.LogisticMixture`, or for images of one color another one.
             Defaults to `None`: ten components, 256 levels.
         classes: As for `Autoregressive`; labels are given to every block. Defaults to
             `None`.
@@ -150,13 +150,13 @@ class PixelCNNPP(Autoregressive):
     ):
         likelihood = LogisticMixture() if likelihood is None else likelihood
         require_argument(
-            shape[-1] == 1 or not likelihood.one_by_one,
+            shape[-1] == 1 or not likelihood.channels_are_sequential,
             "likelihood",
-            "a `LogisticMixture` for images of several colours",
+            "a `LogisticMixture` for images of several colors",
             likelihood,
         )
         ways = _ways(likelihood, shape, classes, context_shape)
-        del ways["colours"]  # never parted: see the argument's check
+        del ways["colors"]  # never parted: see the argument's check
         network = networks.pixel_cnn_pp(
             shape, depth=depth, width=width, levels=levels, dropout=dropout, **ways
         )
@@ -222,6 +222,6 @@ def _ways(likelihood, shape, classes, context_shape):
     likelihood = Bernoulli() if likelihood is None else likelihood
     return {
         "outputs": likelihood.outputs(shape[-1]),
-        "colours": shape[-1] if likelihood.one_by_one else 1,
+        "colors": shape[-1] if likelihood.channels_are_sequential else 1,
         "context_shape": context_of(classes, context_shape),
     }

@@ -39,7 +39,7 @@ class Posterior:
     def draw(self, seed, particles=1):
         """Returns z (particles, batch, dims) and log q(z|x) (particles, batch).
 
-        Gradients reach the parameters by way of z: the reparameterisation trick.
+        Gradients reach the parameters by way of z: the reparameterization trick.
 
         Args:
             seed: A stateless seed of shape (2,).

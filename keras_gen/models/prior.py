@@ -20,7 +20,7 @@ class Prior(Configured, keras.layers.Layer):
     """
 
     takes_context = False
-    reparameterised = True  # whether gradients reach all weights through draws
+    reparameterized = True  # whether gradients reach all weights through draws
 
     def __init__(self, shape, **kwargs):
         super().__init__(**kwargs)
@@ -219,7 +219,7 @@ class NormalMixture(Prior):
     Reference: [Izmailov et al., 2020](https://arxiv.org/abs/1912.13025)
     """
 
-    reparameterised = False
+    reparameterized = False
 
     def __init__(self, shape, components=10, spread=1.0, limit=5.0, **kwargs):
         super().__init__(shape, **kwargs)

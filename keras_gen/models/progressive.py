@@ -168,7 +168,7 @@ class ProgressiveGAN(AdversarialModel):
     def _restart(self, strategy=None):
         """Gives the optimizers the state that they began with, but for their rates."""
         with self.distribute_strategy.scope():
-            for player in self.players():
+            for player in self.optimizer_groups():
                 inner = _inner(self.optimizer_of(player))
                 fresh = type(inner).from_config(inner.get_config())
                 fresh.build(inner._trainable_variables)
@@ -199,7 +199,7 @@ class ProgressiveGAN(AdversarialModel):
             ],
         )
 
-    def trained(self, player):
+    def active_networks(self, player):
         """Returns the networks of a player that the level uses."""
         networks = self._networks
         chosen = {

@@ -149,7 +149,7 @@ class Seq2Seq(TokenModel):
                 it, `"beam"` keeps the best few beginnings. Defaults to `"greedy"`.
             beams: How many beginnings are kept. Defaults to `4`.
             length_penalty: The exponent p of a score, log p(y | s) / tokens^p. Without
-                it (0), beams favour short targets. Defaults to `1.0`.
+                it (0), beams favor short targets. Defaults to `1.0`.
             seed: As for `sample`. Defaults to `None`.
             temperature: As for `sample`. Defaults to `1.0`.
             return_scores: Whether to return (targets, scores). Defaults to `False`.

@@ -113,7 +113,7 @@ class TokenModel(Density, GenerativeModel):
             context: What to condition on. Defaults to `None`.
             seed: As for every model. Longer sequences from one seed begin with the
                 shorter ones. Defaults to `None`.
-            temperature: What logits are divided by; towards zero, the likeliest token
+            temperature: What logits are divided by; toward zero, the likeliest token
                 is taken. Defaults to `1.0`.
             length: How many tokens. Defaults to `None`, as many as an example has.
             cached: Boolean. Whether what was computed for earlier tokens is kept; if

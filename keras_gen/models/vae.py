@@ -1,4 +1,4 @@
-"""Variational autoencoders: one optimizer, the reparameterised ELBO."""
+"""Variational autoencoders: one optimizer, the reparameterized ELBO."""
 
 import keras
 import tensorflow as tf
@@ -83,7 +83,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         require_argument(particles > 0, "particles", "positive", particles)
         self.encoder = built_network(encoder, "encoder")
         self.decoder = built_network(decoder, "decoder")
-        self.observation = likelihood or Bernoulli()
+        self.likelihood_model = likelihood or Bernoulli()
         self.divergence = divergence or KL()
         self.particles = particles
         self.importance_weighted = importance_weighted
@@ -100,8 +100,8 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
             self.context_shape = tuple(sees.inputs[-1].shape[1:])
         self._check_parts()
         self.log_scale = None
-        if self.observation.learned:
-            self.log_scale = _Scalar(self.observation.initial_log_scale)
+        if self.likelihood_model.learned:
+            self.log_scale = _Scalar(self.likelihood_model.initial_log_scale)
         self._graphs = Compiled()
         self._sampler = self._make_sampler()
         self.build_for(self.data_shape)
@@ -110,7 +110,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         found = self.encoder.output_shape
         size = found[-1] if not isinstance(found[0], tuple) else 2 * found[0][-1]
         *sides, channels = self.data_shape
-        wanted = (*sides, channels * self.observation.numbers)
+        wanted = (*sides, channels * self.likelihood_model.numbers)
         if tuple(self.decoder.output_shape[1:]) != wanted:
             raise ValueError(
                 "Arguments `encoder` and `decoder` must agree on the data: the "
@@ -207,7 +207,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
             inputs.append(self.as_context(context, of=z))
         inputs = inputs if len(inputs) > 1 else inputs[0]
         outputs = tf.cast(self.decoder(inputs, training=training), "float32")
-        if not self.observation.learned:
+        if not self.likelihood_model.learned:
             return outputs
         shape = tf.concat([tf.shape(outputs)[:-1], [1]], axis=0)
         return tf.concat(
@@ -262,7 +262,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         x = _tile(x, particles)
         context = None if context is None else _tile(context, particles)
         outputs = self.outputs(flat, context, x, training)
-        return tf.reshape(self.observation.log_prob(outputs, x), tf.shape(z)[:2])
+        return tf.reshape(self.likelihood_model.log_prob(outputs, x), tf.shape(z)[:2])
 
     def anomaly_score(self, x, context=None, by="elbo", seed=0, particles=10):
         """Returns how unlike the training data each example is: more is stranger.
@@ -280,7 +280,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         require_argument(by == "reconstruction", "by", "'elbo' or 'reconstruction'", by)
         x, context = tf.cast(x, "float32"), self.as_context(context)
         z = self.encode(x, context)
-        return -self.observation.log_prob(self.outputs(z, context, x), x)
+        return -self.likelihood_model.log_prob(self.outputs(z, context, x), x)
 
     # Distributions.
 
@@ -316,7 +316,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
             context: What to condition on. Defaults to `None`.
             x: The data that an autoregressive decoder has seen. Defaults to `None`.
         """
-        return self.observation.distribution(self.outputs(z, context, x))
+        return self.likelihood_model.distribution(self.outputs(z, context, x))
 
     # Codes and data.
 
@@ -332,7 +332,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         z = tf.cast(z, "float32")
         if self.autoregressive:
             return self._pixel_by_pixel(z, context, self.seed_for("decode", 0))
-        return self.observation.mean(self.outputs(z, context))
+        return self.likelihood_model.mean(self.outputs(z, context))
 
     def draw_latents(self, n, seed, temperature=1.0, context=None):
         """Draws n codes from the prior with a stateless seed of shape (2,)."""
@@ -356,7 +356,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         Decoders whose layers are not known to see earlier pixels only, and likelihoods
         without quantiles, draw by the whole decoder for every pixel.
         """
-        if not self.autoregressive or not self.observation.has_quantile:
+        if not self.autoregressive or not self.likelihood_model.has_quantile:
             return None
         code, image, *context = self.decoder.inputs
         view = keras.Model([image, code, *context], self.decoder.outputs)
@@ -365,7 +365,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         except ValueError:
             return None
         return RasterSampler(
-            None, raster, self.data_shape, self.observation, self.to_network
+            None, raster, self.data_shape, self.likelihood_model, self.to_network
         )
 
     def _pixel_by_pixel(self, z, context, seed):
@@ -374,7 +374,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
 
     def _draw_cached(self, z, context, seed):
         rows, columns, channels = self.data_shape
-        n, numbers = tf.shape(z)[0], self.observation.noises(channels)
+        n, numbers = tf.shape(z)[0], self.likelihood_model.num_uniforms(channels)
 
         def noise_of(index):  # a stream for each pixel, as for the whole decoder
             fold = tf.random.experimental.stateless_fold_in(seed, index)
@@ -399,7 +399,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
 
         def add(index, x):
             fold = tf.random.experimental.stateless_fold_in(seed, index)
-            drawn = self.observation.draw(self.outputs(z, context, x), fold)
+            drawn = self.likelihood_model.draw(self.outputs(z, context, x), fold)
             here = tf.reshape(tf.one_hot(index, rows * columns), (1, rows, columns, 1))
             return index + 1, x * (1.0 - here) + drawn * here
 

@@ -37,7 +37,7 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
 
     The codes of a batch are draws from its posterior and as many from the prior, and
     the generator decodes both in one batch. The discriminator sees data,
-    reconstructions and samples in one batch, so that batch normalisation treats them
+    reconstructions and samples in one batch, so that batch normalization treats them
     alike and their features compare. A step's gradients are all taken at the weights
     with which it began.
     """
@@ -85,7 +85,7 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
                 f"generator.input_shape={self.generator.input_shape}"
             )
 
-    def players(self):
+    def optimizer_groups(self):
         """Returns the three networks, the generator leading.
 
         Samples and reconstructions are its work: it is what moving averages smooth.
@@ -454,9 +454,9 @@ class CVAEGAN(_AdversarialAutoencoder):
                 f"classifier.input_shape={inputs}, classifier.output_shape={outputs}"
             )
 
-    def players(self):
+    def optimizer_groups(self):
         """Adds the classifier."""
-        return {**super().players(), "classifier": [self.classifier]}
+        return {**super().optimizer_groups(), "classifier": [self.classifier]}
 
     def term_names(self):
         """Names the parts of the four losses; `loss` is the generator's."""

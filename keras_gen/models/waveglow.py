@@ -8,8 +8,8 @@ from keras_gen import networks
 from keras_gen.arguments import require_argument
 from keras_gen.bijectors import (
     AffineCoupling,
-    Bypass,
     ContextScale,
+    EarlyOutput,
     InvertibleConv,
     Squeeze,
 )
@@ -27,13 +27,13 @@ class WaveGlow(Flow):
     other and m, by an affine coupling whose network is a small WaveNet. Every
     `early_every` steps `early_size` channels are code already. At first samples are
     divided by their loudness, which m tells, so that all steps see numbers of one size
-    in quiet and in loud places; `normalise=False` leaves that to the steps, as the
+    in quiet and in loud places; `normalize=False` leaves that to the steps, as the
     authors do.
 
     In training m is the log-mel spectrogram of x itself, the loss -E[log p(x | m(x))].
     Wherever a method takes data, its context is their own spectrogram unless another is
     given; `sample` needs one, (n, frames, bands), and `vocode` turns spectrograms of
-    any length into sound. Data of L levels, 65,536 for 16 bits, are dequantised:
+    any length into sound. Data of L levels, 65,536 for 16 bits, are dequantized:
     y = x + (2 u - 1) / L.
 
     What it says of x is what m leaves open: no likelihood of x alone.
@@ -53,7 +53,7 @@ class WaveGlow(Flow):
         bands: Mel bands. Defaults to `80`.
         context_width: Channels that bring the spectrogram to the WaveNets. Defaults to
             `None`, as many as bands.
-        normalise: Boolean. Whether samples are divided by their loudness. Defaults to
+        normalize: Boolean. Whether samples are divided by their loudness. Defaults to
             `True`.
         levels: Integer or `None`, as for `Flow`. Defaults to `65536`.
         **kwargs: `constant_memory`, `seed`, and the arguments of `keras.Model`.
@@ -88,7 +88,7 @@ class WaveGlow(Flow):
         hop=256,
         bands=80,
         context_width=None,
-        normalise=True,
+        normalize=True,
         levels=65536,
         **kwargs,
     ):
@@ -115,7 +115,7 @@ class WaveGlow(Flow):
 
         latent = (shape[0] // groups, groups)
         front = [Squeeze(groups, event_ndims=2)]
-        front += [ContextScale()] if normalise else []
+        front += [ContextScale()] if normalize else []
         steps = _with_early_outputs(step, latent, depth, early_every, early_size)
         context = (shape[0] // hop + 1, bands)
         super().__init__(
@@ -151,7 +151,7 @@ class WaveGlow(Flow):
         return x, self.mel(x)
 
     def objective(self, x, context=None, training=False, sample_weight=None):
-        """Returns the negative log-likelihood of dequantised audio."""
+        """Returns the negative log-likelihood of dequantized audio."""
         mel = self._mel_for(x, context)
         return super().objective(x, mel, training, sample_weight)
 
@@ -239,7 +239,7 @@ class WaveGlow(Flow):
         features = tf.cast(self.upsampler(mel), "float32")
         return tf.concat([features, self.log_loudness(mel)], axis=-1)
 
-    def _dequantise(self, x, u):
+    def _dequantize(self, x, u):
         return x if self.levels is None else x + (2.0 * u - 1.0) / self.levels
 
     def _rounded(self, x):
@@ -286,4 +286,4 @@ def _with_early_outputs(step, shape, depth, every, size):
         return steps
     rest = (*shape[:-1], shape[-1] - size)
     later = _with_early_outputs(step, rest, depth - every, every, size)
-    return [*steps, Bypass(later, shape, size)]
+    return [*steps, EarlyOutput(later, shape, size)]

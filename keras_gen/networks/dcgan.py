@@ -78,7 +78,7 @@ def dcgan_generator(
 
     The code is a 1x1 image, which the first transposed convolution spreads over the
     smallest size; each further one doubles the sides and halves the channels. Batch
-    normalisation and ReLU everywhere but at the output, which is tanh.
+    normalization and ReLU everywhere but at the output, which is tanh.
 
     Args:
         shape: (height, width, channels): sides multiples of 4 from 8 to 128, 1 or 3
@@ -90,7 +90,7 @@ def dcgan_generator(
             `None`: one input.
         conditioning: How the context is used: `"concatenation"` appends it to the code,
             `"embedding"` multiplies the code by an embedding of it, `"normalization"`
-            makes every batch normalisation depend on it, which moves whole channels
+            makes every batch normalization depend on it, which moves whole channels
             and, in a few convolutions, tells too little. Defaults to `"concatenation"`.
         hidden: Units of a dense layer before the convolutions, in which parts of the
             code can meet, as a class and a style. Defaults to `0`: none.
@@ -150,7 +150,7 @@ def dcgan_discriminator(
 ):
     """Returns DCGAN's discriminator: strided convolutions down to one logit.
 
-    LeakyReLU of slope 0.2 everywhere, batch normalisation everywhere but after the
+    LeakyReLU of slope 0.2 everywhere, batch normalization everywhere but after the
     first layer. With `normalization=None` or `"layer"` it is a critic that a
     `GradientPenalty` may be applied to.
 
@@ -273,7 +273,7 @@ def dcgan(
             channels.
         latent_dim: Integer. Defaults to `100`.
         width: Integer. Defaults to `64`.
-        critic: Boolean. Whether the discriminator goes without batch normalisation, as
+        critic: Boolean. Whether the discriminator goes without batch normalization, as
             a gradient penalty needs it. Defaults to `False`.
         outputs: How many numbers the discriminator gives, or a tuple of them: (1, 10)
             is a logit of real and, as a second output, ten more. Defaults to `1`.

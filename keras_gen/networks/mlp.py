@@ -134,7 +134,7 @@ def mlp_gan(shape, latent_dim=64, hidden=(256, 256), output_activation=None):
 def bigan(shape, latent_dim=50, hidden=(1024, 1024)):
     """Returns (generator, encoder, discriminator) of dense layers for images.
 
-    The discriminator takes [image, code]; the other two are normalised.
+    The discriminator takes [image, code]; the other two are normalized.
 
     Args:
         shape: Tuple, the images' shape.

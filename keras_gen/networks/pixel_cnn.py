@@ -28,7 +28,7 @@ def pixel_cnn(
     head=None,
     context_shape=None,
     dilations=(1,),
-    colours=None,
+    colors=None,
 ):
     """Returns residual blocks of masked convolutions.
 
@@ -50,7 +50,7 @@ def pixel_cnn(
             channels of each block. Defaults to `None`.
         dilations: How far apart the taps of the blocks' masked convolutions are, taken
             in turn: (1, 2, 4) sees further at the same cost. Defaults to `(1,)`.
-        colours: How many are drawn one after the other, each given those before it: 1
+        colors: How many are drawn one after the other, each given those before it: 1
             for a likelihood of all together, `losses.LogisticMixture`. Defaults to
             `None`: the image's channels.
 
@@ -58,7 +58,7 @@ def pixel_cnn(
     """
     make = maker()
     inputs, moved = image_inputs(shape, context_shape, make)
-    masked = masked_maker(colours or shape[-1], make)
+    masked = masked_maker(colors or shape[-1], make)
     x = masked(2 * width, first_kernel_size, "A")(inputs[0])
     for rate in itertools.islice(itertools.cycle(dilations), depth):
         y = masked(width, 1)(make(layers.ReLU)(x))
@@ -80,7 +80,7 @@ def gated_pixel_cnn(
     head=None,
     context_shape=None,
     dilations=(1,),
-    colours=None,
+    colors=None,
 ):
     """Returns a vertical and a horizontal stack of gated convolutions: no blind spot.
 
@@ -100,13 +100,13 @@ def gated_pixel_cnn(
         context_shape: As for `pixel_cnn`. Defaults to `None`.
         dilations: As for `pixel_cnn`, of the layers after the first. Defaults to
             `(1,)`.
-        colours: As for `pixel_cnn`. Defaults to `None`.
+        colors: As for `pixel_cnn`. Defaults to `None`.
 
     Reference: [van den Oord et al., 2016](https://arxiv.org/abs/1606.05328)
     """
     make = maker()
     inputs, moved = image_inputs(shape, context_shape, make)
-    masked = masked_maker(colours or shape[-1], make)
+    masked = masked_maker(colors or shape[-1], make)
     vertical, across = make(ShiftDown)(inputs[0]), inputs[0]
     rates = [1, *itertools.islice(itertools.cycle(dilations), depth)]
     for index, rate in enumerate(rates):
@@ -136,7 +136,7 @@ def pixel_cnn_pp(
 
     Args:
         shape: (height, width, channels), both sides multiples of 2^(levels - 1).
-        outputs: How many outputs a pixel has. Colours are not parted: see
+        outputs: How many outputs a pixel has. Colors are not parted: see
             `losses.LogisticMixture`.
         depth: Blocks of each stream at each size, one more on the way back. Defaults to
             `2`; the paper has 5.
@@ -220,11 +220,11 @@ def maker():
     return make
 
 
-def masked_maker(colours, make):
-    """Returns a maker of masked convolutions of an image of so many colours."""
+def masked_maker(colors, make):
+    """Returns a maker of masked convolutions of an image of so many colors."""
 
     def masked(filters, kernel_size, mask="B", **kwargs):
-        return make(MaskedConv2D, filters, kernel_size, mask, colours, **kwargs)
+        return make(MaskedConv2D, filters, kernel_size, mask, colors, **kwargs)
 
     return masked
 

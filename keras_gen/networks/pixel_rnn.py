@@ -24,17 +24,17 @@ def pixel_rnn(
     filters=16,
     head=None,
     context_shape=None,
-    colours=None,
+    colors=None,
 ):
     """Returns a network from an image to numbers for each value, given those before.
 
     A masked convolution of 7 x 7; then `depth` blocks x + W LSTM(x), whose LSTMs halve
     the features; then one layer of 1 x 1 and the outputs, each after a ReLU. Pixels
-    are read row by row, the colours of a pixel one after the other, and outputs are
-    interleaved: channel c belongs to colour c mod channels.
+    are read row by row, the colors of a pixel one after the other, and outputs are
+    interleaved: channel c belongs to color c mod channels.
 
     All that is earlier is seen in a network of diagonals, but for one value: a pixel's
-    features stand at the pixel, and those of the last in a row lack its last colour,
+    features stand at the pixel, and those of the last in a row lack its last color,
     which the row below sees only from the three columns next to it, through the
     window of 7 x 7. So it is in the paper.
 
@@ -52,7 +52,7 @@ def pixel_rnn(
             `None`: `2 * filters`.
         context_shape: Tuple, the shape of a vector that is a second input. Defaults to
             `None`.
-        colours: As for `pixel_cnn`. Defaults to `None`: the image's channels.
+        colors: As for `pixel_cnn`. Defaults to `None`: the image's channels.
 
     Example:
 
@@ -63,21 +63,21 @@ def pixel_rnn(
     Reference: [van den Oord et al., 2016](https://arxiv.org/abs/1601.06759)
     """
     head = 2 * filters if head is None else head
-    colours = colours or shape[-1]
-    _check(cell, colours, outputs=outputs, filters=filters, head=head)
+    colors = colors or shape[-1]
+    _check(cell, colors, outputs=outputs, filters=filters, head=head)
     make = maker()
     inputs, moved = image_inputs(shape, context_shape, make)
-    masked = masked_maker(colours, make)
+    masked = masked_maker(colors, make)
     x = masked(2 * filters, 7, "A")(inputs[0])
     for _ in range(depth):
-        y = make(_CELLS[cell], filters, channels=colours)(moved(x))
+        y = make(_CELLS[cell], filters, channels=colors)(moved(x))
         x = make(layers.Add)([x, masked(2 * filters, 1)(y)])
     x = finished(x, outputs, head, masked, make)
     return keras.Model(one_or_list(inputs), x, name="pixel_rnn")
 
 
-def _check(cell, colours, **channels):
+def _check(cell, colors, **channels):
     require_argument(cell in _CELLS, "cell", f"one of {sorted(_CELLS)}", repr(cell))
     for name, count in channels.items():
-        must = f"a multiple of the image's {colours} colours"
-        require_argument(count % colours == 0, name, must, count)
+        must = f"a multiple of the image's {colors} colors"
+        require_argument(count % colors == 0, name, must, count)

@@ -38,7 +38,7 @@ class RasterNetwork:
     it follows from the pixels before; *drawn* if it depends on the pixel itself. The
     last layer's must not be drawn: so networks that see the pixel they predict are
     refused, as are layers of which nothing is known. It knows pixels, not their
-    colours. Those are welcome: `layers.Raster` (masked convolutions and others),
+    colors. Those are welcome: `layers.Raster` (masked convolutions and others),
     `layers.RasterRows`, `layers.ShiftDown`, `layers.Upscale`, convolutions of 1x1,
     Keras's activations, sums, products and concatenations of channels.
 
@@ -46,7 +46,7 @@ class RasterNetwork:
     place of a row or column within the coarsest pixel is its *phase*, a Python number:
     what is computed differs from phase to phase, and `period` is the number of them.
 
-    Evaluation goes through `start`, `begin_row`, and `step` and `settle` for each
+    Evaluation goes through `start`, `begin_row`, and `step` and `finish_pixel` for each
     pixel. All of them give and take dictionaries of tensors, so that they fit into
     `tf.while_loop`.
 
@@ -221,11 +221,11 @@ class RasterNetwork:
             phases: The places of row and column within the period.
             x: What is known of the pixel, (batch, channels).
             read: Of this column, as `begin_row` gave it for all.
-            carried: As `begin_row` or the last `settle` gave it.
+            carried: As `begin_row` or the last `finish_pixel` gave it.
         """
         return self._evaluate(self.nodes, phases, x, read, carried)
 
-    def settle(self, phases, x, read, carried, after, kept):
+    def finish_pixel(self, phases, x, read, carried, after, kept):
         """Returns what is carried on and kept, when the pixel itself is known.
 
         Args:
@@ -301,7 +301,7 @@ def _require(condition, layer, why):
 
 
 def _apply(node, env):
-    """Applies a layer that knows no neighbours, to rows or to pixels."""
+    """Applies a layer that knows no neighbors, to rows or to pixels."""
     layer = node.operation
     if not isinstance(layer, keras.layers.Conv2D):
         return call_node(node, env)

@@ -25,12 +25,12 @@ _KERNELS = (
 
 
 def is_spectrally_normalized(network):
-    """Returns whether any layer of a network is spectrally normalised."""
+    """Returns whether any layer of a network is spectrally normalized."""
     return bool(_spectral(network))
 
 
 def with_spectral_normalization(network, power_iterations=1):
-    """Returns a copy of a network, all its kernels spectrally normalised.
+    """Returns a copy of a network, all its kernels spectrally normalized.
 
     Dense, embedding and convolutional layers, transposed and depthwise ones too,
     `layers.Projection` and `layers.MinibatchDiscrimination` are wrapped in

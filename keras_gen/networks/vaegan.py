@@ -31,7 +31,7 @@ def vaegan(shape, latent_dim=64, width=32, hidden=0):
 
 
 def cvaegan(shape, classes, latent_dim=64, width=32, hidden=0):
-    """Returns (encoder, generator, discriminator, classifier) for labelled images.
+    """Returns (encoder, generator, discriminator, classifier) for labeled images.
 
     Encoder and generator take a one-hot vector of the class as a second input.
 

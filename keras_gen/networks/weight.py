@@ -6,7 +6,7 @@ from keras_gen.layers import WeightNormalization
 
 
 def fit_weight_normalization(network, x):
-    """Starts the weight-normalised layers of a network from data, one after another.
+    """Starts the weight-normalized layers of a network from data, one after another.
 
     Each `layers.WeightNormalization` gets the scale and the bias with which its outputs
     have mean 0 and variance 1 on what x becomes on the way to it, noise included. Call

@@ -244,7 +244,7 @@ def annealed_importance_sampling(
     still a lower bound in expectation, and tends to log p(x) with more steps. Chains
     that stay in one of several modes make it too low, its standard error too small.
 
-    A pilot run adapts the step size of each temperature and example towards 65 %
+    A pilot run adapts the step size of each temperature and example toward 65 %
     acceptance; it is then fixed, since adapting it to a chain's own past would bias
     the weights.
 

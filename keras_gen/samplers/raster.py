@@ -24,24 +24,24 @@ class RasterSampler:
         self.shape = tuple(shape)
         self.likelihood = likelihood
         self.to_network = to_network
-        self.passes = self.shape[-1] if likelihood.one_by_one else 1
+        self.passes = self.shape[-1] if likelihood.channels_are_sequential else 1
 
     def noise(self, n, seed):
         """Returns uniform numbers that draw n images: (n, height, width, ...)."""
-        noises = self.likelihood.noises(self.shape[-1])
-        return tf.random.stateless_uniform((n, *self.shape[:2], noises), seed)
+        num_uniforms = self.likelihood.num_uniforms(self.shape[-1])
+        return tf.random.stateless_uniform((n, *self.shape[:2], num_uniforms), seed)
 
     def _drawn(self, place, outputs, x, given, known, noise, temperature):
-        """Returns a pixel of which one more colour, or all of it, is set."""
+        """Returns a pixel of which one more color, or all of it, is set."""
         outputs = tf.cast(outputs, "float32")
-        if not self.likelihood.one_by_one:
+        if not self.likelihood.channels_are_sequential:
             return self.likelihood.quantile(outputs, noise, temperature, given, known)
         drawn = self.likelihood.quantile(outputs, noise, temperature)
         drawn = tf.where(known, given, drawn)
         return tf.where(tf.range(self.shape[-1]) == place, drawn, x)
 
     def naive(self, noise, given, known, inputs, temperature):
-        """Returns images, by the whole network once for each colour of each pixel.
+        """Returns images, by the whole network once for each color of each pixel.
 
         Args:
             noise: As `noise` returned it.
@@ -125,7 +125,7 @@ class RasterSampler:
                     x = self._drawn(
                         place, found[0], x, given, known, noise, temperature
                     )
-                after, keep = self.raster.settle(
+                after, keep = self.raster.finish_pixel(
                     phases, self._seen(x), at, carried, *found[1:]
                 )
                 carried = _as(after, carried)

@@ -1,4 +1,4 @@
-"""Batch normalisation's moving statistics, for weights that were not trained."""
+"""Batch normalization's moving statistics, for weights that were not trained."""
 
 import contextlib
 
@@ -10,7 +10,7 @@ from keras_gen.bijectors import BatchNorm
 
 
 class BatchNormStatistics:
-    """Moving means and variances of a model's layers of batch normalisation.
+    """Moving means and variances of a model's layers of batch normalization.
 
     While it trains they follow the weights that are trained. Where averages stand in
     for those, the statistics are of activations that the network does not have. Here
@@ -53,7 +53,7 @@ class BatchNormStatistics:
         finally:
             self.data = self.chosen = None
 
-    def settle(self, look, batches):
+    def recalibrate(self, look, batches):
         """Makes the statistics means over batches; all other state stays as it is.
 
         Statistics that would not be finite stay as they are, too.

@@ -11,7 +11,7 @@ class NonFiniteGuard(keras.layers.Layer):
 
     The counts are weights: they survive saving and resuming. Overflows that a loss
     scale of more than one explains are ordinary in `mixed_float16` and do not count
-    towards the run that stops the training.
+    toward the run that stops the training.
 
     Args:
         patience: How many updates of one group in a row may be skipped. Defaults to

@@ -46,7 +46,7 @@ class TrainingStep:
         Outside of XLA, as `check_batch` is.
         """
 
-    def players(self):
+    def optimizer_groups(self):
         """Returns {group: networks that its optimizer trains}, the first one leading.
 
         One group named "model", which trains everything, unless overridden. A model
@@ -55,9 +55,9 @@ class TrainingStep:
         """
         return {"model": [self]}
 
-    def trained(self, player):
+    def active_networks(self, player):
         """Returns the networks of a group that its next update moves: all of them."""
-        return self.players()[player]
+        return self.optimizer_groups()[player]
 
     def term_names(self):
         """Returns the names that `objective` reports beside `loss`."""
@@ -115,10 +115,10 @@ class TrainingStep:
 
     def _optimized(self):
         """Returns {group: networks} of the groups that have an optimizer."""
-        return {group: nets for group, nets in self.players().items() if nets}
+        return {group: nets for group, nets in self.optimizer_groups().items() if nets}
 
     def _leads(self, group):
-        return group == next(iter(self.players() or [group]))
+        return group == next(iter(self.optimizer_groups() or [group]))
 
     def _scaled_like_first(self, optimizer):
         scaled = keras.optimizers.LossScaleOptimizer
@@ -135,7 +135,9 @@ class TrainingStep:
         return self.optimizer if leads else getattr(self, f"{player}_optimizer")
 
     def _build_optimizers(self):
-        trained = {group: _variables(nets) for group, nets in self.players().items()}
+        trained = {
+            group: _variables(nets) for group, nets in self.optimizer_groups().items()
+        }
         for group in self._optimized():
             optimizer = self.optimizer_of(group)
             if not optimizer.built:
@@ -218,7 +220,7 @@ class TrainingStep:
         terms, gradients = self.differentiate(group, terms_of, examples)
         self.update(group, terms, examples, gradients, when=when)
 
-    minimise = minimize
+    minimize = minimize
 
     def differentiate(self, group, terms_of, examples):
         """Returns a group's terms and their `Gradients`: `minimize`'s first half.
@@ -228,7 +230,7 @@ class TrainingStep:
             terms_of: As for `minimize`.
             examples: As for `minimize`.
         """
-        networks = self.trained(group)
+        networks = self.active_networks(group)
         variables = _variables(networks)
         before = [
             (v, tf.identity(v.value))
@@ -282,7 +284,7 @@ class TrainingStep:
             gradients = Gradients([(g * factor, v) for g, v in gradients], [])
         assignments = [(v, _averaged(value, v, count)) for v, value in assignments]
         slopes = {id(v): g for g, v in gradients.pairs}
-        networks = self.players().get(group, [])
+        networks = self.optimizer_groups().get(group, [])
         finite = self.guard.check_finite(
             group,
             1.0 if optimizer is None else optimizer.scale_loss(1.0),
@@ -316,7 +318,7 @@ class TrainingStep:
             for group in self._optimized():
                 key = "loss" if self._leads(group) else f"{group}_loss"
                 if key in terms:
-                    terms[key] += _regularization(self.trained(group))
+                    terms[key] += _regularization(self.active_networks(group))
         return terms
 
     def track(self, terms, count):

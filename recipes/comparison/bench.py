@@ -34,9 +34,9 @@ class Bench:
         if test is None:
             self.source, test = parted(self.source, args.seed)
         self.held = held.arrays(500)
-        labelled = source.classes is not None and source.factor_names is None
-        found = test.arrays(args.examples, labels=labelled)
-        self.x, self.y = found if labelled else (found, None)
+        labeled = source.classes is not None and source.factor_names is None
+        found = test.arrays(args.examples, labels=labeled)
+        self.x, self.y = found if labeled else (found, None)
         self.train_x = self.source.arrays(60_000)
         self.evaluate = None
         self.about = {

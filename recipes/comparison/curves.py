@@ -1,4 +1,4 @@
-"""Line charts as SVG: they follow the page's colours, light or dark."""
+"""Line charts as SVG: they follow the page's colors, light or dark."""
 
 import html
 import math
@@ -11,7 +11,7 @@ _ALONE = (
     "svg{--ink:#222;--grid:#ddd;font:11px system-ui,sans-serif}"
     "@media(prefers-color-scheme:dark){svg{--ink:#ddd;--grid:#444}}"
 )
-COLOURS = (
+COLORS = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7"),
     *("#e69f00", "#56b4e9", "#9467bd", "#8c6d31"),
 )
@@ -20,9 +20,9 @@ DASHES = ("", "6 3", "2 2", "8 3 2 3")
 
 def style(index):
     """Returns the SVG attributes of a line: no two of 32 are the same."""
-    dash = DASHES[index // len(COLOURS) % len(DASHES)]
+    dash = DASHES[index // len(COLORS) % len(DASHES)]
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
-    return f'stroke="{COLOURS[index % len(COLOURS)]}"{dashed}'
+    return f'stroke="{COLORS[index % len(COLORS)]}"{dashed}'
 
 
 def chart(lines, x_label, y_label, alt, size=(260, 180), alone=False):

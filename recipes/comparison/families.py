@@ -115,7 +115,7 @@ def vae(beta=1.0):
 
         pair = networks.conv_autoencoder(source.shape, 16, width, numbers=2)
         # A mass on the data's levels, whose bound compares with exact likelihoods.
-        logistic = losses.DiscretisedLogistic("per_value", source.levels)
+        logistic = losses.DiscretizedLogistic("per_value", source.levels)
         if beta == 1.0:
             return models.VAE(*pair, logistic)
         return models.BetaVAE(*pair, beta, logistic)
@@ -169,7 +169,7 @@ _AVERAGED = {"use_ema": True, "ema_momentum": 0.99}
 FAMILIES = {
     "mixture": Family(
         "Gaussian mixture",
-        "scikit-learn's, of dequantised pixels; full covariances of the first "
+        "scikit-learn's, of dequantized pixels; full covariances of the first "
         "principal components, the other components Gaussian by themselves",
         gaussian_mixture,
         width=10,

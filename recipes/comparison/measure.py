@@ -52,7 +52,7 @@ def likelihood(model, x, draws):
     """Returns the bits per dimension of unseen data, and how they were found.
 
     All are of images of the data's levels, so that they compare: a mass, the density of
-    dequantised data, which bounds the mass that it implies, or a bound of a mass.
+    dequantized data, which bounds the mass that it implies, or a bound of a mass.
 
     Args:
         model: The trained model.
@@ -75,7 +75,7 @@ def likelihood(model, x, draws):
             "elbo_bits_per_dim": number(bits(), kind="lower bound (ELBO)"),
         }
     discrete = isinstance(model, models.Autoregressive)
-    kind = "exact, of levels" if discrete else "exact, dequantised"
+    kind = "exact, of levels" if discrete else "exact, dequantized"
     return {"bits_per_dim": number(bits(), kind=kind)}
 
 

@@ -1,4 +1,4 @@
-"""A mixture of Gaussians of dequantised pixels: the baseline that needs no network."""
+"""A mixture of Gaussians of dequantized pixels: the baseline that needs no network."""
 
 import math
 import warnings
@@ -43,7 +43,7 @@ class Mixture:
         return self.components * each - 1 + size * (size + 1) + size - self.kept
 
     def fit(self, source, watch, seed=0, patience=30):
-        """Runs expectation maximisation; returns how many iterations.
+        """Runs expectation maximization; returns how many iterations.
 
         Every iteration draws the noise under the levels anew. It ends with the best
         bits of held-out data, when these no longer fall or the budget is spent.

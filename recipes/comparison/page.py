@@ -29,7 +29,7 @@ PICTURES = (
         "images where there is an encoder, else two draws of the prior.",
     ),
     (
-        "neighbours",
+        "neighbors",
         "Nearest training images",
         "Samples of {} above the training images nearest to them",
         "Samples above, the training image nearest to each below, by its pixels: equal "

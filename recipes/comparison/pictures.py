@@ -45,7 +45,7 @@ def draw(folder, model, samples, x, train, seed):
         model: The trained model.
         samples: Images that it made, at least eight.
         x: Unseen data, at least ten.
-        train: Training data, among which neighbours are looked for.
+        train: Training data, among which neighbors are looked for.
         seed: Integer from which codes come.
     """
     from keras_gen import metrics
@@ -55,8 +55,8 @@ def draw(folder, model, samples, x, train, seed):
     few = samples[:10]
     _, nearest = metrics.nearest(few, train)
     pairs = np.concatenate([few, train[nearest[:, 0]]])
-    write_sheet(folder / "neighbours.png", pairs, len(few))
-    found = {"samples": "samples.png", "neighbours": "neighbours.png"}
+    write_sheet(folder / "neighbors.png", pairs, len(few))
+    found = {"samples": "samples.png", "neighbors": "neighbors.png"}
     if isinstance(model, Encoding):
         pairs = np.concatenate([x[:10], np.asarray(model.reconstruct(x[:10]))])
         write_sheet(folder / "reconstructions.png", pairs, len(x[:10]))

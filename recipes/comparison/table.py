@@ -43,9 +43,9 @@ COLUMNS = (
         "bits_per_dim",
         "Bits/dim",
         "lower",
-        "Bits that an unseen image costs, for each pixel and colour, of images of the "
+        "Bits that an unseen image costs, for each pixel and color, of images of the "
         "data's levels: all of them in one space. A mass of levels and the density of "
-        "dequantised data are exact, and the latter is a lower bound on the mass that "
+        "dequantized data are exact, and the latter is a lower bound on the mass that "
         "it implies; an importance-weighted bound with k draws grows with k.",
         "Fewest bits per dimension",
     ),
@@ -76,7 +76,7 @@ COLUMNS = (
         "coverage",
         "Coverage",
         "higher",
-        "Share of real images with a sample nearer than their neighbours.",
+        "Share of real images with a sample nearer than their neighbors.",
         "Highest coverage",
     ),
     Column(

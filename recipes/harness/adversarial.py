@@ -33,7 +33,7 @@ def watch(args, model, source, run):
 def add_class_flags(run):
     """Adds the flags of models whose generator is told the class."""
     run.flag("--hidden", 512, "units of a dense layer in each network; 0: none")
-    run.flag("--neighbours", 0, "samples whose nearest neighbours classify unseen data")
+    run.flag("--neighbors", 0, "samples whose nearest neighbors classify unseen data")
     run.flag(
         "--generator-conditioning",
         "concatenation",
@@ -73,7 +73,7 @@ def pair(args, source, critic=False):
     Args:
         args: The flags.
         source: The data.
-        critic: Whether the discriminator goes without batch normalisation. Defaults to
+        critic: Whether the discriminator goes without batch normalization. Defaults to
             `False`.
     """
     from keras_gen import networks
@@ -120,7 +120,7 @@ def report_distance(args, model, source, run):
 def report_classes(args, model, source, run):
     """Returns both losses on unseen data and what judges say of samples by class.
 
-    With `--neighbours n`, nearest neighbours among n samples classify unseen data.
+    With `--neighbors n`, nearest neighbors among n samples classify unseen data.
     """
     from harness import judge, latent
 
@@ -130,7 +130,7 @@ def report_classes(args, model, source, run):
     numbers = model.evaluate(x, y, verbose=0, return_dict=True)
     numbers = {f"{run.split}_{name}": value for name, value in numbers.items()}
     numbers |= judge.judge(model, source, (x, y), args.seed)
-    if args.neighbours:
-        error = judge.neighbour_error(model, (x, y), args.neighbours, args.seed)
-        numbers[f"{run.split}_error_of_{args.neighbours}_samples"] = error
+    if args.neighbors:
+        error = judge.neighbor_error(model, (x, y), args.neighbors, args.seed)
+        numbers[f"{run.split}_error_of_{args.neighbors}_samples"] = error
     return numbers

@@ -11,7 +11,7 @@ def judge(model, source, test, seed=0, least=2000):
 
     Args:
         model: A conditional model of images.
-        source: The labelled training data.
+        source: The labeled training data.
         test: (x, y), unseen data.
         seed: Integer from which networks and samples come. Defaults to `0`.
         least: How many samples at least. Defaults to `2000`.
@@ -37,7 +37,7 @@ def judge(model, source, test, seed=0, least=2000):
     }
 
 
-def neighbour_error(model, test, n, seed=0):
+def neighbor_error(model, test, n, seed=0):
     """Returns how often the nearest of n samples has another class than the data.
 
     Distances are Euclidean, between pixels. Samples that are right but all alike do
@@ -57,7 +57,7 @@ def nearest_error(known, asked):
     """Returns how often the nearest of known examples has another class.
 
     Args:
-        known: (x, y), labelled data of any shape.
+        known: (x, y), labeled data of any shape.
         asked: (x, y), what is classified.
     """
     from sklearn.neighbors import KNeighborsClassifier
@@ -77,10 +77,10 @@ def draw(model, asked, seed=0, size=500):
 
 
 def classifier(source, seed=0):
-    """Returns a function from images to classes, learned from labelled data.
+    """Returns a function from images to classes, learned from labeled data.
 
     Args:
-        source: The labelled data.
+        source: The labeled data.
         seed: Integer. Defaults to `0`.
     """
     from keras_gen import metrics

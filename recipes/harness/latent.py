@@ -58,7 +58,7 @@ def parts(args, source, context_shape=None):
     likelihood = {
         "bernoulli": losses.Bernoulli(),
         "gaussian": losses.Gaussian("learned"),
-        "logistic": losses.DiscretisedLogistic("learned", source.levels or 256),
+        "logistic": losses.DiscretizedLogistic("learned", source.levels or 256),
     }[args.likelihood]
     common = {"activation": args.activation, "context_shape": context_shape}
     if args.network == "disentangling":
@@ -119,7 +119,7 @@ def require_classes(source):
     if source.classes is None:
         raise ValueError(
             f"{source.name!r} has no classes, and this model is conditioned on them; "
-            "choose a labelled data set"
+            "choose a labeled data set"
         )
 
 

@@ -15,7 +15,7 @@ def bypass(**kwargs):
             bijectors.InvertibleConv(4, event_ndims=2, seed=0),
             bijectors.AffineCoupling(net, "split"),
         ]
-    layer = bijectors.Bypass(steps, SHAPE, 2, **kwargs)
+    layer = bijectors.EarlyOutput(steps, SHAPE, 2, **kwargs)
     rng = np.random.default_rng(1)
     for weight in layer.trainable_weights:
         weight.assign_add(rng.normal(0, 0.2, weight.shape))
@@ -88,4 +88,4 @@ def test_the_first_channels_pass():
 @pytest.mark.parametrize("passing", [0, 6])
 def test_some_channels_must_be_left(passing):
     with pytest.raises(ValueError, match="channels on both sides"):
-        bijectors.Bypass([], SHAPE, passing)
+        bijectors.EarlyOutput([], SHAPE, passing)

@@ -19,12 +19,12 @@ from tests.bijectors.cases import (
 )
 
 
-def with_dropout(size, outputs, normalised=False):
+def with_dropout(size, outputs, normalized=False):
     """Returns a network that draws a mask at each evaluation in training."""
     inputs = keras.Input((size,))
     x = keras.layers.Dense(6, "tanh")(inputs)
     x = layers.Dropout(0.5, seed=3)(x)
-    if normalised:
+    if normalized:
         x = keras.layers.BatchNormalization()(x)
     return keras.Model(inputs, keras.layers.Dense(outputs)(x))
 
@@ -162,7 +162,7 @@ def results(chain, inputs, constant_memory, **compiled):
 def assert_alike(first, second, tolerance=1e-4):
     for a, b in zip(first, second, strict=True):
         # The bound of the issue, relative to the largest of each tensor; a gradient
-        # of a number that a normalisation takes out again is a sum of roundings.
+        # of a number that a normalization takes out again is a sum of roundings.
         bound = tolerance * max(abs(b).max(), 1e-2)
         np.testing.assert_allclose(a, b, rtol=0, atol=bound)
 
@@ -310,7 +310,7 @@ def config(constant_memory=False):
     keras.utils.set_random_seed(0)
     first = network((2,), 4)
     start = {
-        "layers_to_latent": [
+        "bijectors": [
             bijectors.ActNorm(4),
             bijectors.AffineCoupling(first, "split"),
             bijectors.InvertibleConv(4, event_ndims=1, seed=0),
@@ -336,9 +336,9 @@ def test_drift_warns():
 def test_what_does_not_come_back_at_all_is_drift():
     chain = vectors()
     chain._see(tf.ones((2, 4)), tf.fill((2, 4), np.nan))
-    assert chain.worst_drift() == np.inf
+    assert chain.max_inversion_error() == np.inf
     chain.forget_drift()
-    assert chain.worst_drift() == 0.0
+    assert chain.max_inversion_error() == 0.0
 
 
 class TestTheSwitch:
@@ -384,7 +384,7 @@ def test_networks_of_the_same_kind_stay_apart():
     assert len(chain.trainable_variables) == 12
 
 
-def test_neighbours_that_map_channels_are_one_product():
+def test_neighbors_that_map_channels_are_one_product():
     def layers():
         keras.utils.set_random_seed(0)
         kinds = [

@@ -123,7 +123,7 @@ def test_the_scale_has_a_limit():
     np.testing.assert_array_equal(log_det, [0.5])
 
 
-def test_zero_initialised_coupling_is_the_identity():
+def test_zero_initialized_coupling_is_the_identity():
     layer = AffineCoupling(networks.mlp((4,), 8, output_initializer="zeros"))
     x = tf.random.stateless_normal((6, 4), (0, 1))
     z, log_det = layer.inverse_and_log_det(x)
@@ -138,7 +138,7 @@ def test_shifts_are_in_units_of_the_first_batch(mask):
     size = 2 if mask == "split" else 4
     layer = AdditiveCoupling(perturbed(networks.mlp((size,), size)), mask)
     before = layer(x) - x
-    layer.initialise(tf.constant(x))
+    layer.initialize(tf.constant(x))
     # Of what hardly varies, a hundredth of the typical deviation.
     variance = x.var(axis=0)[-size:]
     units = np.sqrt(np.maximum(variance, 1e-4 * variance.mean()))

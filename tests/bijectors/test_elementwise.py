@@ -79,7 +79,7 @@ def test_squeeze_needs_even_sides(shape):
 class TestEqualize:
     def fitted(self, x, levels):
         layer = Equalize(x.shape[-1], levels, len(x.shape) - 1)
-        z = layer.initialise(tf.constant(x, "float32"))
+        z = layer.initialize(tf.constant(x, "float32"))
         return layer, z.numpy()
 
     def test_by_hand(self):

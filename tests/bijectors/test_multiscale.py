@@ -46,11 +46,11 @@ def test_what_leaves_is_normal_given_what_goes_on():
     assert_close(got, want, 1e-5)
 
 
-def test_every_level_is_initialised():
+def test_every_level_is_initialized():
     levels = [[Squeeze(), ActNorm(4, 3)], [ActNorm(2, 3)]]
     layer = MultiScale(levels, (4, 4, 1), [perturbed(network((2, 2, 2), 4))])
     x = 3.0 + 2.0 * tf.random.stateless_normal((50, 4, 4, 1), (0, 1))
-    layer.initialise(x)
+    layer.initialize(x)
     _, *_, goes_on = tf.split(layer(x), [8, 8], axis=-1)
     # Means of two hundred numbers in float32.
     assert abs(float(tf.reduce_mean(goes_on))) < 1e-4

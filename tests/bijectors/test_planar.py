@@ -92,7 +92,7 @@ def test_a_fold_that_would_not_come_back_is_opened(dims):
     assert float(log_det[0]) == pytest.approx(want, rel=1e-3)
 
 
-def test_the_centre_has_gradients():
+def test_the_center_has_gradients():
     layer = Radial(2)
     layer.parameters.assign([0.5, -0.5, 0.0, -40.0])  # beta = -a, nearly
     x = tf.constant([[0.5, -0.5]])

@@ -26,7 +26,7 @@ def assert_equal(first, second):
 
 
 def first_variances(model):
-    """Returns what the first normalisation holds, and what its activations have."""
+    """Returns what the first normalization holds, and what its activations have."""
     first, norm = (
         next(x for x in model.generator.layers if isinstance(x, kind))
         for kind in (keras.layers.Conv2DTranspose, keras.layers.BatchNormalization)
@@ -115,7 +115,7 @@ def test_other_state_stays():
     before = [v.numpy() for v in others]
     data = tf.data.Dataset.from_tensors(pair("SGAN"))
     for given in (None, data):
-        model.settle(given, batches=3)
+        model.recalibrate_batch_norm(given, batches=3)
         assert_equal(before, [v.numpy() for v in others])
 
 
@@ -196,7 +196,7 @@ def test_fit_ends_with_statistics_where_networks_see_data(kind, way):
         model.fit(dataset, epochs=3, shuffle=False, verbose=0)
     held = [v.numpy() for v in model.statistics.variables()]
     assert held
-    model.settle(dataset)
+    model.recalibrate_batch_norm(dataset)
     for a, b in zip(held, model.statistics.variables(), strict=True):
         # The rows of the one batch are summed in another order.
         np.testing.assert_allclose(a, b.numpy(), rtol=1e-4, atol=1e-5)
@@ -207,6 +207,8 @@ def test_where_nothing_can_be_settled_it_is_said():
     model = normalized()
     model.compile(keras.optimizers.Adam(0.01, use_ema=True), run_eagerly=True)
     x = np.ones((8, 4), "float32")
-    with pytest.warns(UserWarning, match=r"see data: call `model.settle\(data\)`"):
+    with pytest.warns(
+        UserWarning, match=r"see data: call `model.recalibrate_batch_norm\(data\)`"
+    ):
         ways = {"steps_per_epoch": 2, "shuffle": False, "verbose": 0}
         model.fit(((x,) for _ in range(2)), **ways)

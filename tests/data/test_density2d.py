@@ -14,7 +14,7 @@ named = data.Density2D.named
 
 
 def grid(density, cells):
-    """The centres of cells x cells boxes over the bounds, and the area of a box."""
+    """The centers of cells x cells boxes over the bounds, and the area of a box."""
     axes, area = [], 1.0
     for low, high in density.bounds:
         width = (high - low) / cells
@@ -96,7 +96,7 @@ class TestEvery:
 
 def test_gradient_is_the_score():
     density = named("ring8")
-    x = tf.constant(density.centres + [0.01, -0.02], tf.float32)
+    x = tf.constant(density.centers + [0.01, -0.02], tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(x)
         value = density.log_prob(x)
@@ -112,14 +112,14 @@ def test_far_points_stay_finite():
 
 
 def test_modes():
-    assert named("ring8").centres.shape == (8, 2)
+    assert named("ring8").centers.shape == (8, 2)
     assert named("ring8").sigma == 0.01
-    np.testing.assert_allclose(np.linalg.norm(named("ring8").centres, axis=1), 1)
+    np.testing.assert_allclose(np.linalg.norm(named("ring8").centers, axis=1), 1)
     axis = {-4, -2, 0, 2, 4}
-    points = {tuple(p) for p in named("grid25").centres}
+    points = {tuple(p) for p in named("grid25").centers}
     assert points == {(a, b) for a in axis for b in axis}
     assert named("grid25").sigma == 0.05
-    assert named("moons").centres is named("rings").centres is None
+    assert named("moons").centers is named("rings").centers is None
 
 
 def test_separate_modes_have_their_entropy():

@@ -63,19 +63,19 @@ class TestPixels:
         early = next(iter(source.batches(2, seed=1).skip(3)))
         np.testing.assert_array_equal(late, early)
 
-    def test_grey_only_has_one_channel(self, tmp_path, store):
+    def test_gray_only_has_one_channel(self, tmp_path, store):
         want = fill(tmp_path, 3, (6, 6, 1))
         source = data.load(tmp_path, "all")
         assert source.shape == (6, 6, 1)
         np.testing.assert_array_equal(pixels(source), want)
 
-    def test_grey_among_colour_is_colour(self, tmp_path, store):
-        grey = fill(tmp_path, 2, (6, 6, 1))
-        colour = noise(9)
-        write(tmp_path / "9.png", colour)
+    def test_gray_among_color_is_color(self, tmp_path, store):
+        gray = fill(tmp_path, 2, (6, 6, 1))
+        color = noise(9)
+        write(tmp_path / "9.png", color)
         got = pixels(data.load(tmp_path, "all"))
-        np.testing.assert_array_equal(got[:2], np.repeat(grey, 3, axis=-1))
-        np.testing.assert_array_equal(got[2], colour)
+        np.testing.assert_array_equal(got[:2], np.repeat(gray, 3, axis=-1))
+        np.testing.assert_array_equal(got[2], color)
 
     def test_transparency_is_laid_on_white(self, tmp_path, store):
         rgba = noise(1, (6, 6, 4))
@@ -89,14 +89,14 @@ class TestPixels:
         # Half a level of rounding, and float32 where it falls on the half.
         assert np.abs(got - want).max() < 0.501
 
-    def test_grey_with_alpha(self, tmp_path, store):
+    def test_gray_with_alpha(self, tmp_path, store):
         la = noise(2, (6, 6, 2))
         la[..., 1] = 255
         write(tmp_path / "a.png", la)
         got = pixels(data.load(tmp_path, "all"))
         np.testing.assert_array_equal(got[0], la[..., :1])
 
-    def test_resize_crops_the_centre(self, tmp_path, store):
+    def test_resize_crops_the_center(self, tmp_path, store):
         wide = np.zeros((4, 10, 3), "uint8")
         wide[:, 3:7] = 200
         write(tmp_path / "wide.png", wide)
@@ -126,7 +126,7 @@ class TestPixels:
         write(tmp_path / ".hidden.png", flat)
         got = pixels(data.load(tmp_path, "all"))
         assert got.shape == (5, 8, 8, 3)
-        # JPEG works in another colour space and is off by a level or two.
+        # JPEG works in another color space and is off by a level or two.
         assert np.abs(got.astype(int) - flat).max() <= 2
 
 

@@ -1,4 +1,4 @@
-"""Data spoiled for a background model, and data made grey."""
+"""Data spoiled for a background model, and data made gray."""
 
 import numpy as np
 import pytest
@@ -40,8 +40,8 @@ class TestMutation:
 
 class TestSimplification:
     def test_images_become_coarser_and_have_fewer_levels(self):
-        x = tf.constant(photographs(400, 8, 17).grey().arrays())
-        got = data.Simplification(17)(x, (1, 2)).numpy()
+        x = tf.constant(photographs(400, 8, 17).gray().arrays())
+        got = data.RandomSimplification(17)(x, (1, 2)).numpy()
         np.testing.assert_allclose(16 * got, np.round(16 * got), atol=1e-5)
         values = np.array([len(np.unique(image)) for image in got])
         # A quarter of them is one block of 8x8; noise in larger blocks and few levels
@@ -51,10 +51,10 @@ class TestSimplification:
 
     def test_blocks_hold_their_means(self):
         x = tf.constant(photographs(200, 6).arrays())
-        got = data.Simplification()(x, (0, 5)).numpy()
+        got = data.RandomSimplification()(x, (0, 5)).numpy()
         whole = np.all(got == got[:, :1, :1], axis=(1, 2, 3))
         means = x.numpy().mean(axis=(1, 2))
-        # Rounded to two grey values at the coarsest.
+        # Rounded to two gray values at the coarsest.
         assert whole.sum() > 20
         assert np.abs(got[whole][:, 0, 0] - means[whole]).max() <= 0.51
 
@@ -84,19 +84,19 @@ class TestPerturbed:
         assert set(np.unique(next(iter(source.batches(64))))) == {0.0, 1.0}
 
 
-class TestGrey:
+class TestGray:
     def test_it_is_luma_on_the_levels(self):
-        x, grey = photographs().arrays(), photographs().grey()
-        assert grey.shape == (12, 12, 1)
+        x, gray = photographs().arrays(), photographs().gray()
+        assert gray.shape == (12, 12, 1)
         want = np.round(255 * (x @ np.array([0.299, 0.587, 0.114]))) / 255
         # Where luma is halfway between levels, roundings may differ.
-        assert np.mean(np.abs(grey.arrays()[..., 0] - want) > 1e-6) < 0.01
-        np.testing.assert_allclose(grey.arrays()[..., 0], want, atol=1.01 / 255)
+        assert np.mean(np.abs(gray.arrays()[..., 0] - want) > 1e-6) < 0.01
+        np.testing.assert_allclose(gray.arrays()[..., 0], want, atol=1.01 / 255)
 
-    def test_grey_images_stay_as_they_are(self):
+    def test_gray_images_stay_as_they_are(self):
         source = data.load("digits")
-        assert source.grey() is source
+        assert source.gray() is source
 
     def test_points_are_no_images(self):
-        with pytest.raises(ValueError, match="can be made grey"):
-            data.load("moons").grey()
+        with pytest.raises(ValueError, match="can be made gray"):
+            data.load("moons").gray()

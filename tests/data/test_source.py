@@ -151,7 +151,7 @@ class TestOrder:
         assert np.sum((counts - 100) ** 2 / 100) < 56.0
 
     def test_large_orders_have_no_structure(self):
-        # Correlations of neighbours and of passes, as normal scores; error rate of
+        # Correlations of neighbors and of passes, as normal scores; error rate of
         # each bound 6e-5.
         passes = order(numbered(60_000), 1000, passes=2).astype(float)
         z = (passes - passes.mean()) / passes.std()
@@ -347,7 +347,7 @@ class TestParts:
     def test_parted(self):
         source, x, _ = self.source()
         known = np.array([[[1], [0], [1]], [[1], [1], [0]]], bool)
-        parted = source.parted(known)
+        parted = source.completion_pairs(known)
         assert parted.shape == (2,)
         missing, rest = parted.arrays(labels=True)
         np.testing.assert_array_equal(missing, x[:, ~known].astype("float32"))
@@ -385,36 +385,36 @@ class TestParts:
         with pytest.raises(ValueError, match="cannot be laid on a ground of 2 pixels"):
             source.padded(2)
 
-    def test_partly_labelled(self):
+    def test_partly_labeled(self):
         x = np.arange(20, dtype="float32")[:, None]
         source = data.from_array(x, y=np.arange(20) % 5)
-        partly = source.partly_labelled([3, 4], share=0.4)
+        partly = source.partly_labeled([3, 4], share=0.4)
         values, y = partly.arrays(labels=True)
         known = y >= 0
-        # 18 without a label and 12 with: two labelled examples, six times each.
+        # 18 without a label and 12 with: two labeled examples, six times each.
         assert (len(y), known.sum()) == (30, 12)
         np.testing.assert_array_equal(y[known], values[known, 0].astype(int) % 5)
         assert set(values[known, 0]) == {3.0, 4.0}
         np.testing.assert_array_equal(values[~known, 0], [0, 1, 2, *range(5, 20)])
         labels = np.isin(np.arange(20), [3, 4])
-        again = source.partly_labelled(labels, share=0.4)
+        again = source.partly_labeled(labels, share=0.4)
         np.testing.assert_array_equal(again.labels(), y)
-        assert source.partly_labelled(labels, share=0.01).examples == 20
+        assert source.partly_labeled(labels, share=0.01).examples == 20
 
-    def test_partly_labelled_errors(self):
+    def test_partly_labeled_errors(self):
         source = data.from_array(np.zeros((4, 2), "float32"), y=[0, 1, 0, 1])
         for known in ([], [0, 1, 2, 3], np.ones(3, bool)):
             with pytest.raises(ValueError, match="choose some of the examples"):
-                source.partly_labelled(known)
+                source.partly_labeled(known)
         with pytest.raises(ValueError, match=r"`share` must be in \(0, 1\)"):
-            source.partly_labelled([0], share=1.0)
+            source.partly_labeled([0], share=1.0)
         with pytest.raises(ValueError, match="has no labels"):
-            data.from_array(np.zeros((4, 2), "float32")).partly_labelled([0])
+            data.from_array(np.zeros((4, 2), "float32")).partly_labeled([0])
 
     @pytest.mark.parametrize("known", [np.ones((2, 3, 1)), np.zeros((2, 3))])
     def test_parted_errors(self, known):
         with pytest.raises(ValueError, match="Argument `known` must be booleans"):
-            self.source()[0].parted(known)
+            self.source()[0].completion_pairs(known)
 
 
 class TestBinarized:
@@ -463,7 +463,7 @@ class TestBinarized:
         known = np.zeros((5, 5, 1), bool)
         known[0] = True
         with pytest.raises(ValueError, match="`binarized` last"):
-            source.binarized().parted(known)
-        missing, rest = source.parted(known).binarized().arrays(labels=True)
+            source.binarized().completion_pairs(known)
+        missing, rest = source.completion_pairs(known).binarized().arrays(labels=True)
         assert set(np.unique(missing)) == {0.0, 1.0}
         assert len(np.unique(rest)) > 3

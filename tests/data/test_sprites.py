@@ -49,7 +49,7 @@ def varied(which, **others):
 
 
 def centroids(x):
-    """Pixels rightwards and downwards of every image's centre of mass."""
+    """Pixels rightwards and downwards of every image's center of mass."""
     at = np.arange(x.shape[1]) + 0.5
     mass = x[..., 0].astype("float64")
     total = mass.sum(axis=(1, 2))
@@ -113,9 +113,9 @@ class TestPictures:
     def test_edges_are_smooth(self, some):
         # An edge lies in some pixels of every image, and edges are narrow.
         _, x = some
-        grey = (x > 0) & (x < 1)
-        assert grey.any(axis=(1, 2, 3)).all()
-        assert grey.mean() < 0.05
+        gray = (x > 0) & (x < 1)
+        assert gray.any(axis=(1, 2, 3)).all()
+        assert gray.mean() < 0.05
 
     def test_repeats_exactly(self, sprites, some):
         factors, x = some
@@ -183,8 +183,8 @@ class TestPictures:
         want = 32 * (0.25 + np.array([12, 20]) / 62)
         np.testing.assert_allclose(seen, np.tile(want, (40, 1)), atol=0.05)
 
-    def test_turn_anticlockwise(self):
-        # Turning by a quarter is the same as turning the picture, at the centre.
+    def test_turn_counterclockwise(self):
+        # Turning by a quarter is the same as turning the picture, at the center.
         factors = varied(ORIENTATION, x=0, y=0)
         x = data.Sprites(64).render(factors).numpy()[:, :32, :32, 0]
         turned = np.rot90(x, axes=(1, 2))
@@ -287,7 +287,7 @@ class TestOrder:
         assert indices[663_552:663_556].tolist() == [146004, 468354, 359067, 214011]
 
     def test_has_no_structure(self, indices):
-        # Correlations of neighbours, as normal scores; error rate of each 6e-5.
+        # Correlations of neighbors, as normal scores; error rate of each 6e-5.
         z = (indices - indices.mean()) / indices.std()
         for lag in (1, 2, 4, 32, 720, 1024):
             products = z[lag:] * z[:-lag]

@@ -81,13 +81,13 @@ def test_texts_follow_their_language():
     assert not np.array_equal(language.sample(50, 3), language.sample(50, 4))
 
 
-def test_words_are_spelt_as_they_should_but_for_errors():
-    language = data.misspelt_words(typing_error=0.0)
+def test_words_are_spelled_as_they_should_but_for_errors():
+    language = data.misspelled_words(typing_error=0.0)
     text = "".join(language.alphabet[i] for i in language.sample(5000))
     words = set(text.split(" ")[1:-1])
     assert {"the", "moon", "rose", "silent"} <= words and len(words) <= 23
     rate, wrong = (
-        data.misspelt_words(error).entropy_rate(400, 32)[0] for error in (0.0, 0.03)
+        data.misspelled_words(error).entropy_rate(400, 32)[0] for error in (0.0, 0.03)
     )
     assert 0.5 < rate < wrong < 1.2
 
@@ -162,8 +162,8 @@ def test_a_name_that_is_almost_right():
         (999_999, "nine hundred and ninety nine thousand nine hundred and ninety nine"),
     ],
 )
-def test_numbers_are_spelt_out(number, words):
-    assert data.spelt_out(number) == words
+def test_numbers_are_spelled_out(number, words):
+    assert data.spelled_out(number) == words
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_splits_share_no_input(name):
         source, target = part.arrays(500, labels=True)
         assert source.dtype == target.dtype == "int32"
         given, made = part.texts(source), part.target_texts(target)
-        turn = (lambda s: data.spelt_out(int(s))) if name == "numbers" else _reversed
+        turn = (lambda s: data.spelled_out(int(s))) if name == "numbers" else _reversed
         assert made == [turn(text) for text in given]
         assert (target[:, -1] == 0).all() and (source[:, -1] == 0).all()
         inputs += part.texts(part.arrays())
@@ -188,8 +188,8 @@ def _reversed(text):
 
 def test_sequences_in_memory():
     x = np.array([[0, 1, 2], [2, 2, 0]])
-    labelled = data.from_tokens(x, [1, 0], alphabet="abc")
-    assert labelled.classes == 2 and labelled.texts(x) == ["abc", "cca"]
+    labeled = data.from_tokens(x, [1, 0], alphabet="abc")
+    assert labeled.classes == 2 and labeled.texts(x) == ["abc", "cca"]
     pairs = data.from_tokens(x, x[:, :2])
     assert pairs.lengths == (3, 2) and pairs.classes is None
     for source, target in pairs.batches(2, labels=True).take(1):
@@ -204,7 +204,7 @@ def test_sequences_in_memory():
         (lambda: data.from_tokens([[3]], [0, 1]), "`y` must have one entry"),
         (lambda: data.from_tokens([[3]], target_alphabet="a"), "needs targets"),
         (lambda: data.load_pairs("roman"), "`name` must be one of"),
-        (lambda: data.spelt_out(-1), "below a million"),
+        (lambda: data.spelled_out(-1), "below a million"),
         (lambda: data.HiddenMarkov([[0.5]], [[1.0]], "a"), "`transition` must have"),
         (lambda: data.HiddenMarkov([[1.0]], [[1.0]], "ab"), "must be of shapes"),
         (

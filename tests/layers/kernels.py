@@ -1,4 +1,4 @@
-"""Keras's layers with kernels, which both normalisations of weights wrap."""
+"""Keras's layers with kernels, which both normalizations of weights wrap."""
 
 import keras
 import pytest

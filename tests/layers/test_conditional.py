@@ -15,7 +15,7 @@ def contexts(n=8, classes=5):
 
 
 class TestConditionalBatchNormalization:
-    def test_it_starts_as_batch_normalisation(self):
+    def test_it_starts_as_batch_normalization(self):
         x = images()
         layer = ConditionalBatchNormalization(epsilon=1e-5)
         y = layer([x, contexts()], training=True)

@@ -20,7 +20,7 @@ def stack(channels, masks="ABB", kernel_size=3, width=2, **kwargs):
 
 
 def jacobian(model, channels, seed=0):
-    """Returns |d output / d input|: (values, values) in raster order, then colour."""
+    """Returns |d output / d input|: (values, values) in raster order, then color."""
     x = tf.constant(np.random.default_rng(seed).normal(size=(1, SIZE, SIZE, channels)))
     x = tf.cast(x, "float32")
     with tf.GradientTape() as tape:
@@ -89,7 +89,7 @@ def test_dilation():
 
 
 @pytest.mark.parametrize("mask", ["A", "B"])
-def test_masks_of_one_colour_by_hand(mask):
+def test_masks_of_one_color_by_hand(mask):
     layer = MaskedConv2D(2, 3, mask)
     layer.build((None, SIZE, SIZE, 4))
     want = np.array([[1, 1, 1], [1, mask == "B", 0], [0, 0, 0]], "float32")
@@ -99,7 +99,7 @@ def test_masks_of_one_colour_by_hand(mask):
 
 
 @pytest.mark.parametrize("mask", ["A", "B"])
-def test_centre_of_three_colours_by_hand(mask):
+def test_center_of_three_colors_by_hand(mask):
     layer = MaskedConv2D(6, 3, mask, channels=3)
     layer.build((None, SIZE, SIZE, 3))
     b = mask == "B"
@@ -227,7 +227,7 @@ def test_errors(arguments, match):
         MaskedConv2D(**{"filters": 6, "kernel_size": 3, "mask": "A", **arguments})
 
 
-def test_input_channels_must_be_a_multiple_of_the_colours():
+def test_input_channels_must_be_a_multiple_of_the_colors():
     match = "channels must be a multiple of `channels`=3. Received: input_shape="
     with pytest.raises(ValueError, match=match):
         MaskedConv2D(6, 3, "A", channels=3).build((None, SIZE, SIZE, 4))

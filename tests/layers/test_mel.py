@@ -28,7 +28,7 @@ def test_a_frame_by_hand():
     layer = small()
     x = np.random.default_rng(0).normal(size=(1, 1024, 1)).astype("float32")
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(256) / 256)
-    # Frame 5 is centred on sample 5 x 64.
+    # Frame 5 is centered on sample 5 x 64.
     power = np.abs(np.fft.rfft(window * x[0, 320 - 128 : 320 + 128, 0])) ** 2
     bank = np.asarray(
         layer.mel.linear_to_mel_weight_matrix(20, 129, 8000, 20.0, 4000.0)
@@ -45,7 +45,7 @@ def test_a_tone_is_where_its_pitch_is():
     bands = np.asarray(small()(x[..., None].astype("float32")))[:, 10].argmax(axis=1)
     edges = np.linspace(
         *(1127 * np.log(1 + f / 700) for f in (20, 4000)), 22
-    )  # mel: the centres of the bands are those between the ends
+    )  # mel: the centers of the bands are those between the ends
     want = [
         np.abs(edges[1:-1] - 1127 * np.log(1 + f / 700)).argmin()
         for f in (200, 800, 3000)

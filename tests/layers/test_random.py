@@ -308,7 +308,7 @@ class TestRandomAffine:
             columns = np.clip(np.arange(7) + (row - 2), 0, 6)
             np.testing.assert_allclose(got[0, row, :, 0], image[row, columns])
 
-    def test_stretch_is_about_the_centre(self):
+    def test_stretch_is_about_the_center(self):
         twice = math.log(2.0)
         got = self.moved(self.image, [0, 0, 0, -1.0, 0, 0], stretch=twice)
         places = 3 + (np.arange(7) - 3) / 2

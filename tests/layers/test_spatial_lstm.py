@@ -37,7 +37,7 @@ def perturbed(layer, x):
 
 
 def influence(layer, channels, filters):
-    """Returns |d output / d input|: (values, values) in raster order, then colour."""
+    """Returns |d output / d input|: (values, values) in raster order, then color."""
     values = SIZE * SIZE * channels
     x = tf.repeat(images(1, channels=channels), values, axis=0)
     total = 0.0
@@ -60,7 +60,7 @@ def triangle(channels, reach, mask):
         for n, into in enumerate(values):
             own = n < m or (n == m and mask == "B")
             reads[m, n] = own and into[0] == row and column - into[1] <= reach
-        # Units of the row above are seen whatever their colour.
+        # Units of the row above are seen whatever their color.
         for n, into in enumerate(values[:m]):
             if into[0] == row - 1 and abs(column - into[1]) <= reach:
                 reads[m] |= reads[n]
@@ -280,7 +280,7 @@ def test_forget_gates_start_open(name):
 def test_where_the_input_at_a_pixel_counts():
     assert RowLSTM(3).sees_itself
     assert not RowLSTM(3, mask="A").sees_itself
-    assert not RowLSTM(3, channels=3, mask="A").sees_itself  # its colours in order
+    assert not RowLSTM(3, channels=3, mask="A").sees_itself  # its colors in order
     assert DiagonalBiLSTM(3).sees_itself
 
 
@@ -342,7 +342,7 @@ def test_errors(arguments, match):
         RowLSTM(**{"filters": 6, **arguments})
 
 
-def test_a_quarter_of_the_gates_must_hold_all_colours():
+def test_a_quarter_of_the_gates_must_hold_all_colors():
     # Four gates of six units divide by eight, and six units do not by four.
     with pytest.raises(ValueError, match="divide `filters`. Received: channels=4"):
         DiagonalBiLSTM(6, channels=4)

@@ -42,7 +42,7 @@ def ranked(real, fake):
     return far / 2
 
 
-# {loss: (what D minimises, what G minimises)}, as the papers write them.
+# {loss: (what D minimizes, what G minimizes)}, as the papers write them.
 BY_HAND = {
     losses.Minimax(): (
         vanilla,

@@ -183,7 +183,7 @@ class TestLabelLoss:
             tf.gather(model.classify(x), sure, axis=-1, batch_dims=1)
         )
         np.testing.assert_allclose(terms["consistency_loss"], wanted, rtol=1e-5)
-        # Batch normalisation and the shifts make training's verdict another one.
+        # Batch normalization and the shifts make training's verdict another one.
         assert abs(noisy - wanted) > 1e-4
 
     @pytest.mark.parametrize(

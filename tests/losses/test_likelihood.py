@@ -7,7 +7,7 @@ import tensorflow_probability as tfp
 from scipy import stats
 from scipy.special import expit
 
-from keras_gen.losses import Bernoulli, DiscretisedLogistic, Gaussian
+from keras_gen.losses import Bernoulli, DiscretizedLogistic, Gaussian
 
 tfd = tfp.distributions
 every_shape = pytest.mark.parametrize("shape", [(6,), (4, 5, 3)], ids=str)
@@ -97,7 +97,7 @@ def test_gaussian_mean_is_the_output_and_images_stay_in_range():
 
 @pytest.mark.parametrize("scale", [0, -1.0])
 def test_gaussian_errors(scale):
-    for kind in (Gaussian, DiscretisedLogistic):
+    for kind in (Gaussian, DiscretizedLogistic):
         with pytest.raises(ValueError) as error:
             kind(scale)
         assert str(error.value) == (
@@ -111,8 +111,8 @@ WITH_SCALE = [
     pytest.param(kind(scale, **more), id=f"{kind.__name__}-{scale}-{more}")
     for kind, more in [
         (Gaussian, {}),
-        (DiscretisedLogistic, {"levels": 17}),
-        (DiscretisedLogistic, {"levels": 256}),
+        (DiscretizedLogistic, {"levels": 17}),
+        (DiscretizedLogistic, {"levels": 256}),
     ]
     for scale in (0.2, "learned", "per_value")
 ]
@@ -203,7 +203,7 @@ def test_the_bernoulli_distribution_of_fractions():
 @pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize("scale", [0.003, 0.1, 2.0])
 def test_masses_of_the_levels_sum_to_one(levels, scale):
-    likelihood = DiscretisedLogistic(scale, levels)
+    likelihood = DiscretizedLogistic(scale, levels)
     x = np.linspace(0, 1, levels, dtype="float32")[:, None]
     for mean in (-3.0, -0.01, 0.0, 0.3, 0.5, 0.999, 1.7):
         log_mass = likelihood.log_prob(tf.fill((levels, 1), mean), x).numpy()
@@ -220,7 +220,7 @@ def test_masses_against_the_naive_difference(levels):
     outputs = np.concatenate(
         [np.tile(grid[0], levels), np.tile(np.log(grid[1]), levels)], axis=1
     )
-    likelihood = DiscretisedLogistic("per_value", levels)
+    likelihood = DiscretizedLogistic("per_value", levels)
     got = likelihood.log_probs(tf.constant(outputs), x)
     bound = np.log(max(1e3, 10 * (levels - 1)))
     exact = np.exp(bound * np.tanh(np.log(np.float64(grid[1])) / bound))
@@ -231,7 +231,7 @@ def test_masses_against_the_naive_difference(levels):
 
 def test_far_tails_are_right_where_the_naive_difference_is_zero():
     # Sixty scales out: log(s(u) - s(l)) ~ -|x - m| / c + log(2 sinh(h / 2c)).
-    likelihood = DiscretisedLogistic(0.01, levels=256)
+    likelihood = DiscretizedLogistic(0.01, levels=256)
     x, mean = 51 / 255, 0.8
     want = -(mean - x) / 0.01 + np.log(2 * np.sinh(0.5 / 255 / 0.01))
     got = likelihood.log_prob(tf.constant([[mean]]), tf.constant([[x]]))
@@ -248,35 +248,35 @@ def test_extreme_outputs_are_finite(levels):
     top = levels - 1
     x = tf.constant([0, 1, top // 2, top - 1, top], tf.float32)[None, :, None] / top
     outputs = tf.tile(outputs, (1, 5, 1))
-    for likelihood in (DiscretisedLogistic("per_value", levels), Gaussian("per_value")):
+    for likelihood in (DiscretizedLogistic("per_value", levels), Gaussian("per_value")):
         with tf.GradientTape() as tape:
             tape.watch(outputs)
             value = likelihood.log_probs(outputs, x)
         assert np.isfinite(value).all()
         assert np.isfinite(tape.gradient(value, outputs)).all()
         assert np.isfinite(likelihood.mean(outputs)).all()
-        if isinstance(likelihood, DiscretisedLogistic):
+        if isinstance(likelihood, DiscretizedLogistic):
             assert (value.numpy() <= 0).all()
 
 
 def test_the_smallest_scale_puts_nearly_all_mass_on_one_level():
     for levels in (17, 256, 4096):
-        likelihood = DiscretisedLogistic("learned", levels)
+        likelihood = DiscretizedLogistic("learned", levels)
         place = (levels // 3) / (levels - 1)
         got = likelihood.log_prob(tf.constant([[place, -100.0]]), [[place]])
         assert float(got[0]) > np.log(0.98)
 
 
 @pytest.mark.parametrize("scale", [0.02, 0.3, 3.0])
-def test_mean_of_the_discretised_logistic(scale):
+def test_mean_of_the_discretized_logistic(scale):
     mean = np.linspace(-0.7, 1.7, 25)
-    got = DiscretisedLogistic(scale).mean(tf.constant(mean[:, None], tf.float32))
+    got = DiscretizedLogistic(scale).mean(tf.constant(mean[:, None], tf.float32))
     x = np.linspace(0, 1, 256)
     masses = np.exp(naive_log_masses(x, mean[:, None], scale, 256))
     # Scales of a few levels and more: the sum is an integral to (h / c)^2 / 24, and
     # float32 has differences of numbers near one half, enlarged by the scale.
     np.testing.assert_allclose(got[:, 0], masses @ x, atol=2e-4)
-    few = DiscretisedLogistic(0.01, levels=5)
+    few = DiscretizedLogistic(0.01, levels=5)
     got = few.mean(tf.constant(mean[:, None], tf.float32))[:, 0]
     rounded = np.round(4 * mean.clip(0, 1)) / 4
     assert abs(got.numpy() - rounded).max() < 0.5 / 4 + 1e-3
@@ -312,21 +312,21 @@ def test_draws_have_the_mean_and_come_from_the_seed(likelihood):
     want = likelihood.mean(outputs)[0].numpy()
     draws = draws.numpy()
     error = draws.std(0) / np.sqrt(n)
-    # Four standard errors, two numbers: error rate 1e-4. The mean of a discretised
+    # Four standard errors, two numbers: error rate 1e-4. The mean of a discretized
     # logistic is an integral, off by up to 5e-4 for 17 levels.
     assert (abs(draws.mean(0) - want) < 4 * error + 5e-4).all()
     again = likelihood.draw(tf.tile(outputs, (n, 1)), tf.constant([5, 7], "int64"))
     np.testing.assert_array_equal(draws, again)
     other = likelihood.draw(tf.tile(outputs, (n, 1)), tf.constant([5, 8], "int64"))
     assert not np.array_equal(draws, other)
-    if isinstance(likelihood, DiscretisedLogistic):
+    if isinstance(likelihood, DiscretizedLogistic):
         level = draws * (likelihood.levels - 1)
         # One division in float32.
         np.testing.assert_allclose(level, np.round(level), atol=1e-4)
 
 
 def test_frequencies_of_draws_are_the_masses():
-    likelihood = DiscretisedLogistic(0.15, levels=6)
+    likelihood = DiscretizedLogistic(0.15, levels=6)
     n = 20_000
     draws = likelihood.draw(tf.fill((n, 1), 0.35), tf.constant([1, 2], "int64"))
     x = np.linspace(0, 1, 6, dtype="float32")[:, None]
@@ -358,7 +358,7 @@ def test_gradient_of_the_log_scale(likelihood):
     [
         (lambda: Gaussian("free"), "Argument `scale` must be .* scale=free"),
         (
-            lambda: DiscretisedLogistic(levels=1),
+            lambda: DiscretizedLogistic(levels=1),
             "Argument `levels` must be at least 2. Received: levels=1",
         ),
     ],
@@ -379,7 +379,7 @@ def test_half_precision_outputs_are_summed_in_float32(likelihood):
 
 
 @pytest.mark.parametrize(
-    "likelihood", [Bernoulli(), Gaussian(0.5), DiscretisedLogistic(0.1)], ids=repr
+    "likelihood", [Bernoulli(), Gaussian(0.5), DiscretizedLogistic(0.1)], ids=repr
 )
 def test_jit_compile(likelihood):
     logits, x = outputs_for((4, 5, 3)), uniform((4, 5, 3))

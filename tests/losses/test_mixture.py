@@ -18,7 +18,7 @@ def outputs(likelihood, channels, seed=0, scale=2.0):
 
 
 def all_pixels(levels, channels):
-    """Returns every pixel of so many colours, one by one."""
+    """Returns every pixel of so many colors, one by one."""
     values = np.arange(levels) / (levels - 1)
     pixels = list(itertools.product(values, repeat=channels))
     return np.array(pixels, "float32")[:, None, None]
@@ -39,12 +39,12 @@ def test_masses_sum_to_one(levels, scale):
         assert abs(masses(likelihood, given, 1).sum() - 1.0) < 1e-5
 
 
-def test_masses_of_all_colours_sum_to_one():
+def test_masses_of_all_colors_sum_to_one():
     for likelihood in (Bernoulli(), Categorical(4), LogisticMixture(3, 4)):
         assert abs(masses(likelihood, outputs(likelihood, 3), 3).sum() - 1.0) < 1e-5
 
 
-def test_the_channels_of_a_categorical_belong_to_the_colours_in_turn():
+def test_the_channels_of_a_categorical_belong_to_the_colors_in_turn():
     likelihood = Categorical(4)
     given = outputs(likelihood, 3)
     changed = given.copy()
@@ -55,7 +55,7 @@ def test_the_channels_of_a_categorical_belong_to_the_colours_in_turn():
 
 
 def by_hand(likelihood, given, x):
-    """Returns the mass of a pixel of 3 colours, as the paper has it."""
+    """Returns the mass of a pixel of 3 colors, as the paper has it."""
     k, half = likelihood.components, 1.0 / (likelihood.levels - 1)
     parts = given.reshape(-1, k).astype("float64")
     weights = np.exp(parts[0]) / np.exp(parts[0]).sum()
@@ -106,7 +106,7 @@ def test_quantiles_draw_the_masses(likelihood, temperature):
     channels, n = 2, 20_000
     given = outputs(likelihood, channels)
     noise = np.random.default_rng(1).uniform(
-        size=(n, 1, 1, likelihood.noises(channels))
+        size=(n, 1, 1, likelihood.num_uniforms(channels))
     )
     drawn = likelihood.quantile(
         np.repeat(given, n, axis=0), noise.astype("float32"), temperature

@@ -226,7 +226,7 @@ def test_replicas_draw_different_alphas(strategy):
     assert len(np.intersect1d(first, second)) <= 1  # chance: 64^2 / 2^23
 
 
-def test_batch_normalisation_aside_examples_do_not_mix():
+def test_batch_normalization_aside_examples_do_not_mix():
     # The penalty of a batch is the mean of the penalties of its examples.
     weights = draw((3, 4), 5)
     real = draw((6, 3), 1)

@@ -53,8 +53,8 @@ class TestClassifier:
         again = metrics.Classifier.of(source(), cache=folder)
         assert again.seconds == 0.0 and again.fingerprint == trained.fingerprint
         x, y = stripes()
-        relabelled = data.from_array(x, (y + 1) % 3)
-        other = metrics.Classifier.of(relabelled, seed=1, cache=folder)
+        relabeled = data.from_array(x, (y + 1) % 3)
+        other = metrics.Classifier.of(relabeled, seed=1, cache=folder)
         assert other.seconds > 0 and other.fingerprint != trained.fingerprint
         assert len(list(folder.iterdir())) == 2
 
@@ -108,7 +108,7 @@ def accuracy(*args, **kwargs):
 
 
 class TestClassificationAccuracy:
-    def test_the_default_is_the_nearest_neighbour(self):
+    def test_the_default_is_the_nearest_neighbor(self):
         (x, y), (asked, labels) = digits("train"), digits("test")
         want = KNeighborsClassifier(1).fit(x, y).score(asked, labels)
         found = metrics.classification_accuracy(x, y, asked, labels)

@@ -153,7 +153,7 @@ def test_errors_are_not_below_those_of_independent_examples():
 
 
 def test_copies_on_copies_are_in_no_ball():
-    # The k-th neighbour is at distance zero: nothing is nearer.
+    # The k-th neighbor is at distance zero: nothing is nearer.
     x = np.full((20, 3), 0.1)
     assert set(values(x, x).values()) == {0.0}
     # Just one away each: the distance and the radius tie, and a tie is outside.

@@ -174,9 +174,9 @@ def test_config(metric):
 
 class TestModeScore:
     def test_by_hand(self):
-        centres = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
+        centers = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
         samples = [[0, 0], [0.2, 0], [10, 0.29], [0, 9.5], [0, 10.4]]
-        score = metrics.mode_score(samples, centres, 0.1)
+        score = metrics.mode_score(samples, centers, 0.1)
         # Within .3: two at the first mode, one at the second, none at the third.
         assert score.modes == 2
         assert score.high_quality == pytest.approx(3 / 5)
@@ -187,7 +187,7 @@ class TestModeScore:
     def test_the_data_themselves(self, name, modes):
         density = data.Density2D.named(name)
         n = 20_000
-        score = metrics.mode_score(density.sample(n, 3), density.centres, density.sigma)
+        score = metrics.mode_score(density.sample(n, 3), density.centers, density.sigma)
         assert score.modes == modes
         # Three sigma in the plane hold 1 - exp(-9 / 2). Five errors: rate 6e-7.
         share = 1.0 - math.exp(-4.5)

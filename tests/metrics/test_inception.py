@@ -81,7 +81,7 @@ class TestFrozen:
         graph.versions.producer = 8
         for node in graph.node:
             if node.op == "Relu":
-                _normalise(graph, node)
+                _normalize(graph, node)
                 break
         file.write_bytes(graph.SerializeToString())
         found = metrics.Inception(file)(np.zeros((2, 8, 8, 3)))
@@ -128,8 +128,8 @@ class TestFrozen:
             metrics.Inception(file)(np.zeros((1, 8, 8, 4)))
 
 
-def _normalise(graph, node):
-    """Makes a node one of the operation that the 2015 network normalises with."""
+def _normalize(graph, node):
+    """Makes a node one of the operation that the 2015 network normalizes with."""
     constants = {"mean": 0.0, "variance": 4.0, "beta": 1.0, "gamma": 2.0}
     for name, value in constants.items():
         constant = graph.node.add(name=f"bn/{name}", op="Const")

@@ -43,7 +43,7 @@ class TestParzen:
         x, centers = points
         got = metrics.parzen_log_likelihood(x, centers, 1e-3)
         assert np.isfinite(got).all() and got.max() < -1e3
-        # A centre under its own window: one window's height, and no other reaches it.
+        # A center under its own window: one window's height, and no other reaches it.
         own = metrics.parzen_log_likelihood(centers, centers, 1e-3)
         want = -3 * np.log(1e-3) - 1.5 * np.log(2 * np.pi) - np.log(11)
         # Squares of differences round to 1e-15, of which half a million is taken.

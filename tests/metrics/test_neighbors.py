@@ -1,4 +1,4 @@
-"""Nearest neighbours by brute force; copies are exposed, honest samples are not."""
+"""Nearest neighbors by brute force; copies are exposed, honest samples are not."""
 
 import json
 
@@ -55,7 +55,7 @@ class TestNearest:
         np.testing.assert_allclose(distances, np.sort(want, axis=1)[:, :k], rtol=1e-12)
 
     @pytest.mark.parametrize("k", [1, 4])
-    def test_an_example_is_not_its_own_neighbour(self, k):
+    def test_an_example_is_not_its_own_neighbor(self, k):
         x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
         want = cdist(x, x)
         np.fill_diagonal(want, np.inf)
@@ -124,7 +124,7 @@ class TestTwoSampleTest:
         assert found["two_sample_real"].value == right[:80].mean()
         assert found["two_sample_generated"].value == right[80:].mean()
 
-    # Neighbours that are each other's make the error of one distribution 1.27 times a
+    # Neighbors that are each other's make the error of one distribution 1.27 times a
     # binomial one in the plane.
     @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (1.0, 1.0), (0.0, 0.4)])
     def test_its_error_is_the_spread_over_draws(self, shift, scale):
@@ -139,7 +139,7 @@ class TestTwoSampleTest:
             spread = np.std([x[name].value for x in found], ddof=1)
             error = np.sqrt(np.mean([x[name].standard_error ** 2 for x in found]))
             # 400 draws know the spread to 3.5 %; the error neglects that a point which
-            # is drawn anew moves others' neighbours.
+            # is drawn anew moves others' neighbors.
             assert error == pytest.approx(spread, rel=0.2), name
 
     def test_ties_count_half(self):
@@ -156,7 +156,7 @@ class TestTwoSampleTest:
         assert abs(found.value - 0.5) < 5 * found.standard_error < 0.2
 
 
-class TestMemorisation:
+class TestMemorization:
     def test_a_model_that_copies_is_exposed_and_an_honest_one_is_not(self):
         x = digits()
         train, unseen, other = x[:800], x[800:1300], x[1300:]

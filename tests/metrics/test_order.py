@@ -10,7 +10,7 @@ from keras_gen import data, metrics
 
 @pytest.fixture(scope="module")
 def digits():
-    """Returns labelled digits, mixed, in two halves."""
+    """Returns labeled digits, mixed, in two halves."""
     source = data.load("digits")
     x, _ = source.arrays(labels=True)
     order = np.random.default_rng(0).permutation(len(x))
@@ -66,7 +66,7 @@ def test_half_of_the_classes_cost_recall_and_coverage_not_precision(extractor, d
     assert half["precision"].value > whole["precision"].value - 0.05
 
 
-def test_a_model_that_memorises_is_exposed(extractor, digits):
+def test_a_model_that_memorizes_is_exposed(extractor, digits):
     _, real, others = digits
     evaluate = metrics.Evaluation(
         [metrics.Memorization()], extractor, real[:300], train=others

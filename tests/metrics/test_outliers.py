@@ -56,7 +56,7 @@ class TestOutlierScores:
     def test_without_background_or_data_there_is_the_raw_score_alone(self):
         assert set(metrics.OutlierScores(of_normal(0.0))(np.zeros((3, 2)))) == {"raw"}
 
-    def test_the_centre_is_likely_but_not_typical(self):
+    def test_the_center_is_likely_but_not_typical(self):
         rng = np.random.default_rng(0)
         train, inliers = rng.normal(size=(2, 500, 200))
         outliers = 0.5 * rng.normal(size=(500, 200))

@@ -15,7 +15,7 @@ from keras_gen.layers import MaskedConv2D
 CATEGORICAL = losses.Categorical(5)
 MIXTURE = losses.LogisticMixture(2, levels=5)
 
-# Every name, and what the ways of drawing depend on: colours, labels, sizes, orders.
+# Every name, and what the ways of drawing depend on: colors, labels, sizes, orders.
 MODELS = {
     "MADE": lambda: models.MADE((4, 5, 1), (30,)),
     "MADE, no hidden layer": lambda: models.MADE((4, 5, 1), (), order=1),
@@ -25,14 +25,14 @@ MODELS = {
     ),
     "MADE, vector": lambda: models.MADE((7,), (8,), order=0),
     "PixelCNN": lambda: models.PixelCNN((6, 5, 1), depth=2, width=4),
-    "PixelCNN, colours": lambda: models.PixelCNN(
+    "PixelCNN, colors": lambda: models.PixelCNN(
         (6, 5, 3), depth=2, width=6, likelihood=CATEGORICAL
     ),
     "PixelCNN, mixture": lambda: models.PixelCNN(
         (6, 5, 1), depth=1, width=4, likelihood=MIXTURE, classes=3
     ),
     "GatedPixelCNN": lambda: models.GatedPixelCNN((6, 5, 1), depth=2, width=4),
-    "GatedPixelCNN, colours": lambda: models.GatedPixelCNN(
+    "GatedPixelCNN, colors": lambda: models.GatedPixelCNN(
         (6, 5, 3), depth=2, width=6, likelihood=CATEGORICAL, classes=3
     ),
     "GatedPixelCNN, dilated": lambda: models.GatedPixelCNN(
@@ -64,7 +64,7 @@ def perturbed(model):
 
 
 LARGE = {
-    "GatedPixelCNN, colours": "matrix",
+    "GatedPixelCNN, colors": "matrix",
     "GatedPixelCNN, dilated": "matrix",
     "PixelCNN, mixture": "slow",
     "PixelCNNPP": "slow",
@@ -125,12 +125,16 @@ def test_no_likelihood_sees_the_present_or_the_future(model):
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = model.outputs(x, labels)
-        # The colours of a mixture are told apart by its chain alone.
-        apart = size if model.observation.one_by_one else size // shape[-1]
+        # The colors of a mixture are told apart by its chain alone.
+        apart = (
+            size
+            if model.likelihood_model.channels_are_sequential
+            else size // shape[-1]
+        )
         y = tf.reshape(y, (-1, apart) if len(y.shape) == 2 else (apart, -1))
         if len(y.shape) == 2 and isinstance(model, models.MADE):
             y = tf.transpose(y)
-        elif shape[-1] > 1 and model.observation.one_by_one:
+        elif shape[-1] > 1 and model.likelihood_model.channels_are_sequential:
             y = tf.reshape(model.outputs(x, labels), (size // 3, -1, 3))
             y = tf.reshape(tf.transpose(y, (0, 2, 1)), (size, -1))
     slope = np.abs(tape.jacobian(y, x).numpy()).reshape(apart, -1, apart, size // apart)
@@ -147,7 +151,7 @@ TWELVE = {
     "MADE": lambda: models.MADE((3, 4, 1), (40,), order=2),
     "MADE, masks": lambda: models.MADE((3, 4, 1), (40,), order=2, masks=4),
     "PixelCNN": lambda: models.PixelCNN((3, 4, 1), 2, 8),
-    "PixelCNN, colours": lambda: models.PixelCNN((2, 2, 3), 2, 6),
+    "PixelCNN, colors": lambda: models.PixelCNN((2, 2, 3), 2, 6),
     "GatedPixelCNN": lambda: models.GatedPixelCNN((2, 2, 3), 2, 6),
     "PixelCNN, mixture": lambda: models.PixelCNN((2, 2, 3), 1, 6, TWO_LEVELS),
     "GatedPixelCNN, mixture": lambda: models.GatedPixelCNN((2, 2, 3), 1, 6, TWO_LEVELS),
@@ -186,7 +190,7 @@ def test_several_masks_are_a_mixture():
     model = models.MADE((3, 4, 1), (40,), order=2, masks=4)
     x = np.random.default_rng(0).integers(0, 2, (6, 3, 4, 1)).astype("float32")
     each = [
-        model.observation.log_prob(model.outputs(x, which=m), x.reshape(6, -1))
+        model.likelihood_model.log_prob(model.outputs(x, which=m), x.reshape(6, -1))
         for m in range(4)
     ]
     np.testing.assert_allclose(
@@ -201,7 +205,7 @@ def test_training_takes_the_masks_in_turn():
     found = [model.fit(x, epochs=1, verbose=0).history["loss"][0] for _ in range(5)]
     each = [
         -np.mean(
-            model.observation.log_prob(model.outputs(x, which=m), x.reshape(4, -1))
+            model.likelihood_model.log_prob(model.outputs(x, which=m), x.reshape(4, -1))
         )
         for m in range(4)
     ]
@@ -259,7 +263,7 @@ def small():
 
 def sees(kind):
     """Returns a network whose outputs depend on what they predict."""
-    inputs = keras.Input((4, 4, 3 if kind == "colours" else 1))
+    inputs = keras.Input((4, 4, 3 if kind == "colors" else 1))
     if kind == "pixel":
         x = layers.Conv2D(1, 1)(inputs)
     elif kind == "future":
@@ -270,19 +274,19 @@ def sees(kind):
     return keras.Model(inputs, x)
 
 
-@pytest.mark.parametrize("kind", ["pixel", "future", "colours"])
+@pytest.mark.parametrize("kind", ["pixel", "future", "colors"])
 def test_a_network_that_sees_what_it_predicts_is_refused(kind):
     with pytest.raises(ValueError, match="depend on earlier values alone"):
         models.Autoregressive(sees(kind))
 
 
 @pytest.mark.slow
-def test_some_colours_of_a_pixel_are_given():
+def test_some_colors_of_a_pixel_are_given():
     likelihood = losses.LogisticMixture(2, levels=2)
     model = models.PixelCNN((1, 1, 2), 1, 2, likelihood)
     for weight in model.trainable_weights:
         weight.assign(tf.zeros_like(weight))
-    # Two narrow components: both colours black, or both white.
+    # Two narrow components: both colors black, or both white.
     bias = np.zeros(likelihood.outputs(2))
     bias[[2, 3, 6, 7]] = [-1.0, 1.0, -1.0, 1.0]
     bias[[4, 5, 8, 9]] = -5.0
@@ -333,7 +337,7 @@ def test_labels_as_a_column():
         ),
         (
             lambda: models.PixelCNNPP((4, 4, 3), 1, 4, 2, likelihood=CATEGORICAL),
-            "a `LogisticMixture` for images of several colours",
+            "a `LogisticMixture` for images of several colors",
         ),
         (lambda: models.MADE((4,), likelihood=MIXTURE), "one of single values"),
         (

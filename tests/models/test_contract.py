@@ -159,7 +159,9 @@ def lasting(model):
 
 def assert_same_state(model, other):
     """Asserts that weights, seeds and what optimizers hold are the same."""
-    assert all(len(model.optimizer_of(p).variables) > 2 for p in model.players())
+    assert all(
+        len(model.optimizer_of(p).variables) > 2 for p in model.optimizer_groups()
+    )
     for a, b in zip(lasting(model), lasting(other), strict=True):
         np.testing.assert_array_equal(a, b, a.path)
 

@@ -32,7 +32,7 @@ class Mixture(Density, GenerativeModel):
         )
         self.build_for(self.data_shape)
 
-    def players(self):
+    def optimizer_groups(self):
         return {}
 
     def _joint(self, x):
@@ -143,7 +143,7 @@ class Cycle(GenerativeModel):
         self.data_shape = self.context_shape = tuple(forward.input_shape[1:])
         self.build_for(self.data_shape)
 
-    def players(self):
+    def optimizer_groups(self):
         return {
             "generator": [self.forward, self.back],
             "discriminator": [self.judge_x, self.judge_y],
@@ -262,7 +262,7 @@ def test_what_is_not_finite_is_skipped(name):
     x[0, 0] = np.nan
     with pytest.warns(UserWarning, match="skipped so far because"):
         model.fit(x, *y, batch_size=16, verbose=0)
-    assert model.guard.skipped == max(1, len(model.players()))
+    assert model.guard.skipped == max(1, len(model.optimizer_groups()))
     assert int(model.step.numpy()) == 0
     for old, now in zip(before, model.trainable_variables, strict=True):
         np.testing.assert_array_equal(old, now.numpy(), now.path)

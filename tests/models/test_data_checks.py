@@ -65,7 +65,7 @@ def audio():
 
 OTHERS = {
     "Bernoulli": (lambda: vae(losses.Bernoulli()), (4,), "0, 1"),
-    "levels": (lambda: vae(losses.DiscretisedLogistic()), (4,), "0, 1"),
+    "levels": (lambda: vae(losses.DiscretizedLogistic()), (4,), "0, 1"),
     "flow": (lambda: models.NICE((4,), 2, (4,), levels=17), (4,), "0, 1"),
     "audio": (audio, (64, 1), "-1, 1"),
 }
@@ -93,11 +93,11 @@ def test_tables_are_free():
 
 def test_a_mass_of_levels_is_none_of_others():
     model = models.PixelCNN((8, 8, 1), depth=1, width=4)
-    grey = np.full((2, 8, 8, 1), 0.3, "float32")
+    gray = np.full((2, 8, 8, 1), 0.3, "float32")
     for method in (model.log_prob, model.bits_per_dim, model.anomaly_score):
         with pytest.raises(ValueError, match="Data must have the 2 levels"):
-            method(grey)
-    assert model.log_prob(np.round(grey)).shape == (2,)
+            method(gray)
+    assert model.log_prob(np.round(gray)).shape == (2,)
 
 
 def test_integers_of_pixels():

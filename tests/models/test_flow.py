@@ -270,7 +270,7 @@ class TestExactly:
         # Chi-square, error rate 1e-4.
         assert stats.chisquare(counts).pvalue > 1e-4
 
-    def test_equalised_levels_have_their_own_masses(self):
+    def test_equalized_levels_have_their_own_masses(self):
         # The density is constant within a level: whatever the noise, the bits of an
         # image are those of its levels.
         equalize = bijectors.Equalize(1, 17)
@@ -397,7 +397,7 @@ def fitted(flow, x, rate=0.0, **arguments):
     return flow
 
 
-class TestInitialisation:
+class TestInitialization:
     """Weights that depend on data are set by the first batch of training, once."""
 
     X = np.random.default_rng(0).normal(3.0, 5.0, (64, 2)).astype("float32")
@@ -429,9 +429,9 @@ class TestInitialisation:
         flow.compile("sgd")
         flow.evaluate(100.0 * self.X, verbose=0)
         flow.log_prob(self.X)
-        assert int(flow.initialised.numpy()) == 0
+        assert int(flow.initialized.numpy()) == 0
         fitted(flow, self.X)
-        assert int(flow.initialised.numpy()) == 1
+        assert int(flow.initialized.numpy()) == 1
         assert abs(flow.encode(self.X).numpy().var(0) - 1).max() < 1e-4
 
     @pytest.mark.slow
@@ -440,7 +440,7 @@ class TestInitialisation:
         x[3, 1] = np.nan
         with pytest.warns(UserWarning, match="skipped so far because the data"):
             fitted(flow, x)
-        assert int(flow.initialised.numpy()) == 0
+        assert int(flow.initialized.numpy()) == 0
         fitted(flow, self.X)
         assert abs(flow.encode(self.X).numpy().var(0) - 1).max() < 1e-4
 
@@ -453,7 +453,7 @@ class TestInitialisation:
         for ours, theirs in zip(flow.chain.weights, alone.chain.weights, strict=True):
             # A mean in two parts.
             np.testing.assert_allclose(ours.numpy(), theirs.numpy(), 1e-5, atol=1e-6)
-        assert int(flow.initialised.numpy()) == 1
+        assert int(flow.initialized.numpy()) == 1
 
     @pytest.mark.slow
     def test_one_replica_without_finite_data_stops_both(self, strategy):
@@ -463,7 +463,7 @@ class TestInitialisation:
         x[-1] = np.inf
         with pytest.warns(UserWarning, match="skipped so far because the data"):
             fitted(flow, x)
-        assert int(flow.initialised.numpy()) == 0
+        assert int(flow.initialized.numpy()) == 0
         for weight in flow.chain.weights:
             assert np.isfinite(weight.numpy()).all()
 

@@ -232,7 +232,7 @@ class TestWGANGP:
         assert models.WGANGP(*networks_, penalty_weight=3.0).penalty.weight == 3.0
 
     @pytest.mark.parametrize("nested", [False, True])
-    def test_refuses_batch_normalisation_in_the_critic(self, nested):
+    def test_refuses_batch_normalization_in_the_critic(self, nested):
         generator, discriminator = networks.dcgan(SHAPE, 4, width=4)
         if nested:
             discriminator = keras.Sequential([keras.Input(SHAPE), discriminator])
@@ -354,7 +354,7 @@ def step_changes(model, x):
 
 
 class TestPacking:
-    def test_neighbours_lie_together(self):
+    def test_neighbors_lie_together(self):
         x = numbered(6, (4, 4, 3))
         packed = dcgan_packed(2).view.pack(tf.constant(x)).numpy()
         assert packed.shape == (3, 4, 4, 6)
@@ -670,7 +670,7 @@ class TestSNGAN:
             # Twenty iterations from a random start.
             assert float(wrapper.sigma()) == pytest.approx(norm, rel=0.05)
 
-    def test_a_normalised_one_is_taken_as_it_is(self):
+    def test_a_normalized_one_is_taken_as_it_is(self):
         generator, discriminator = networks.dcgan(SHAPE, 4, width=4, critic=True)
         discriminator = networks.with_spectral_normalization(discriminator)
         model = models.SNGAN(generator, discriminator, seed=0)

@@ -93,7 +93,7 @@ def test_pairs_are_taken_and_labels_left_alone():
     assert other.uses_labels is False
 
 
-def test_regularisers_of_the_networks_count():
+def test_regularizers_of_the_networks_count():
     inputs = keras.Input((2,))
     outputs = keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(0.5))(
         inputs
@@ -105,7 +105,7 @@ def test_regularisers_of_the_networks_count():
     model.compile(keras.optimizers.SGD(0.1))
     kernel.assign(np.full((2, 4), 100.0))
     model.fit(np.zeros((8, 2), "float32"), batch_size=8, verbose=0)
-    # The data are zero: the regulariser's gradient, 2 * 0.5 * w, is all there is.
+    # The data are zero: the regularizer's gradient, 2 * 0.5 * w, is all there is.
     np.testing.assert_allclose(kernel.numpy(), 100.0 - 0.1 * 100.0, rtol=1e-5)
 
 

@@ -16,7 +16,7 @@ from tests.zoo import ZOO, batch
 def scales(model):
     return [
         float(model.optimizer_of(player).dynamic_scale.numpy())
-        for player in model.players()
+        for player in model.optimizer_groups()
     ]
 
 
@@ -29,7 +29,7 @@ def compiled(name, policy, **options):
 
 def with_growing_scale(model):
     """Starts from a scale at which nothing overflows and doubles it every two steps."""
-    for player in model.players():
+    for player in model.optimizer_groups():
         model.optimizer_of(player).dynamic_growth_steps = 2
         model.optimizer_of(player).dynamic_scale.assign(8.0)
     return model
@@ -60,7 +60,7 @@ def test_scales_move_and_an_overflow_is_skipped(name, replicas, request):
 
 def test_bfloat16_needs_no_scale():
     model = compiled("DCGAN", "mixed_bfloat16")
-    for player in model.players():
+    for player in model.optimizer_groups():
         assert type(model.optimizer_of(player)) is keras.optimizers.Adam
 
 

@@ -47,7 +47,7 @@ def state(model):
 
 def assert_close(first, second):
     for (path, a), (_, b) in zip(first, second, strict=True):
-        # A bias before a normalisation has a gradient of rounding errors alone.
+        # A bias before a normalization has a gradient of rounding errors alone.
         bound = 1e-5 * max(np.abs(a).max(), 1.0 if "bias" in path else 1e-3)
         np.testing.assert_allclose(a, b, rtol=0, atol=bound, err_msg=path)
 
@@ -94,7 +94,7 @@ def check_two_replicas(name, steps_per_execution, strategy, fixed_noise):
                 steps_per_execution=steps_per_execution,
             )
         models.append(model)
-    # Codes that are all alike are, normalised over a batch, nothing but rounding.
+    # Codes that are all alike are, normalized over a batch, nothing but rounding.
     fixed_noise(period=4)
     for model in models:
         history = model.fit(dataset(name, 10), shuffle=False, verbose=0).history
@@ -205,7 +205,7 @@ def test_a_model_trained_on_replicas_saves_and_exports(strategy, tmp_path):
     np.testing.assert_allclose(served.sample(3, 5), expected, rtol=0, atol=1e-6)
 
 
-def test_the_networks_normalise_over_all_replicas():
+def test_the_networks_normalize_over_all_replicas():
     generator, discriminator = networks.dcgan((8, 8, 1), 4, 4)
     found = [
         layer.synchronized

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_gen import callbacks, data
-from tests.zoo import ZOO, batch, by_cost, is_labelled, needed, pair, source
+from tests.zoo import ZOO, batch, by_cost, is_labeled, needed, pair, source
 
 
 class Stop(Exception):
@@ -55,12 +55,12 @@ def run(name, folder, stop_at=None, epochs=3, steps=6, ema=False, used=False, **
     chosen = [checkpoint]
     if ema:
         # From the start of the data, wherever the run goes on.
-        whole = batches(8, seed=4, labels=is_labelled(name))
+        whole = batches(8, seed=4, labels=is_labeled(name))
         chosen.append(callbacks.SwapEMAWeights(swap_on_epoch=True, data=whole))
     if stop_at is not None:
         chosen.append(StopAt(stop_at))
     history = model.fit(
-        batches(8, seed=4, start=start.total, labels=is_labelled(name)),
+        batches(8, seed=4, start=start.total, labels=is_labeled(name)),
         epochs=epochs,
         initial_epoch=start.epoch,
         steps_per_epoch=steps,
@@ -155,7 +155,7 @@ def test_moving_averages_are_exchanged_bit_for_bit():
     before = [v.numpy() for v in model.state_variables()]
     expected = [
         v.numpy()
-        for player in model.players()
+        for player in model.optimizer_groups()
         for v in model.optimizer_of(player)._model_variables_moving_average
     ]
     swap = callbacks.SwapEMAWeights()
@@ -176,7 +176,7 @@ def test_moving_averages_are_exchanged_bit_for_bit():
 def test_after_fit_every_player_has_its_own_averages():
     model = make("VAEGAN", use_ema=True, ema_momentum=0.5)
     model.fit(batch("VAEGAN"), batch_size=8, verbose=0)
-    for player, networks in model.players().items():
+    for player, networks in model.optimizer_groups().items():
         averages = model.optimizer_of(player)._model_variables_moving_average
         weights = [v for network in networks for v in network.trainable_variables]
         for a, b in zip(weights, averages, strict=True):

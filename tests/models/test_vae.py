@@ -265,7 +265,7 @@ class TestElbo:
         got = model.elbo(data(), seed=7, particles=4)
         np.testing.assert_allclose(got, want, rtol=0, atol=RELATIVE * abs(want).max())
 
-    def test_is_the_loss_that_is_minimised(self):
+    def test_is_the_loss_that_is_minimized(self):
         model, *_ = tiny()
         x = np.repeat(data(1), 20_000, axis=0)
         elbo = model.elbo(x, seed=0).numpy().astype("float64")
@@ -568,7 +568,7 @@ class TestLearnedScale:
         np.testing.assert_allclose(found, scale_of(float(weight)), rtol=1e-6)
 
     def test_is_saved(self, tmp_path):
-        model, *_ = tiny(likelihood=losses.DiscretisedLogistic("learned", levels=5))
+        model, *_ = tiny(likelihood=losses.DiscretizedLogistic("learned", levels=5))
         model.log_scale.weight.assign(-1.7)
         model.compile("sgd")
         model.save(tmp_path / "model.keras")
@@ -871,7 +871,7 @@ class TestDistributions:
         [
             losses.Bernoulli(),
             losses.Gaussian("learned"),
-            losses.DiscretisedLogistic("per_value", levels=5),
+            losses.DiscretizedLogistic("per_value", levels=5),
         ],
         ids=repr,
     )
@@ -1040,7 +1040,7 @@ class TestScores:
 
     @pytest.mark.parametrize("k", [1, 6])
     def test_bits_per_dim(self, k):
-        likelihood = losses.DiscretisedLogistic("learned", levels=9)
+        likelihood = losses.DiscretizedLogistic("learned", levels=9)
         model, *_ = tiny(likelihood=likelihood)
         x = np.round(8 * data()) / 8
         want = -model.iwae(x, k, seed=2) / (4 * np.log(2))
@@ -1058,13 +1058,13 @@ class TestScores:
         model, *_ = tiny()
         with pytest.raises(ValueError, match="mass of 2 levels.*Make them binary"):
             model.bits_per_dim(np.full((3, 4), 0.5))
-        model, *_ = tiny(likelihood=losses.DiscretisedLogistic(levels=9))
+        model, *_ = tiny(likelihood=losses.DiscretizedLogistic(levels=9))
         with pytest.raises(ValueError, match="mass of 9 levels"):
             model.bits_per_dim(np.full((3, 4), 0.5 / 8))
 
     def test_no_bits_of_a_density(self):
         model, *_ = tiny(likelihood=losses.Gaussian())
-        with pytest.raises(ValueError, match="`losses.DiscretisedLogistic` for bits"):
+        with pytest.raises(ValueError, match="`losses.DiscretizedLogistic` for bits"):
             model.bits_per_dim(data())
 
 
@@ -1093,7 +1093,7 @@ class TestAutoregressive:
             outputs = model.outputs(self.z[:1], x=x)
         jacobian = tape.jacobian(outputs, x).numpy().reshape(16, 16)
         np.testing.assert_array_equal(np.triu(jacobian), 0)
-        assert (np.diag(jacobian, -1)[:3] != 0).all()  # the left neighbour
+        assert (np.diag(jacobian, -1)[:3] != 0).all()  # the left neighbor
         assert (np.diag(jacobian, -4) != 0).all()  # the one above
 
     def test_elbo_by_hand(self):

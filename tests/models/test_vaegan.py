@@ -291,7 +291,9 @@ def test_each_update_changes_its_own_players_weights_alone(name):
     for player, changed in changes:
         own = {w.path for w in getattr(model, player).weights}
         assert own <= changed  # moving statistics included
-        others = {w.path for n in model.players() for w in getattr(model, n).weights}
+        others = {
+            w.path for n in model.optimizer_groups() for w in getattr(model, n).weights
+        }
         assert not changed & (others - own)
     assert int(model.step.value) == 1
 
@@ -307,7 +309,7 @@ def test_a_step_follows_each_players_gradient_at_the_weights_before(make):
         terms = twin.objective(x, context, training=True)
     model.compile(keras.optimizers.SGD(rate))
     model.train_step(x if context is None else (x, tf.constant(Y)))
-    for player, (network,) in twin.players().items():
+    for player, (network,) in twin.optimizer_groups().items():
         loss = terms["loss" if player == "generator" else f"{player}_loss"]
         ours = getattr(model, player).trainable_variables
         for theirs, mine in zip(network.trainable_variables, ours, strict=True):
@@ -338,7 +340,7 @@ def test_updates_share_codes_and_fakes(make):
         np.testing.assert_array_equal(fakes, seen[0][1])
 
 
-def test_real_and_decoded_data_are_normalised_together():
+def test_real_and_decoded_data_are_normalized_together():
     model = ZOO["VAEGAN"]()
     x, fakes = tf.constant(examples("VAEGAN", 4)), tf.random.normal((8, 8, 8, 1))
     views = model._discriminate(x, fakes, True)

@@ -69,7 +69,7 @@ def test_wrong_shapes(make, shape):
         make(shape)
 
 
-def test_wrong_normalisation():
+def test_wrong_normalization():
     match = "Argument `normalization` must be .* Received: normalization='group'"
     with pytest.raises(ValueError, match=match):
         networks.dcgan_generator((8, 8, 1), normalization="group")
@@ -96,7 +96,7 @@ class TestRulesOfThePaper:
         assert {layer.strides for layer in others} == {(2, 2)}
         assert last.kernel_size == last.input.shape[1:3]  # to 1x1
 
-    def test_batch_normalisation_but_at_output_and_input(self, side):
+    def test_batch_normalization_but_at_output_and_input(self, side):
         generator, discriminator = self.pair(side)
         *inner, last = layers_of(generator, layers.Conv2DTranspose)
         followers = [self.follower(generator, layer) for layer in inner]
@@ -183,7 +183,7 @@ def test_outputs_are_in_the_range_of_tanh():
     assert images.min() < 0 < images.max()
 
 
-def test_critic_has_no_batch_normalisation():
+def test_critic_has_no_batch_normalization():
     generator, critic = networks.dcgan((16, 16, 1), latent_dim=8, width=4, critic=True)
     assert layers_of(generator, layers.BatchNormalization)
     assert not layers_of(critic, layers.BatchNormalization)
@@ -198,7 +198,7 @@ def test_critic_has_no_batch_normalisation():
 
 
 @pytest.mark.parametrize("normalization", ["layer", None])
-def test_other_normalisations(normalization):
+def test_other_normalizations(normalization):
     for make in (networks.dcgan_generator, networks.dcgan_discriminator):
         network = make((16, 16, 1), width=4, normalization=normalization)
         assert not layers_of(network, layers.BatchNormalization)
@@ -219,7 +219,7 @@ def test_a_dense_layer_between():
     generator, discriminator = networks.dcgan((8, 8, 1), 5, 4, outputs=(1, 3), hidden=6)
     (first,) = layers_of(generator, layers.Dense)
     assert first.kernel.shape == (5, 6)
-    assert first.bias is None  # batch normalisation follows
+    assert first.bias is None  # batch normalization follows
     assert generator.get_layer(index=-1).output.shape == (None, 8, 8, 1)
     middle, *heads = layers_of(discriminator, layers.Dense)
     assert middle.kernel.shape == (2 * 2 * 8, 6)
@@ -240,7 +240,7 @@ def test_a_dense_layer_of_the_second_output_alone(hidden):
     dense = {layer.units: layer for layer in layers_of(discriminator, layers.Dense)}
     side, last = dense[7], dense[3]
     assert side.kernel.shape == (hidden or 2 * 2 * 8, 7)
-    assert side.bias is None  # batch normalisation follows
+    assert side.bias is None  # batch normalization follows
     assert last.kernel.shape == (7, 3)
     x = tf.random.stateless_normal((2, 8, 8, 1), (0, 1))
     with tf.GradientTape(persistent=True) as tape:
@@ -292,7 +292,7 @@ class TestConditional:
         for network in pair:
             assert network.get_layer("embedding").use_bias is False
 
-    def test_projection_can_be_spectrally_normalised(self):
+    def test_projection_can_be_spectrally_normalized(self):
         _, network = networks.conditional_dcgan((8, 8, 1), 3, 4, 4, critic=True)
         copy = networks.with_spectral_normalization(network)
         x, c = tf.ones((2, 8, 8, 1)), tf.eye(3)[:2]

@@ -16,7 +16,7 @@ def perturbed(network):
     return network
 
 
-def one_by_one(network, x, given=(), which=0):
+def channels_are_sequential(network, x, given=(), which=0):
     """Returns the outputs of all numbers: (batch, numbers, size)."""
     ordered = networks.OrderedNetwork(network)
     weights, known = ordered.start(list(given), which), ordered.empty(len(x))
@@ -34,7 +34,7 @@ def test_one_by_one_is_the_same(hidden, order):
     network = perturbed(networks.made(9, 2, hidden, "tanh", order))
     x = np.random.default_rng(1).normal(size=(4, 9)).astype("float32")
     expected = np.reshape(network(x), (4, 2, 9))
-    found = one_by_one(network, x)
+    found = channels_are_sequential(network, x)
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
 
@@ -45,7 +45,7 @@ def test_with_several_masks_and_a_context(which):
     )
     x, context = tf.random.stateless_normal((4, 9), (0, 0)), tf.ones((4, 2))
     expected = network([x, context, tf.constant(which)])
-    found = one_by_one(network, x.numpy(), [context], which)[:, 0]
+    found = channels_are_sequential(network, x.numpy(), [context], which)[:, 0]
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
 
@@ -66,7 +66,7 @@ def test_masks_differ_and_keep_their_orders():
 
 def test_a_single_number():
     network = perturbed(networks.made(1, 3, (4,)))
-    found = one_by_one(network, np.ones((2, 1), "float32"))
+    found = channels_are_sequential(network, np.ones((2, 1), "float32"))
     np.testing.assert_allclose(found[..., 0], network(tf.ones((2, 1))), rtol=1e-6)
 
 

@@ -12,21 +12,21 @@ from keras_gen.layers import DownConv2D, MaskedConv2D, ShiftDown, ShiftRight
 SIZE = 6
 
 
-def jacobian(network, shape, colours, seed=0):
-    """Returns |d output / d input|: (values, values), in raster order, then colour.
+def jacobian(network, shape, colors, seed=0):
+    """Returns |d output / d input|: (values, values), in raster order, then color.
 
-    Outputs of a pixel are summed over all that belong to one colour.
+    Outputs of a pixel are summed over all that belong to one color.
     """
     x = tf.constant(np.random.default_rng(seed).normal(size=(1, *shape)), "float32")
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = tf.reshape(network(x), (shape[0] * shape[1], -1, colours))
+        y = tf.reshape(network(x), (shape[0] * shape[1], -1, colors))
     slope = tf.reduce_sum(tf.abs(tape.jacobian(y, x)), axis=1)
-    return tf.reshape(slope, (y.shape[0] * colours, -1)).numpy()
+    return tf.reshape(slope, (y.shape[0] * colors, -1)).numpy()
 
 
 def pixelwise(found, channels):
-    """Returns the Jacobian of pixels: any of the outputs to any of the colours."""
+    """Returns the Jacobian of pixels: any of the outputs to any of the colors."""
     pixels = SIZE * SIZE
     found = found.reshape(pixels, -1, pixels, channels)
     return found.sum(axis=(1, 3))
@@ -48,7 +48,7 @@ def test_no_output_depends_on_a_later_value(make, channels, dilations):
 def test_the_gated_network_has_no_blind_spot():
     shape = SIZE, SIZE, 3
     network = networks.gated_pixel_cnn(shape, 3, depth=6, width=24, first_kernel_size=3)
-    # Of several images: for one of them all rectified units of a colour may be zero.
+    # Of several images: for one of them all rectified units of a color may be zero.
     found = sum(jacobian(network, shape, 3, seed) for seed in range(4))
     np.testing.assert_array_equal(found > 0, np.tril(np.ones_like(found), -1) > 0)
 

@@ -25,7 +25,7 @@ def positive(network):
 
 
 def influence(network, channels, outputs):
-    """Returns |d output / d input|: (values, values) in raster order, then colour."""
+    """Returns |d output / d input|: (values, values) in raster order, then color."""
     values = SIZE * SIZE * channels
     x = np.random.default_rng(1).random((1, SIZE, SIZE, channels), "float32")
     x = tf.repeat(x, values, axis=0)
@@ -53,7 +53,7 @@ def test_sees_what_is_earlier_alone(cell, channels):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("cell", CELLS)
-def test_sees_the_colour_or_the_pixel_just_before(cell, channels):
+def test_sees_the_color_or_the_pixel_just_before(cell, channels):
     network = networks.pixel_rnn(
         (SIZE, SIZE, channels), channels, cell, depth=1, filters=channels
     )
@@ -70,7 +70,7 @@ def test_a_network_of_diagonals_sees_all_but_the_end_of_the_row_above(channels):
     want = np.tri(SIZE * SIZE * channels, k=-1, dtype=bool)
     for row in range(1, SIZE):
         first = SIZE * row * channels
-        # Features of the last pixel lack its last colour; windows reach three columns.
+        # Features of the last pixel lack its last color; windows reach three columns.
         want[first : first + (SIZE - 4) * channels, first - 1] = False
     found = influence(positive(network), channels, channels)
     np.testing.assert_array_equal(found > 0, want)

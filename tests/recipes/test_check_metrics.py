@@ -99,16 +99,16 @@ class TestBernoulliMixture:
 
 @pytest.mark.slow
 def test_digits_have_values_without_bands(tmp_path):
-    done = run(tmp_path, *CHEAP, "nearest_neighbour", "parzen")
+    done = run(tmp_path, *CHEAP, "nearest_neighbor", "parzen")
     assert (done.returncode, done.stderr) == (0, "")
     assert "inside" not in done.stdout and "OUTSIDE" not in done.stdout
     found = rows(tmp_path)
     assert all(np.isfinite(row["value"]) for row in found.values())
     assert all(row["band"] is None for row in found.values())
-    # A mixture knows more than pixels apart; more neighbours err less.
+    # A mixture knows more than pixels apart; more neighbors err less.
     values = {name: row["value"] for name, row in found.items()}
     assert values["bernoulli_mixture"] < values["bernoulli"] - 2.0
-    assert 0.0 < values["nearest_neighbour_all_percent"] < 10.0
+    assert 0.0 < values["nearest_neighbor_all_percent"] < 10.0
     assert values["parzen_kmeans"] > values["parzen_real"]
 
 
@@ -142,7 +142,7 @@ def test_bad_input_is_one_clear_sentence(flags, expected, refusal, tmp_path):
 @needs_mnist
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "names", [CHEAP, ["nearest_neighbour"], ["parzen"], ["precision_recall"]]
+    "names", [CHEAP, ["nearest_neighbor"], ["parzen"], ["precision_recall"]]
 )
 def test_bands_of_mnist(names, tmp_path):
     done = run(tmp_path, *names, "--dataset", "mnist")

@@ -135,7 +135,7 @@ def test_a_folder_of_images(call, tmp_path):
     assert status == 0, said
     assert written["samples"] == 30
     assert written["results"]["labels"] == 4.5
-    # Grey values are rounded to bytes.
+    # Gray values are rounded to bytes.
     assert written["results"]["ink"] == pytest.approx(0.5, abs=0.002)
     status, written, said = call(tmp_path / "images", "--samples", "20")
     assert written["samples"] == 20
@@ -153,7 +153,7 @@ def test_likelihoods(saved, call):
 
 
 def test_bits_say_what_they_are(call, tmp_path):
-    logistic = losses.DiscretisedLogistic(levels=17)
+    logistic = losses.DiscretizedLogistic(levels=17)
     pair = networks.mlp_autoencoder((8, 8, 1), 2, (4,), numbers=logistic.numbers)
     model = models.VAE(*pair, logistic, seed=0)
     model.save(tmp_path / "vae.keras")

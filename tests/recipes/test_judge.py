@@ -7,7 +7,7 @@ from keras_gen import data
 
 
 def stripes(classes=3, n=60):
-    """Returns labelled images that show their class by the height of a stripe."""
+    """Returns labeled images that show their class by the height of a stripe."""
     y = np.resize(np.arange(classes, dtype="int32"), n)
     x = np.random.default_rng(0).uniform(0, 0.2, (n, 8, 8, 1)).astype("float32")
     x[np.arange(n), 2 * y + 1] += 0.8

@@ -178,8 +178,8 @@ class TestAnneal:
 
         found = AISResult(run().numpy())
         got = found.value + np.logaddexp(0.0, machine.base).sum() + 20 * np.log(2.0)
-        assert abs(got - machine.log_normaliser()) <= 0.3
-        assert abs(got - machine.log_normaliser()) < 4 * found.standard_error
+        assert abs(got - machine.log_normalizer()) <= 0.3
+        assert abs(got - machine.log_normalizer()) < 4 * found.standard_error
 
 
 class Machine:
@@ -211,7 +211,7 @@ class Machine:
         uniform = tf.random.stateless_uniform(tf.shape(logits), seed)
         return tf.cast(uniform < tf.sigmoid(logits), "float32")
 
-    def log_normaliser(self):
+    def log_normalizer(self):
         count = len(self.hidden)
         parts = []
         for first in range(0, 2**count, 2**14):

@@ -24,7 +24,7 @@ def test_a_bad_batch_changes_nothing_and_the_next_one_trains(name):
     model = ZOO[name]()
     model.compile(keras.optimizers.Adam(1e-3, use_ema=True))
     judge = model if name != "DCGAN" else model.discriminator
-    player = list(model.players())[-1]
+    player = list(model.optimizer_groups())[-1]
     before = [v.numpy() for v in judge.weights if "seed_state" not in v.path]
     x = nan_batch()
     x[:] = np.nan

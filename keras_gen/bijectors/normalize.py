@@ -49,7 +49,7 @@ class Scale(Channels):
     """Multiplies each number by its own positive factor.
 
     z = x exp(s), log|det dz/dx| = sum s. NICE ends with it: what couplings cannot
-    change, the volume, it gives. `initialise(x)` sets s so that a first batch has
+    change, the volume, it gives. `initialize(x)` sets s so that a first batch has
     variance 1 at each place: pixels that hardly change start where steps of an
     optimizer would bring them late.
 
@@ -72,11 +72,11 @@ class Scale(Channels):
         self.add_context(context_shape, shape[-1])
         self.built = True
 
-    def initialise(self, x, context=None):
+    def initialize(self, x, context=None):
         """Sets the scales from a batch, and returns its z."""
         log_scale = -0.5 * tf.math.log(place_variance(x))
         self.log_scale.assign(tf.cast(log_scale, self.log_scale.dtype))
-        return super().initialise(x, context)
+        return super().initialize(x, context)
 
     def _log_scale(self, x, context):
         (added,) = self.context_terms(context, x, 1)
@@ -96,9 +96,9 @@ class Scale(Channels):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class ActNorm(Channels):
-    """Shifts and scales each channel: normalisation that is learned.
+    """Shifts and scales each channel: normalization that is learned.
 
-    z = (x + b) exp(s). `initialise(x)` sets b and s so that a first batch has mean 0
+    z = (x + b) exp(s). `initialize(x)` sets b and s so that a first batch has mean 0
     and variance 1; a `Flow` does this at its first training step, over the batches of
     all replicas, and never again. From then on they are weights like others.
 
@@ -112,7 +112,7 @@ class ActNorm(Channels):
     Example:
 
     >>> layer = ActNorm(2)
-    >>> _ = layer.initialise(tf.constant([[1.0, 2.0], [3.0, 6.0]]))
+    >>> _ = layer.initialize(tf.constant([[1.0, 2.0], [3.0, 6.0]]))
     >>> layer(tf.constant([[1.0, 2.0]])).numpy().round(3)
     array([[-1., -1.]], dtype=float32)
 
@@ -126,16 +126,16 @@ class ActNorm(Channels):
         self.add_context(context_shape, 2 * channels)
         self.built = True
 
-    def initialise(self, x, context=None):
+    def initialize(self, x, context=None):
         """Sets bias and scale from a batch, and returns its z."""
         mean, variance = _moments(x, self.event_ndims)
         self.bias.assign(tf.cast(-mean, self.bias.dtype))
         log_scale = -0.5 * tf.math.log(variance + 1e-6)
         self.log_scale.assign(tf.cast(log_scale, self.log_scale.dtype))
-        return super().initialise(x, context)
+        return super().initialize(x, context)
 
     def signature(self):
-        """Returns what is equal for normalisations of the same channels."""
+        """Returns what is equal for normalizations of the same channels."""
         if self.takes_context:
             return None
         return "ActNorm", self.event_ndims, tuple(self.bias.shape), self.bias.dtype
@@ -169,12 +169,12 @@ class ActNorm(Channels):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class BatchNorm(Channels):
-    """Normalises each channel by the moments of the batch, as a bijection.
+    """Normalizes each channel by the moments of the batch, as a bijection.
 
     z = (x - mean) / sqrt(variance + epsilon) exp(s) + b. In training the moments are
     those of the batch, over all replicas, and gradients flow through them; otherwise
     moving averages. Each layer of a deep flow then sees numbers of one size, and the
-    noise of the moments regularises. A batch of a single example has no variance: there
+    noise of the moments regularizes. A batch of a single example has no variance: there
     the moving averages are taken, and stay.
 
     A training's z alone does not give x back: in constant memory its input is stored.
@@ -207,12 +207,12 @@ class BatchNorm(Channels):
         self.variance = self.add_own_weight("variance", (channels,), "ones", False)
         self.built = True
 
-    def initialise(self, x, context=None):
+    def initialize(self, x, context=None):
         """Starts the moving averages at a batch's moments, and returns its z."""
         mean, variance = _moments(x, self.event_ndims)
         self.mean.assign(tf.cast(mean, self.mean.dtype))
         self.variance.assign(tf.cast(variance, self.variance.dtype))
-        return super().initialise(x, context)
+        return super().initialize(x, context)
 
     def _moments(self, x, training):
         if not training:

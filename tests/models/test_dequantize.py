@@ -7,7 +7,7 @@ import tensorflow as tf
 from scipy import stats
 
 from keras_gen import bijectors, models, networks
-from keras_gen.models.dequantise import (
+from keras_gen.models.dequantize import (
     UniformDequantization,
     VariationalDequantization,
     variational_noise,

@@ -34,7 +34,7 @@ def load(
             - `"digits"`: scikit-learn's 1,797 handwritten digits, 8x8 pixels of 17
               levels; the last 360 are the test split;
             - `"sprites"`: 737,280 white shapes on black, drawn when they are read and
-              labelled with their five factors (`Sprites`), in a fixed mixed order; the
+              labeled with their five factors (`Sprites`), in a fixed mixed order; the
               last tenth is the test split;
             - a density in the plane: `"moons"`, `"rings"`, `"grid25"`, `"ring8"`,
               `"checkerboard"`;

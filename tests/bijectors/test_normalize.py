@@ -48,10 +48,10 @@ class TestAgainstTFP:
 
 
 @pytest.mark.parametrize("shape", [(3,), (16, 3), (4, 4, 3)], ids=str)
-def test_initialisation_gives_mean_0_and_variance_1(shape):
+def test_initialization_gives_mean_0_and_variance_1(shape):
     x = tf.reshape(IMAGES, (-1, *shape))
     layer = ActNorm(3, len(shape))
-    layer.initialise(x)
+    layer.initialize(x)
     z = tf.reshape(layer(x), (-1, 3))
     # Means of a thousand numbers in float32; 1e-6 is added to a variance of 1e-2.
     np.testing.assert_allclose(tf.reduce_mean(z, axis=0), np.zeros(3), atol=1e-4)
@@ -60,25 +60,25 @@ def test_initialisation_gives_mean_0_and_variance_1(shape):
 
 def test_a_constant_channel_stays_finite():
     layer = ActNorm(2)
-    layer.initialise(tf.constant([[1.0, 2.0], [1.0, 3.0]]))
+    layer.initialize(tf.constant([[1.0, 2.0], [1.0, 3.0]]))
     z, log_det = layer.inverse_and_log_det(tf.constant([[1.0, 2.0], [1.0, 3.0]]))
     assert np.isfinite(z).all()
     assert np.isfinite(log_det).all()
 
 
-def test_layers_of_a_chain_are_initialised_one_after_the_other():
+def test_layers_of_a_chain_are_initialized_one_after_the_other():
     chain = bijectors.Chain(
         [ActNorm(3, 3), perturbed(bijectors.InvertibleConv(3, seed=0)), ActNorm(3, 3)],
         (4, 4, 3),
     )
-    chain.initialise(IMAGES)
+    chain.initialize(IMAGES)
     z = tf.reshape(chain(IMAGES), (-1, 3))
     np.testing.assert_allclose(tf.reduce_mean(z, axis=0), np.zeros(3), atol=1e-3)
     np.testing.assert_allclose(tf.math.reduce_variance(z, axis=0), np.ones(3), 1e-3)
 
 
 @pytest.mark.parametrize("kind", ["act_norm", "scale", "additive"])
-def test_two_replicas_initialise_as_one(kind, strategy):
+def test_two_replicas_initialize_as_one(kind, strategy):
     def make():
         if kind == "additive":
             dense = keras.layers.Dense(3, kernel_initializer="zeros")
@@ -89,12 +89,12 @@ def test_two_replicas_initialise_as_one(kind, strategy):
     with strategy.scope():
         layer = make()
     alone = make()
-    alone.initialise(IMAGES)
+    alone.initialize(IMAGES)
     # Unequal parts, as a last batch is.
     parts = strategy.experimental_distribute_values_from_function(
         lambda c: [IMAGES[:40], IMAGES[40:]][c.replica_id_in_sync_group]
     )
-    tf.function(lambda parts: strategy.run(layer.initialise, args=(parts,)))(parts)
+    tf.function(lambda parts: strategy.run(layer.initialize, args=(parts,)))(parts)
     for ours, theirs in zip(layer.weights, alone.weights, strict=True):
         # A mean in two parts.
         np.testing.assert_allclose(ours.numpy(), theirs.numpy(), 1e-5, atol=1e-5)
@@ -130,7 +130,7 @@ class TestBatchNorm:
 
     def test_averages_start_at_the_first_batch(self):
         layer = BatchNorm(3, 3)
-        layer.initialise(IMAGES)
+        layer.initialize(IMAGES)
         trained, _ = layer.inverse_and_log_det(IMAGES, training=True)
         evaluated, _ = layer.inverse_and_log_det(IMAGES)
         assert_close(evaluated, trained, 1e-5)
@@ -192,7 +192,7 @@ def test_a_batch_of_one_is_normalized_by_the_moving_averages():
     """Its own moments would make of any example the same z, at any likelihood."""
     layer = bijectors.BatchNorm(2)
     x = tf.constant([[1.0, 2.0], [3.0, 6.0], [4.0, 1.0]])
-    layer.initialise(x)
+    layer.initialize(x)
     before = [v.numpy() for v in layer.weights]
     z, log_det = layer.inverse_and_log_det(x[:1], None, True)
     want, volume = layer.inverse_and_log_det(x[:1], None, False)
