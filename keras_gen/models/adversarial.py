@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 
 import keras
 import tensorflow as tf
@@ -26,6 +27,7 @@ from keras_gen.models.base import (
     built_network,
     in_float32,
 )
+from keras_gen.models.context import map_context, one_or_list
 from keras_gen.models.weighing import coupling
 from keras_gen.networks import with_features
 from keras_gen.training.loop import require
@@ -89,7 +91,6 @@ class AdversarialModel(Latent, GenerativeModel):
         self.augmentation = self.view.augmentation  # a layer with a state to be saved
         self.balance = balance or UpdateRule()
         self.latent_shape = tuple(generator.inputs[0].shape[1:])
-        self.data_shape = tuple(generator.outputs[-1].shape[1:])
         if self.balance.needs_accuracy:
             self._track_accuracy()
         for variable in self.discriminator.trainable_variables:
@@ -171,7 +172,8 @@ class AdversarialModel(Latent, GenerativeModel):
         What is missing in the last pack is taken from the start of the batch.
         """
         self.require_weighable(sample_weight)
-        batch = self.view.fill(x), self.view.fill(self._condition(context))
+        context = map_context(self.view.fill, self._condition(context))
+        batch = self.view.fill(x), context
         terms = self.discriminator_objective(*batch, training, sample_weight)
         loss = terms.pop("loss")
         return {
@@ -229,7 +231,8 @@ class AdversarialModel(Latent, GenerativeModel):
         k = self.discriminator_steps
         self.check_batch(batch[0])  # one of a static size, or a step of one's own
         batch = *batch, sample_weight
-        return [[x if x is None else x[i::k] for x in batch] for i in range(k)]
+        every = [operator.itemgetter(slice(i, None, k)) for i in range(k)]
+        return [[map_context(part, x) for x in batch] for part in every]
 
     def unweighable(self):
         """Returns why examples cannot be weighed, or `None`."""
@@ -241,14 +244,14 @@ class AdversarialModel(Latent, GenerativeModel):
         """Returns the weights of real data and of fakes as arguments of losses."""
         if sample_weight is None:
             return {}
-        of_fakes = sample_weight if self.uses_labels else None
+        of_fakes = sample_weight if self.context.shapes else None
         return {"real_weight": sample_weight, "fake_weight": of_fakes}
 
     # The parts of the two objectives.
 
     def _condition(self, y):
         """Returns what a dataset yields in addition to x, as networks take it."""
-        return self.as_context(y)
+        return self.data_context.encode(y, owner=type(self).__name__)
 
     def _fakes(self, x, context, training):
         """Returns as many fakes as there are data, and their codes."""
@@ -256,7 +259,7 @@ class AdversarialModel(Latent, GenerativeModel):
         return self._generate(z, context, training), z
 
     def _generate(self, z, context, training):
-        inputs = [z, context] if self.uses_labels else z
+        inputs = one_or_list([z, *self.context.inputs(context)])
         return tf.cast(self.generator(inputs, training=training), "float32")
 
     def _discriminate(self, data, context, training):
@@ -267,11 +270,15 @@ class AdversarialModel(Latent, GenerativeModel):
             data = self.view.perturb(data, self.step.value, seed)
         return self._call_discriminator(data, context, training)
 
+    def _discriminator_inputs(self, data, context):
+        """Returns what D takes: packed data, and contexts where it is conditional."""
+        if len(self.discriminator.inputs) == 1:
+            return data
+        return [data, *map(self.view.pack, self.context.inputs(context))]
+
     def _call_discriminator(self, data, context, training):
         """Returns the `DiscriminatorOutput` on packed data."""
-        inputs, features = data, None
-        if len(self.discriminator.inputs) == 2:
-            inputs = [data, self.view.pack(context)]
+        inputs, features = self._discriminator_inputs(data, context), None
         if self._features is not None:
             features, outputs = self._features(inputs, training)
         else:
@@ -337,10 +344,11 @@ class AdversarialModel(Latent, GenerativeModel):
                 `False`.
         """
         packing = self.view.packing
-        if len(self.discriminator.inputs) == 2:
+        if len(self.discriminator.inputs) > 1:
             # Data have contexts of their own: there are none to choose, as for samples.
             n = None if context is None else tf.shape(x)[0]
-            context = tf.repeat(self.as_context(context, n), packing, axis=0)
+            context = self.as_context(context, n)
+            context = map_context(lambda c: tf.repeat(c, packing, axis=0), context)
         x = self.to_network(ops.convert_to_tensor(x, "float32"))
         x = self.view.pack(tf.repeat(x, packing, axis=0))
         return self._call_discriminator(x, context, training)
@@ -360,12 +368,12 @@ class AdversarialModel(Latent, GenerativeModel):
 
     def call(self, z, training=False):
         """Returns what the generator makes of codes, or of [codes, context]."""
-        return self.decode(*(z if isinstance(z, list | tuple) else [z]))
+        return self.decode(*self.split_inputs(z))
 
     @property
     def has_free_generator(self):
         """Whether the generator needs nothing but draws, and labels in turn."""
-        return self.classes is not None or not self.uses_labels
+        return self.classes is not None or not self.context.shapes
 
     def _look_at_draws(self, seed, n=64):
         z = self.draw_latents(n, seed)
@@ -390,7 +398,7 @@ class AdversarialModel(Latent, GenerativeModel):
         TensorShape([5, 64])
         """
         x = inputs = keras.Input(self.data_shape)
-        if len(self.data_shape) == 3:
+        if self.space.rescaled:
             low, high = self.network_range
             x = keras.layers.Rescaling(high - low, low)(x)
         if self.view.packing > 1:

@@ -67,7 +67,9 @@ class Autoencoder(Encoding, GenerativeModel):
         self.likelihood_model = likelihood or Gaussian(1.0)
         self.corruption = corruption
         self.momentum = momentum
-        self.data_shape = tuple(encoder.input_shape[1:])
+        self.declare(
+            encoder.input_shape[1:], getattr(self.likelihood_model, "levels", None)
+        )
         self.latent_shape = tuple(decoder.input_shape[1:])
         self._check_parts()
         for name, shape, initial in (

@@ -17,6 +17,7 @@ from keras_gen.models.base import (
     GenerativeModel,
     built_network,
 )
+from keras_gen.models.context import context_of, one_or_list
 from keras_gen.samplers.raster import RasterSampler
 from keras_gen.training.compiled import Compiled
 from keras_gen.training.loop import require
@@ -68,26 +69,17 @@ class Autoregressive(Completing, Density, GenerativeModel):
             "or `LogisticMixture`",
             likelihood,
         )
-        self.levels = self.likelihood_model.levels
-        self.data_shape = tuple(shape or network.inputs[0].shape[1:])
-        self._check_network()
         contexts = self._context_inputs()
         require_argument(
-            len(contexts) < 2,
-            "network",
-            "of at most one input beside the data",
-            network,
-        )
-        self.uses_labels = bool(contexts)
-        if contexts:
-            self.context_shape = tuple(contexts[0].shape[1:])
-        self.classes = classes
-        require_argument(
-            classes is None or self.context_shape == (classes,),
+            classes is None or [tuple(x.shape[1:]) for x in contexts] == [(classes,)],
             "classes",
             "as many as the network's context has numbers, where it has one",
             classes,
         )
+        shape = shape or network.inputs[0].shape[1:]
+        context = context_of(contexts, classes)
+        self.declare(shape, self.likelihood_model.levels, context)
+        self._check_network()
         self._graphs = Compiled()
         self._sampler = self._make_sampler()
         self.build_for(self.data_shape)
@@ -117,9 +109,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
         for row, place in zip(changed, first, strict=True):
             row[place:] = draw.uniform(size=row[place:].shape)
         images = np.reshape(np.concatenate([x, changed]), (-1, *self.data_shape))
-        context = None
-        if self.uses_labels:
-            context = tf.zeros((len(images), *self.context_shape))
+        context = self.context.null(len(images))
         outputs = self.outputs(tf.constant(images), context).numpy()
         colors = (
             self.data_shape[-1] if self.likelihood_model.channels_are_sequential else 1
@@ -157,7 +147,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
         except ValueError as error:
             self.not_cached = str(error)
         return RasterSampler(
-            self.outputs,
+            self._outputs,
             raster,
             self.data_shape,
             self.likelihood_model,
@@ -175,10 +165,12 @@ class Autoregressive(Completing, Density, GenerativeModel):
 
     def outputs(self, x, context=None, training=False):
         """Returns what the network says of every pixel, from those before it."""
-        given = [] if context is None else [context]
-        inputs = [self.to_network(x), *given]
-        outputs = self.network(inputs if given else inputs[0], training=training)
-        return tf.cast(outputs, "float32")
+        return self._outputs(x, *self.context.inputs(context), training=training)
+
+    def _outputs(self, x, *contexts, training=False):
+        """Returns the same, given what the network takes of a context."""
+        inputs = one_or_list([self.to_network(x), *contexts])
+        return tf.cast(self.network(inputs, training=training), "float32")
 
     def _log_prob(self, x, context=None, training=False):
         return self.likelihood_model.log_prob(self.outputs(x, context, training), x)
@@ -195,11 +187,11 @@ class Autoregressive(Completing, Density, GenerativeModel):
         return self._to_bits(-self.log_prob(x, context))
 
     def _to_bits(self, nats):
-        return nats / (math.prod(self.data_shape) * math.log(2.0))
+        return self.space.bits_per_dim(nats)
 
     def call(self, x, training=False):
         """Returns the log-mass of each example x, or of [x, context]."""
-        return self.log_prob(*x) if isinstance(x, list | tuple) else self.log_prob(x)
+        return self.log_prob(*self.split_inputs(x))
 
     def sample(self, n, *, context=None, seed=None, temperature=1.0, cached=True):
         """Returns n samples in data space.
@@ -262,20 +254,10 @@ class Autoregressive(Completing, Density, GenerativeModel):
             shape = (x, *self.data_shape)
             x, known = tf.zeros(shape), tf.zeros(shape, "bool")
         noise = self._sampler.noise(tf.shape(x)[0], seed)
-        inputs = [] if context is None else [context]
-        x = getattr(self._sampler, way)(noise, x, known, inputs, temperature)
-        return tf.ensure_shape(x, (None, *self.data_shape))
+        draw = getattr(self._sampler, way)
+        x = draw(noise, x, known, self.context.inputs(context), temperature)
+        x = tf.ensure_shape(x, (None, *self.data_shape))
+        return self.space.convert(x)
 
     def _draw_cached(self, *arguments):
         return self._draw(*arguments, way="cached")
-
-
-def context_of(classes, context_shape):
-    """Returns the shape of a name's context, of which it takes one kind."""
-    require_argument(
-        not (classes and context_shape),
-        "context_shape",
-        "`None` where there are `classes`",
-        context_shape,
-    )
-    return (classes,) if classes else context_shape

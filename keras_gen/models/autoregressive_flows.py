@@ -7,7 +7,8 @@ import keras
 from keras_gen import networks
 from keras_gen.arguments import require_argument
 from keras_gen.bijectors import Invert, MaskedAutoregressive, SplineAutoregressive
-from keras_gen.models.coupling_flows import as_vectors, context_of, normalized
+from keras_gen.models.context import context_shape_of
+from keras_gen.models.coupling_flows import as_vectors, normalized
 from keras_gen.models.flow import Flow
 
 
@@ -59,7 +60,7 @@ class MAF(Flow):
         **kwargs,
     ):
         layers, size = as_vectors(shape, margin), math.prod(shape)
-        context_shape = context_of(classes, kwargs)
+        context_shape = context_shape_of(classes, **kwargs)
         for index in range(depth):
             network = networks.made(
                 size,
@@ -109,7 +110,10 @@ class IAF(Flow):
 
     def __init__(self, shape, depth=5, hidden=(256, 256), classes=None, **kwargs):
         require_argument(len(shape) == 1, "shape", "that of a vector, (d,)", shape)
-        layers, context_shape = [], context_of(classes, kwargs)
+        layers, context_shape = (
+            [],
+            context_shape_of(classes, **kwargs),
+        )
         for index in range(depth):
             network = networks.made(
                 *shape,

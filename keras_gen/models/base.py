@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+import operator
 import warnings
 
 import keras
@@ -10,9 +11,10 @@ import tensorflow as tf
 from keras import ops
 
 from keras_gen.arguments import require_argument
+from keras_gen.data.space import space_of
 from keras_gen.layers import Configured, RandomLayer
 from keras_gen.losses.mean import Mean, batch_mean, weighted_mean
-from keras_gen.models.context import Conditional
+from keras_gen.models.context import ContextDict, NoContext, map_context, one_or_list
 from keras_gen.models.prior import StandardNormal
 from keras_gen.models.weighing import Weighing
 from keras_gen.training.batch_norm import BatchNormStatistics, batches_again
@@ -27,21 +29,25 @@ _STREAMS = "sample", "elbo", "iwae", "complete", "bits_per_dim", "decode"
 _NUMBERS_AT_ONCE, _EXAMPLES_AT_ONCE = 2**22, 1024
 
 
-class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Model):
+class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
     """What is optimized, how it is sampled, and how it is saved.
 
     A subclass gives `objective`, `draw_samples`, `call` and `signatures`; one with
     several optimizers also `optimizer_groups`, `term_names` and `train_step`. Its
-    constructor stores networks and strategies and ends with `self.build_for(shape)`.
+    constructor stores networks and strategies, says by `self.declare(...)` what data
+    are and what they are conditioned on, and ends with `self.build_for(shape)`.
     Everything else is Keras's: `fit`, `evaluate`, `save`, `export`.
 
-    Data are float32, images channels last in [0, 1]; `to_network` and `from_network`
-    change to and from the range in which the networks work. A dataset yields `x` or
-    `(x, y)`; an unconditional model leaves `y` alone. A conditional one sets
-    `uses_labels`, and `classes` where its contexts are labels; networks then see labels
-    as one-hot vectors.
+    What data are is the model's `space`: images, for example, are float32, channels
+    last, in [0, 1], and their space changes them to and from the range in which
+    networks work. What they are conditioned on is its `context`; a dataset yields `x`,
+    or `(x, y)` where there is one.
 
     Args:
+        space: A `data.Space`, such as `data.Video((8, 32, 32, 3))`. Defaults to `None`:
+            what the networks' shapes say.
+        context: A `models.context.Context`, or a dictionary of them. Defaults to
+            `None`: what the networks' inputs and the argument `classes` say.
         network_range: The range in which networks see images. Defaults to `(-1, 1)`.
             Vectors are not rescaled.
         seed: Integer from which all draws come. Defaults to `None`, drawn from
@@ -49,8 +55,18 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
         **kwargs: Arguments of `keras.Model`.
     """
 
-    def __init__(self, *, network_range=(-1.0, 1.0), seed=None, **kwargs):
+    def __init__(
+        self,
+        *,
+        space=None,
+        context=None,
+        network_range=(-1.0, 1.0),
+        seed=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        self.space = space
+        self.context = ContextDict(context) if isinstance(context, dict) else context
         low, high = network_range
         require_argument(
             low < high, "network_range", "an increasing pair", network_range
@@ -73,17 +89,40 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
             aggregation="none",
         )
 
+    def declare(self, shape, levels=None, context=None):
+        """Says what data are and what they are conditioned on, unless a user did.
+
+        Args:
+            shape: The shape of one example.
+            levels: How many values a number can take. Defaults to `None`.
+            context: A `Context`. Defaults to `None`: there is none.
+        """
+        context = context or NoContext()
+        self.space = self.space or space_of(tuple(shape), levels)
+        self.context = self.context or context
+        self.data_shape = tuple(self.space.shape)
+        require_argument(
+            self.data_shape == tuple(shape),
+            "space",
+            f"of the networks' shape {tuple(shape)}",
+            self.space,
+        )
+        require_argument(
+            self.context.shapes == context.shapes,
+            "context",
+            f"of the shapes {context.shapes} that networks take",
+            self.context,
+        )
+
     def build_for(self, shape):
         """Ends a constructor: the model is built for data of this shape.
 
         Args:
             shape: The shape of one input of `call`, without the batch.
         """
-        self._call_shapes = [(None, *shape)]
-        if self.uses_labels:
-            context = () if self.classes else self.context_shape
-            self._call_shapes.append((None, *context))
-        self.build(self._call_shapes if self.uses_labels else self._call_shapes[0])
+        contexts = [tuple(spec.shape) for spec in self.context.specs()]
+        self._call_shapes = [(None, *shape), *contexts]
+        self.build(one_or_list(self._call_shapes))
 
     def build(self, input_shape):
         """Makes what depends on the networks; they bring their own weights."""
@@ -96,7 +135,7 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
     def export(self, filepath, *args, **kwargs):
         """Exports `call` as Keras does; `keras_gen.export.save` exports everything."""
         zeros = [tf.zeros((1, *shape[1:])) for shape in self._call_shapes]
-        self(zeros if self.uses_labels else zeros[0])  # Keras asks for one call before
+        self(one_or_list(zeros))  # Keras asks for one call before
         return super().export(filepath, *args, **kwargs)
 
     def objective(self, x, context=None, training=False, sample_weight=None):
@@ -139,13 +178,12 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
         if in_graph:
             return self.draw_samples(n, context, seed, temperature, **ways)
         if count == 0:
-            shape = None if context is None else (1, *context.shape[1:])
-            context = context if shape is None else tf.zeros(shape, context.dtype)
-            return self.draw_samples(1, context, seed, temperature, **ways)[:0]
+            given = self.context.null(1)
+            return self.draw_samples(1, given, seed, temperature, **ways)[:0]
         parts, size = [], self._drawn_at_once()
         for part, start in enumerate(range(0, count, size)):
             here = slice(start, min(count, start + size))
-            given = context if context is None else context[here]
+            given = map_context(operator.itemgetter(here), context)
             own = seed + tf.constant([0, part << 32], "int64") if part else seed
             number = here.stop - here.start
             parts.append(self.draw_samples(number, given, own, temperature, **ways))
@@ -188,12 +226,14 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
             function: A function of the inputs and, last, of the context.
             *specs: One `tf.TensorSpec` for each other input.
         """
-        if not self.uses_labels:
-            return function, list(specs)
-        context = tf.TensorSpec((None,), "int32", "label")
-        if self.classes is None:
-            context = tf.TensorSpec((None, *self.context_shape), "float32", "context")
-        return function, [*specs, context]
+        contexts, pack = self.context.specs(), self.context.pack
+        if len(contexts) < 2:
+            return function, [*specs, *contexts]
+
+        def packed(*inputs):
+            return function(*inputs[: len(specs)], pack(inputs[len(specs) :]))
+
+        return packed, [*specs, *contexts]
 
     def train_step(self, data):
         """Updates the only player once."""
@@ -218,48 +258,61 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
         Weights of examples, its third part, are `weights_in`'s.
         """
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        if self.needs_labels and y is None:
-            raise ValueError(
-                f"`{type(self).__name__}` learns from labels: its data must be pairs "
-                "(x, y). Received: x alone"
-            )
-        y = self.flat_labels(y) if self.needs_labels else None
-        return tf.cast(x, "float32"), y
+        x, context = self.data_context.unpack(x, y, type(self).__name__)
+        return tf.cast(x, self.space.dtype), context
+
+    @property
+    def data_context(self):
+        """What a dataset yields beside x: what samples are conditioned on."""
+        return self.context
 
     def check_data(self, x, y=None):
-        """Raises for examples, or labels, on which the model would train to nothing."""
-        checks = [self.check_examples(x), None if y is None else self.check_context(y)]
+        """Raises for examples, or contexts, on which the model would train to nothing.
+
+        Args:
+            x: The first part of what a dataset yields.
+            y: Its second part. Defaults to `None`.
+        """
+        checks = []
+        if y is not None and self.data_context.in_data:
+            x, context = self.data_context.order(x, y)
+            checks = self.data_context.checks(context)
+        checks = [self.check_examples(x), *checks]
         checks = [check for check in checks if check is not None]
         return tf.group(checks) if checks else None
 
     def check_examples(self, x):
-        """Raises for data outside of `data_range`."""
-        if self.data_range is None:
-            return None
-        x, (low, high) = tf.cast(x, "float32"), self.data_range
-        # What is not finite is the guard's to judge.
-        margin = 0.01 * (high - low)
-        beyond = ((x < low - margin) | (x > high + margin)) & tf.math.is_finite(x)
-        is_image = len(self.data_shape) == 3
-        return require(
-            ~tf.reduce_any(beyond),
-            "Images must lie in [0, 1]: divide pixels of 0 to 255 by 255. The model "
-            "rescales them to its networks' range."
-            if is_image
-            else f"Data must lie in [{low}, {high}], as this model's likelihood or "
-            "levels say: rescale them.",
-        )
+        """Raises for data outside of the space."""
+        fits = self.space.fits(x)
+        return None if fits is None else require(fits, self.space.message)
+
+    def as_context(self, context, n=None, of=None, x=None):
+        """Returns a context as `Context.encode` does: one for each example."""
+        return self.context.encode(context, n, of, x, type(self).__name__)
+
+    def split_inputs(self, inputs):
+        """Returns (x, context) from what `call` is given: x, or [x, contexts].
+
+        Args:
+            inputs: A tensor or a list.
+        """
+        x, *parts = inputs if isinstance(inputs, list | tuple) else [inputs]
+        return x, self.context.pack(parts) if parts else None
 
     @property
-    def data_range(self):
-        """The lowest and the highest value of data; `None` where they are free.
+    def classes(self):
+        """How many classes there are, where the context is a class, or `None`."""
+        return self.context.classes
 
-        Images lie in [0, 1], and so do any data of a discrete likelihood or of levels.
-        """
-        discrete = getattr(self, "levels", None) or getattr(
-            getattr(self, "likelihood_model", None), "levels", None
-        )
-        return (0, 1) if discrete or len(self.data_shape) == 3 else None
+    @property
+    def uses_labels(self):
+        """Whether samples are conditioned on something."""
+        return bool(self.context.specs())
+
+    @property
+    def needs_labels(self):
+        """Whether the data are pairs (x, y)."""
+        return self.data_context.in_data
 
     def next_seed(self, training):
         """Returns the next seed of the training's or the evaluation's stream."""
@@ -291,17 +344,12 @@ class GenerativeModel(Weighing, TrainingStep, Conditional, Configured, keras.Mod
         return self.seed_for("sample", seed)
 
     def to_network(self, x):
-        """Rescales images from [0, 1] to the networks' range."""
-        low, high = self.network_range
-        return x * (high - low) + low if len(x.shape) == 4 else x
+        """Returns data as networks see them: images in `network_range`."""
+        return self.space.to_network(x, self.network_range)
 
     def from_network(self, x):
-        """Rescales images from the networks' range to [0, 1]."""
-        low, high = self.network_range
-        x = tf.cast(x, "float32")
-        if len(x.shape) != 4:
-            return x
-        return tf.clip_by_value((x - low) / (high - low), 0.0, 1.0)
+        """Returns what networks give as data."""
+        return self.space.from_network(x, self.network_range)
 
     @functools.wraps(Weighing.fit)
     def fit(self, *args, **kwargs):
@@ -433,20 +481,18 @@ class Latent:
             len(self.latent_shape) == 1, "z", "a vector's code", self.latent_shape
         )
         z = ops.convert_to_tensor(z, "float32")[None]
-        context = None if context is None else tf.convert_to_tensor(context)[None]
+        context = map_context(lambda c: tf.convert_to_tensor(c)[None], context)
         (code,) = self.to_latent(z, context)
         values = tf.reshape(ops.convert_to_tensor(values, "float32"), (1, -1, 1))
         moved = tf.eye(code.shape[0])[:, None]
-        if context is not None:
-            context = tf.repeat(context, code.shape[0], axis=0)
+        context = map_context(lambda c: tf.repeat(c, code.shape[0], axis=0), context)
         return self._decode_all(code * (1.0 - moved) + values * moved, context)
 
     def _decode_all(self, z, context=None):
         """Returns the data of codes (batch, steps, ...) with contexts (batch, ...)."""
         flat = tf.reshape(z, tf.concat([[-1], tf.shape(z)[2:]], axis=0))
         flat = tf.ensure_shape(flat, (None, *self.latent_shape))
-        if context is not None:
-            context = tf.repeat(context, tf.shape(z)[1], axis=0)
+        context = map_context(lambda c: tf.repeat(c, tf.shape(z)[1], axis=0), context)
         x = self.decode(flat, context)
         shape = tf.concat([tf.shape(z)[:2], tf.shape(x)[1:]], axis=0)
         return tf.reshape(x, shape)
@@ -483,6 +529,7 @@ class Encoding(Latent):
 
     def reconstruct(self, x, context=None):
         """Returns the data again, by way of its code."""
+        context = self.as_context(context, x=x)
         return self.decode(self.encode(x, context), context)
 
     def attribute_vector(self, x, has, context=None):
@@ -509,7 +556,7 @@ class Encoding(Latent):
 
     def signatures(self):
         """Adds `encode` and `reconstruct`, which becomes the default."""
-        x = tf.TensorSpec((None, *self.data_shape), "float32", "x")
+        x = self.space.spec()
         return {
             "reconstruct": self.signature(lambda x, c=None: self.reconstruct(x, c), x),
             "encode": self.signature(lambda x, c=None: self.encode(x, c), x),
@@ -525,7 +572,10 @@ class Density:
     makes both comparable.
     """
 
-    levels = None
+    @property
+    def levels(self):
+        """How many values a number can take; `None` for continuous data."""
+        return self.space.levels
 
     def log_prob(self, x, context=None):
         """Returns the log-density of each example."""
@@ -562,7 +612,7 @@ class Density:
 
     def signatures(self):
         """Adds `log_prob`, which becomes the default."""
-        x = tf.TensorSpec((None, *self.data_shape), "float32", "x")
+        x = self.space.spec()
         return {
             "log_prob": self.signature(lambda x, c=None: self.log_prob(x, c), x),
             **super().signatures(),
@@ -638,7 +688,7 @@ class Completing:
 
     def signatures(self):
         """Adds `complete`."""
-        x = tf.TensorSpec((None, *self.data_shape), "float32", "x")
+        x = self.space.spec()
         known = tf.TensorSpec((None, *self.data_shape), "bool", "known")
         seed = tf.TensorSpec((), "int32", "seed")
 

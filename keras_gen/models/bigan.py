@@ -67,6 +67,7 @@ class BiGAN(Encoding, AdversarialModel):
         **kwargs,
     ):
         super().__init__(generator, discriminator, loss, discriminator_steps, **kwargs)
+        self.declare(generator.outputs[-1].shape[1:])
         require_weight("reconstruction_weight", reconstruction_weight)
         self.reconstruction_weight = reconstruction_weight
         self.encoder = built_network(encoder, "encoder")
@@ -129,6 +130,10 @@ class BiGAN(Encoding, AdversarialModel):
             *(term.generator(batch) for term in self.terms),
             more,
         )
+
+    def _discriminator_inputs(self, data, codes):
+        """Returns what D takes: packed data and their codes."""
+        return [data, self.view.pack(codes)]
 
     def _discriminate_pairs(self, x, training):
         """Returns D's outputs on data and on fakes, and the codes of data."""

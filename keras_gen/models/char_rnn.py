@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from keras_gen.arguments import require_argument
 from keras_gen.layers import TokenDecoder
-from keras_gen.models.tokens import TokenModel, as_tokens
+from keras_gen.models.context import context_from
+from keras_gen.models.tokens import TokenModel
 
 _CELLS = ("lstm", "gru", "transformer")
 
@@ -67,10 +68,10 @@ class CharRNN(TokenModel):
         self.decoder = TokenDecoder(
             vocabulary, cell, width, depth, heads, dropout, name="decoder"
         )
-        self.uses_labels, self.classes = classes is not None, classes
+        good = classes is None or classes > 0
+        require_argument(good, "classes", "positive or None", classes)
+        self.declare((length,), context=context_from(classes))
         if classes is not None:
-            require_argument(classes > 0, "classes", "positive or None", classes)
-            self.context_shape = (classes,)
             self.label = keras.layers.Dense(width, use_bias=False, name="label")
             self.label.build((None, classes))
         self.build_for(self.data_shape)
@@ -100,7 +101,7 @@ class CharRNN(TokenModel):
             temperature: As for `sample`. Defaults to `1.0`.
             cached: As for `sample`. Defaults to `True`.
         """
-        prefix = as_tokens(prefix, self.vocabulary, "prefix")
+        prefix = self.space.convert(prefix, "prefix")
         context = self.as_context(context, tf.shape(prefix)[0])
         seed = self.seed_for("complete", seed)
         return self._complete(prefix, context, seed, temperature, length, cached)

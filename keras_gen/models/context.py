@@ -1,105 +1,218 @@
 """What a model is conditioned on: how it is given, checked, and seen by networks."""
 
+import dataclasses
+
 import tensorflow as tf
 
+from keras_gen.arguments import require_argument
+from keras_gen.data import Points, Space, Tokens
+from keras_gen.strategy import Strategy
 from keras_gen.training.loop import require
 
 
-class Conditional:
-    """A model whose networks may be told something: a class, or a tensor.
+class Context(Strategy):
+    """What a model is conditioned on.
 
-    `uses_labels` says whether they are; `classes` how many, where contexts are labels,
-    which networks see as one-hot vectors; `context_shape` the shape of what they see.
+    A user gives it as a dataset's y and as an argument `context`; `encode` makes of
+    that a tensor for each example, in which form a model hands it on, and `inputs` what
+    its networks take. A dictionary of contexts is one, too.
+
+    Attributes:
+        shapes: Tuple of the shapes of what networks take, without the batch.
+        classes: How many classes there are, where it is a class.
+        in_data: Whether a dataset yields it.
+        first: Whether a dataset yields it before the data: (source, target).
     """
 
-    uses_labels = False
+    shapes = ()
     classes = None
-    context_shape = None
+    in_data = True
+    first = False
 
-    @property
-    def label_range(self):
-        """The lowest label in data, and the number of classes or `None`."""
-        return 0, self.classes
+    def order(self, x, y):
+        """Returns data and context from the two parts of what a dataset yields."""
+        return (y, x) if self.first else (x, y)
 
-    @property
-    def needs_labels(self):
-        """Whether the data are pairs (x, y): where samples have a context, they are."""
-        return self.uses_labels
-
-    def check_context(self, y):
-        """Raises for labels that are no class; their vectors would be zeros."""
-        if not self.needs_labels or not self._are_labels(y):
-            return None
-        known, message = self._known_labels(y)
-        return require(tf.reduce_all(known), message)
-
-    def flat_labels(self, y):
-        """Returns labels in a row: some of Keras's data sets have them in a column.
+    def unpack(self, x, y, owner="The model"):
+        """Returns data and context from the two parts of what a dataset yields.
 
         Args:
-            y: Labels (batch,) or (batch, 1); anything else stays as it is.
+            x: The first part.
+            y: The second part, or `None`.
+            owner: Whose data they are. Defaults to `"The model"`.
         """
-        is_column = len(y.shape) == 2 and self._are_labels(y)
-        return tf.reshape(y, (-1,)) if is_column else y
-
-    def as_context(self, context, n=None, of=None):
-        """Returns a context as the networks take it, labels as one-hot vectors.
-
-        Args:
-            context: Labels (batch,), one label for all, or tensors (batch, ...).
-            n: The batch's size, where `None` stands for all classes in turn, and one
-                label or context for as many. Defaults to `None`: one for each example
-                must be given.
-            of: The examples, data or codes, of which there must be as many. Defaults
-                to `None`.
-        """
-        if not self.uses_labels:
-            if context is not None:
-                raise ValueError(
-                    f"`{type(self).__name__}` is unconditional, because its networks "
-                    f"take one input. Received: context={context}"
-                )
-            return None
-        if context is None and (n is None or self.classes is None):
+        if y is None:
             raise ValueError(
-                f"`{type(self).__name__}` is conditional: give `context`, "
-                f"{'labels' if self.classes else 'one for each example'}."
+                f"`{owner}` learns from labels: its data must be pairs (x, y). "
+                "Received: x alone"
             )
-        if self.classes is None:
-            return _for_each(tf.cast(context, "float32"), n, of)
+        return self.order(x, y)
+
+    def checks(self, context):
+        """Returns operations that raise for a dataset's contexts that do not fit."""
+        return []
+
+    def encode(self, context, n=None, of=None, x=None, owner="The model"):
+        """Returns a context for each example; what is encoded already stays as it is.
+
+        Args:
+            context: What a user gave: one for each example, or one for all.
+            n: The batch's size, where `None` stands for all classes in turn, and one
+                context for as many. Defaults to `None`: there must be one for each.
+            of: The examples, data or latents, of which there must be as many. Defaults
+                to `None`.
+            x: Data, from which a context may be computed. Defaults to `None`.
+            owner: Whose context it is. Defaults to `"The model"`.
+        """
+        raise NotImplementedError
+
+    def inputs(self, context):
+        """Returns a list of what networks take, from an encoded context."""
+        raise NotImplementedError
+
+    def specs(self, name="context"):
+        """Returns the list of `tf.TensorSpec`s by which an export is given it."""
+        raise NotImplementedError
+
+    def pack(self, parts):
+        """Returns a context from a list as `specs` has it: its one member."""
+        (context,) = parts
+        return context
+
+    def null(self, n):
+        """Returns n encoded contexts that say nothing."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class NoContext(Context):
+    """An unconditional model's: there is none."""
+
+    in_data = False
+
+    def unpack(self, x, y, owner="The model"):
+        """Returns the data alone."""
+        return x, None
+
+    def encode(self, context, n=None, of=None, x=None, owner="The model"):
+        """Returns `None`; raises where there is a context."""
+        if context is not None:
+            raise ValueError(
+                f"`{owner}` is unconditional, because its networks take one input. "
+                f"Received: context={context}"
+            )
+
+    def inputs(self, context):
+        """Returns an empty list."""
+        return []
+
+    def specs(self, name="context"):
+        """Returns an empty list."""
+        return []
+
+    def pack(self, parts):
+        """Returns `None`."""
+
+    def null(self, n):
+        """Returns `None`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassContext(Context):
+    """A class, given as a label and seen as a one-hot vector.
+
+    Args:
+        classes: How many classes there are.
+        missing: Boolean. Whether a label may be unknown, -1: a vector of zeros.
+            Defaults to `False`.
+
+    Example:
+
+    >>> ClassContext(3, missing=True).encode([2, -1]).numpy()
+    array([[0., 0., 1.],
+           [0., 0., 0.]], dtype=float32)
+    """
+
+    classes: int
+    missing: bool = False
+
+    def __post_init__(self):
+        """Checks the arguments."""
+        good = self.classes is not None and self.classes > 0
+        require_argument(good, "classes", "positive", self.classes)
+
+    @property
+    def shapes(self):
+        """The shape of a vector."""
+        return ((self.classes,),)
+
+    def unpack(self, x, y, owner="The model"):
+        """Returns data and labels in a row: some data sets have them in a column."""
+        x, y = super().unpack(x, y, owner)
+        return x, self._in_a_row(y)
+
+    def checks(self, context):
+        """Returns what raises for invalid labels; their vectors would be zeros."""
+        if not self._are_labels(context):
+            return []
+        known, message = self._known(context)
+        return [require(tf.reduce_all(known), message)]
+
+    def encode(self, context, n=None, of=None, x=None, owner="The model"):
+        """Returns one-hot vectors, of all classes in turn where none are given."""
+        if context is None and n is None:
+            raise _missing(owner, "labels")
         labels = tf.range(n) % self.classes if context is None else context
-        labels = self.flat_labels(tf.convert_to_tensor(labels))
+        labels = self._in_a_row(tf.convert_to_tensor(labels))
         if not self._are_labels(labels):
+            if not labels.shape[1:].is_compatible_with((self.classes,)):
+                raise ValueError(
+                    "Labels must have the shape (batch,), (batch, 1), or, as one-hot "
+                    f"vectors, (batch, {self.classes}). Received: {labels.shape}"
+                )
             return _for_each(tf.cast(labels, "float32"), n, of)
-        labels = self._required_labels(labels)
+        labels = self._required(labels)
         if n is None and not labels.shape.rank:
             raise ValueError(
                 "Argument `context` must hold one label for each example. "
                 f"Received: context={context}"
             )
-        vectors = tf.one_hot(tf.reshape(labels, [-1]), self.classes)
-        return _for_each(vectors, n, of)
+        return _for_each(tf.one_hot(tf.reshape(labels, [-1]), self.classes), n, of)
+
+    def inputs(self, context):
+        """Returns the vectors."""
+        return [context]
+
+    def specs(self, name="label"):
+        """Returns the spec of labels."""
+        return [tf.TensorSpec((None,), "int32", name)]
+
+    def null(self, n):
+        """Returns vectors of zeros."""
+        return tf.zeros((n, self.classes))
+
+    def _in_a_row(self, y):
+        is_column = len(y.shape) == 2 and self._are_labels(y)
+        return tf.reshape(y, (-1,)) if is_column else y
 
     def _are_labels(self, y):
-        """Returns whether contexts are numbers of classes, (batch,) or (batch, 1)."""
-        _, classes = self.label_range
-        if classes is None or len(y.shape) > 2:
+        """Returns whether they are numbers of classes, (batch,) or (batch, 1)."""
+        if len(y.shape) > 2:
             return False
-        return len(y.shape) < 2 or y.shape[1] == 1 < classes
+        return len(y.shape) < 2 or y.shape[1] == 1 < self.classes
 
-    def _known_labels(self, labels):
+    def _known(self, labels):
         """Returns which numbers are labels, and what to say of the others."""
-        low, classes = self.label_range
-        labels = tf.convert_to_tensor(labels)
-        known = (labels >= low) & (labels < classes)
-        message = f"Labels must be from {low} to {classes - 1}"
+        low, labels = -1 if self.missing else 0, tf.convert_to_tensor(labels)
+        known = (labels >= low) & (labels < self.classes)
+        message = f"Labels must be from {low} to {self.classes - 1}"
         if not labels.dtype.is_floating:
             return known, f"{message}."
         return known & (labels == tf.floor(labels)), f"{message}, whole numbers."
 
-    def _required_labels(self, labels):
-        """Returns labels; raises, at once or when the graph runs, for what is none."""
-        known, message = self._known_labels(labels)
+    def _required(self, labels):
+        """Returns labels; raises, at once or when the graph runs, for invalid ones."""
+        known, message = self._known(labels)
         if tf.executing_eagerly():
             unknown = labels.numpy()[~known.numpy()]
             if unknown.size:
@@ -109,25 +222,272 @@ class Conditional:
             return tf.cast(labels, "int32")
 
 
-def require_one_each(context, of):
-    """Raises where the numbers of contexts and of examples are known and differ.
+class _InSpace(Context):
+    """A context of a space: tensors, images, tokens."""
+
+    network_range = -1.0, 1.0
+
+    @property
+    def shapes(self):
+        """The shape of a context."""
+        return (tuple(self.space.shape),)
+
+    def checks(self, context):
+        """Returns what raises for contexts outside of the space."""
+        fits = self.space.fits(context)
+        return [] if fits is None else [require(fits, self.space.message)]
+
+    def encode(self, context, n=None, of=None, x=None, owner="The model"):
+        """Returns contexts in their space."""
+        if context is None:
+            raise _missing(owner, "one for each example")
+        context = self.space.convert(context, "context")
+        return _for_each(context, n, x if of is None else of)
+
+    def inputs(self, context):
+        """Returns contexts in the networks' range."""
+        return [self.space.to_network(context, self.network_range)]
+
+    def specs(self, name="context"):
+        """Returns the spec of contexts."""
+        return [tf.TensorSpec((None, *self.space.shape), self.space.dtype, name)]
+
+    def null(self, n):
+        """Returns what networks see as zeros."""
+        zeros = tf.zeros((n, *self.space.shape))
+        return self.space.from_network(zeros, self.network_range)
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorContext(_InSpace):
+    """A tensor of any range, which networks see as it is.
 
     Args:
-        context: A batch of contexts.
-        of: The examples, or `None`.
+        shape: Tuple, without the batch.
     """
-    count = None if of is None else of.shape[0]
-    if None not in (count, context.shape[0]) and count != context.shape[0]:
-        raise ValueError(
-            f"Argument `context` must hold one for each of {count} examples. "
-            f"Received: {context.shape[0]}"
+
+    shape: tuple
+
+    @property
+    def space(self):
+        """The space of the tensors."""
+        return Points(self.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageContext(_InSpace):
+    """An image, or another example of a space, checked and rescaled as data are.
+
+    Args:
+        space: A `data.Space`, such as `data.Images((28, 28, 1))`.
+        network_range: The range in which networks see it. Defaults to `(-1.0, 1.0)`.
+        first: Boolean. Whether a dataset yields it before the data. Defaults to
+            `False`.
+
+    Example:
+
+    >>> context = ImageContext(data.Images((8, 8, 3)))
+    >>> [float(x[0, 0, 0, 0]) for x in context.inputs(tf.ones((1, 8, 8, 3)))]
+    [1.0]
+    """
+
+    space: Space
+    network_range: tuple = (-1.0, 1.0)
+    first: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceContext(_InSpace):
+    """A sequence of tokens.
+
+    Args:
+        vocabulary: How many tokens there are.
+        length: How many tokens a sequence has.
+        first: Boolean. Whether a dataset yields it before the data. Defaults to
+            `False`.
+    """
+
+    vocabulary: int
+    length: int
+    first: bool = False
+
+    @property
+    def space(self):
+        """The space of the sequences."""
+        return Tokens(self.vocabulary, self.length)
+
+
+@dataclasses.dataclass(frozen=True)
+class FromData(_InSpace):
+    """A tensor that is computed from the data, unless another one is given.
+
+    Args:
+        function: A function, or a layer, from a batch of data to tensors.
+        shape: Tuple, what it gives for one example.
+    """
+
+    function: object
+    shape: tuple
+
+    in_data = False
+    space = TensorContext.space
+
+    def unpack(self, x, y, owner="The model"):
+        """Returns data and what is computed from them."""
+        return x, self.function(tf.cast(x, "float32"))
+
+    def encode(self, context, n=None, of=None, x=None, owner="The model"):
+        """Returns tensors: those of the data `x` where none are given."""
+        if context is None and x is not None:
+            context = self.function(x)
+        return super().encode(context, n, of, x, owner)
+
+
+@dataclasses.dataclass(frozen=True)
+class ContextDict(Context):
+    """Several contexts by their names, in the order in which networks take them.
+
+    Datasets, users and exports give a dictionary, or arguments, of these names.
+
+    Args:
+        parts: Dictionary of `Context`s.
+
+    Example:
+
+    >>> parts = {"label": ClassContext(10), "height": TensorContext((1,))}
+    >>> context = ContextDict(parts)
+    >>> context.shapes, [spec.name for spec in context.specs()]
+    (((10,), (1,)), ['label', 'height'])
+    """
+
+    parts: dict
+
+    @property
+    def shapes(self):
+        """The shapes of all."""
+        return tuple(shape for part in self.parts.values() for shape in part.shapes)
+
+    @property
+    def in_data(self):
+        """Whether a dataset yields any of them."""
+        return any(part.in_data for part in self.parts.values())
+
+    def unpack(self, x, y, owner="The model"):
+        """Returns data and a dictionary of contexts."""
+        wanted = {name for name, part in self.parts.items() if part.in_data}
+        given = set(y) if isinstance(y, dict) else y
+        must = f"a dictionary of {sorted(wanted)}"
+        require_argument(given == wanted, "y", must, given)
+        pairs = (
+            (name, part.unpack(x, y.get(name), owner)[1])
+            for name, part in self.parts.items()
         )
+        return x, dict(pairs)
+
+    def checks(self, context):
+        """Returns the checks of all."""
+        found = (self.parts[name].checks(part) for name, part in context.items())
+        return [check for checks in found for check in checks]
+
+    def encode(self, context, n=None, of=None, x=None, owner="The model"):
+        """Returns a dictionary of encoded contexts."""
+        context = {} if context is None else context
+        require_argument(
+            set(context) <= set(self.parts),
+            "context",
+            f"a dictionary of {list(self.parts)}",
+            list(context),
+        )
+        return {
+            name: part.encode(context.get(name), n, of, x, owner)
+            for name, part in self.parts.items()
+        }
+
+    def inputs(self, context):
+        """Returns what networks take, one after the other."""
+        parts = self.parts.items()
+        return [x for name, part in parts for x in part.inputs(context[name])]
+
+    def specs(self, name="context"):
+        """Returns the specs of all, by their names."""
+        return [x for name, part in self.parts.items() for x in part.specs(name)]
+
+    def pack(self, parts):
+        """Returns a dictionary."""
+        return dict(zip(self.parts, parts, strict=True))
+
+    def null(self, n):
+        """Returns a dictionary of contexts that say nothing."""
+        return {name: part.null(n) for name, part in self.parts.items()}
+
+
+def context_of(inputs, classes=None):
+    """Returns the context of a network that takes further inputs.
+
+    Args:
+        inputs: List of the `keras.Input`s beside the data or the latents.
+        classes: How many classes there are, where it is a class. Defaults to `None`.
+
+    Example:
+
+    >>> context_of([]), context_of([keras.Input((3,))])
+    (NoContext(), TensorContext(shape=(3,)))
+    """
+    shapes = [tuple(x.shape[1:]) for x in inputs]
+    if len(shapes) > 1:
+        names = [x.name for x in inputs]
+        tensors = map(TensorContext, shapes)
+        return ContextDict(dict(zip(names, tensors, strict=True)))
+    return context_from(classes, *shapes)
+
+
+def context_from(classes=None, context_shape=None):
+    """Returns the context that arguments `classes` and `context_shape` describe."""
+    if classes:
+        return ClassContext(classes)
+    return NoContext() if context_shape is None else TensorContext(tuple(context_shape))
+
+
+def context_shape_of(classes, context_shape=None, **_):
+    """Returns the shape of what networks take, of which there is one kind.
+
+    Args:
+        classes: How many classes there are, or `None`.
+        context_shape: Tuple. Defaults to `None`.
+        **_: Other arguments of a constructor.
+    """
+    require_argument(
+        not (classes and context_shape),
+        "context_shape",
+        "`None` where there are `classes`",
+        context_shape,
+    )
+    return (classes,) if classes else context_shape
+
+
+def map_context(function, context):
+    """Returns an encoded context whose tensors went through a function, or `None`."""
+    return None if context is None else tf.nest.map_structure(function, context)
+
+
+def one_or_list(inputs):
+    """Returns inputs as a network of one, or of several, takes them."""
+    return inputs if len(inputs) > 1 else inputs[0]
+
+
+def _missing(owner, what):
+    return ValueError(f"`{owner}` is conditional: give `context`, {what}.")
 
 
 def _for_each(context, n, of):
     """Returns n contexts of n, or of one; as they are where n is `None`."""
     if n is None:
-        require_one_each(context, of)
+        count = None if of is None else of.shape[0]
+        if None not in (count, context.shape[0]) and count != context.shape[0]:
+            raise ValueError(
+                f"Argument `context` must hold one for each of {count} examples. "
+                f"Received: {context.shape[0]}"
+            )
         return context
     if tf.executing_eagerly() and context.shape[0] not in (1, int(n)):
         raise ValueError(

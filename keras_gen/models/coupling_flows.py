@@ -21,6 +21,7 @@ from keras_gen.bijectors import (
     SplineCoupling,
     Squeeze,
 )
+from keras_gen.models.context import context_shape_of
 from keras_gen.models.flow import Flow
 from keras_gen.models.prior import LearnedNormal, StandardLogistic
 
@@ -66,7 +67,7 @@ class NICE(Flow):
         require_depth(depth)
         flatten = Flatten(shape)
         (size,) = flatten.latent_shape(shape)
-        context_shape = context_of(classes, kwargs)
+        context_shape = context_shape_of(classes, **kwargs)
 
         def coupling(reverse):
             kept = _kept(size, reverse)
@@ -143,7 +144,12 @@ class RealNVP(Flow):
     ):
         require_depth(depth)
         shape = tuple(shape)
-        common = depth, width, normalization, context_of(classes, kwargs)
+        common = (
+            depth,
+            width,
+            normalization,
+            context_shape_of(classes, **kwargs),
+        )
         layers = _equalized(shape, levels, "levels") if equalize else []
         if len(shape) == 3 and not flatten:
             stages = _stages(shape, scales, blocks, *common)
@@ -253,7 +259,7 @@ class Glow(Flow):
         equalize=False,
         **kwargs,
     ):
-        context_shape = context_of(classes, kwargs)
+        context_shape = context_shape_of(classes, **kwargs)
         squeeze, stages, splits, size = Squeeze(), [], [], tuple(shape)
 
         def network(shape, outputs):
@@ -333,7 +339,7 @@ class NeuralSplineFlow(Flow):
     ):
         require_depth(depth)
         layers, size = as_vectors(shape, margin), math.prod(shape)
-        context_shape = context_of(classes, kwargs)
+        context_shape = context_shape_of(classes, **kwargs)
         for index in range(depth):
             reverse = index % 2 == 1
             kept = _kept(size, reverse)
@@ -374,11 +380,6 @@ def normalized(kind, channels, event_ndims):
         kind in kinds, "normalization", "'batch', 'act' or None", repr(kind)
     )
     return [kinds[kind](channels, event_ndims)]
-
-
-def context_of(classes, kwargs):
-    """Returns the shape of the context that layers get, from a flow's arguments."""
-    return (classes,) if classes is not None else kwargs.get("context_shape")
 
 
 def require_depth(depth):

@@ -1,6 +1,5 @@
 """Normalizing flows: exact likelihood through a chain of bijectors."""
 
-import math
 import warnings
 
 import keras
@@ -9,8 +8,10 @@ from keras import ops
 
 from keras_gen.arguments import require_argument
 from keras_gen.bijectors import Chain
+from keras_gen.data import Images
 from keras_gen.losses.mean import batch_mean
 from keras_gen.models.base import Density, Encoding, GenerativeModel
+from keras_gen.models.context import context_from
 from keras_gen.models.dequantize import UniformDequantization
 from keras_gen.models.prior import StandardNormal
 from keras_gen.training.compiled import Compiled
@@ -81,13 +82,9 @@ class Flow(Density, Encoding, GenerativeModel):
     ):
         super().__init__(**kwargs)
         self.autocast = False  # data and densities stay in single precision
-        require_argument(
-            levels is None or levels > 1, "levels", "at least 2 or None", levels
-        )
-        self.data_shape = tuple(shape)
-        self.levels = levels
+        self.declare(shape, levels, context_from(classes, context_shape))
         layers = list(bijectors)
-        pays = len(self.data_shape) == 3 and _count(layers) > 64
+        pays = isinstance(self.space, Images) and _count(layers) > 64
         self.chain = Chain(layers, shape, constant_memory or pays)
         if constant_memory is False:
             self.chain.constant_memory = False
@@ -108,7 +105,7 @@ class Flow(Density, Encoding, GenerativeModel):
         )
         self.dequantization = dequantization or UniformDequantization()
         self.target = target
-        self._take_context(classes, context_shape)
+        self._check_context(classes, context_shape)
         self.initialized = self.add_weight(
             name="initialized",
             shape=(),
@@ -120,18 +117,14 @@ class Flow(Density, Encoding, GenerativeModel):
         self._graphs = Compiled()
         self.build_for(self.data_shape)
 
-    def _take_context(self, classes, context_shape):
+    def _check_context(self, classes, context_shape):
         takes = self.chain.takes_context or self.base.takes_context
-        given = classes is not None or context_shape is not None
-        if takes != given:
+        if takes != bool(self.context.shapes):
             raise ValueError(
                 "Arguments `classes` or `context_shape` must be given where layers or "
                 "prior take a context, and only there. "
                 f"Received: classes={classes}, context_shape={context_shape}"
             )
-        self.uses_labels, self.classes = takes, classes
-        if takes:
-            self.context_shape = (classes,) if classes else tuple(context_shape)
 
     @property
     def bijective_layers(self):
@@ -167,14 +160,14 @@ class Flow(Density, Encoding, GenerativeModel):
 
     def unweighable(self):
         """Returns why examples cannot be weighed, or `None`."""
-        if self.target is not None and not self.uses_labels:
+        if self.target is not None and not self.context.shapes:
             return "with a `target` draws are learned from, no example of the data"
         return None
 
     def objective(self, x, context=None, training=False, sample_weight=None):
         """Returns the negative log-likelihood of dequantized data."""
         self.require_weighable(sample_weight)
-        context = self._context(context)
+        context = self._context(context, x=x)
         seed = self.next_seed(training)
         if self.target is not None:
             nats = self._reverse_divergence(x, context, seed, training)
@@ -192,7 +185,7 @@ class Flow(Density, Encoding, GenerativeModel):
         """Updates the weights once; at first, sets those that depend on data."""
         x, context = self.unpack(data)
         if self.target is None:
-            self._initialize_once(x, self._context(context))
+            self._initialize_once(x, self._context(context, x=x))
         weights = self.weights_in(data)
         self.minimize(
             "model", lambda: self.objective(x, context, training=True, **weights), x
@@ -250,31 +243,29 @@ class Flow(Density, Encoding, GenerativeModel):
     def log_prob(self, x, context=None):
         """Returns log p(y) in nats, with u = 1/2 where data have levels."""
         x = ops.convert_to_tensor(x, "float32")
-        y = self._dequantize(x, 0.5)
-        return self._graphs.run(self._log_density, y, self._context(context, x))
+        y = self.space.dequantize(x, 0.5)
+        return self._graphs.run(self._log_density, y, self._context(context, x=x))
 
     def bits_per_dim(self, x, context=None, seed=None):
         """Returns bits per dimension of each example, u drawn with `seed`."""
         x = ops.convert_to_tensor(x, "float32")
         y, log_q = self._noisy(x, self.seed_for("bits_per_dim", seed), False)
-        log_p = self._graphs.run(self._log_density, y, self._context(context, x))
+        log_p = self._graphs.run(self._log_density, y, self._context(context, x=x))
         return self._to_bits(log_q - log_p)
 
     def encode(self, x, context=None):
         """Returns the code of each example, exactly."""
         x = ops.convert_to_tensor(x, "float32")
-        y = self._dequantize(x, 0.5)
-        context = self._context(context, x)
+        y = self.space.dequantize(x, 0.5)
+        context = self._context(context, x=x)
         return self._graphs.run(self.chain.inverse_and_log_det, y, context)[0]
 
     def decode(self, z, context=None):
         """Returns the data of each code, exactly."""
         z = ops.convert_to_tensor(z, "float32")
-        context = self._context(context, z)
+        context = self._context(context, of=z)
         y, _ = self._graphs.run(self.chain.forward_and_log_det, z, context)
-        if self.levels is None:
-            return tf.clip_by_value(y, 0.0, 1.0) if len(self.data_shape) == 3 else y
-        return tf.clip_by_value((self.levels * y - 0.5) / (self.levels - 1), 0.0, 1.0)
+        return self.space.from_dequantized(y)
 
     def draw_samples(self, n, context, seed, temperature):
         """Returns n samples as one batch, rounded to the levels that data have."""
@@ -282,39 +273,30 @@ class Flow(Density, Encoding, GenerativeModel):
         return self._graphs.run(self._draw, n, context, seed, temperature)
 
     def _draw(self, n, context, seed, temperature):
-        x = self.decode(self.draw_latents(n, seed, temperature, context), context)
-        if self.levels is None:
-            return x
-        return tf.round(x * (self.levels - 1)) / (self.levels - 1)
+        z = self.draw_latents(n, seed, temperature, context)
+        return self.space.round(self.decode(z, context))
 
     def call(self, x, training=False):
         """Returns the log-density of each example x, or of [x, context]."""
-        return self.log_prob(*x) if isinstance(x, list | tuple) else self.log_prob(x)
+        return self.log_prob(*self.split_inputs(x))
 
-    def _context(self, context, of=None):
+    def _context(self, context, of=None, x=None):
         """Returns a context as layers take it, whether or not it is so already."""
-        return self.as_context(context, of=of)
+        return self.as_context(context, of=of, x=x)
 
     def _log_density(self, y, context=None, training=False):
         z, log_det = self.chain.inverse_and_log_det(y, context, training)
         return log_det + self.base.log_prob(z, context)
 
-    def _dequantize(self, x, u):
-        if self.levels is None:
-            return x
-        return ((self.levels - 1) * x + u) / self.levels
-
     def _noisy(self, x, seed, training):
         """Returns y and log q(u|x), u drawn where data have levels."""
-        if self.levels is None:
+        if self.space.levels is None:
             return x, 0.0
         u, log_q = self.dequantization.draw(x, seed, training)
-        return self._dequantize(x, u), log_q
+        return self.space.dequantize(x, u), log_q
 
     def _to_bits(self, nats):
-        dimensions = math.prod(self.data_shape)
-        bits = nats / (dimensions * math.log(2.0))
-        return bits if self.levels is None else bits + math.log2(self.levels)
+        return self.space.bits_per_dim(nats, dequantized=True)
 
 
 def _count(layers):

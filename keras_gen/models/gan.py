@@ -16,6 +16,7 @@ from keras_gen.losses import (
     Wasserstein,
 )
 from keras_gen.models.adversarial import AdversarialModel, add_terms
+from keras_gen.models.context import ClassContext, context_of
 from keras_gen.networks import is_spectrally_normalized, with_spectral_normalization
 
 
@@ -116,30 +117,25 @@ class GAN(AdversarialModel):
 
     def _set_context(self, classes):
         """Finds out what the model is conditioned on, from the generator's inputs."""
-        contexts = [tuple(part.shape[1:]) for part in self.generator.inputs[1:]]
-        self.uses_labels = bool(contexts)
-        self.context_shape = contexts[0] if contexts else None
-        if classes is None and contexts and len(contexts[0]) == 1:
-            classes = contexts[0][0]
-        self.classes = classes or None
-        if self.classes and contexts != [(self.classes,)]:
+        inputs = self.generator.inputs[1:]
+        shapes = [tuple(part.shape[1:]) for part in inputs]
+        if classes is None and self.context is None and [*map(len, shapes)] == [1]:
+            classes = shapes[0][0]
+        if classes and shapes != [(classes,)]:
             raise ValueError(
                 "Arguments `generator` and `classes` must agree: the generator takes "
                 "[code, class as a one-hot vector]. Received: "
                 f"generator.input_shape={self.generator.input_shape}, classes={classes}"
             )
+        shape = self.generator.outputs[-1].shape[1:]
+        self.declare(shape, context=context_of(inputs, classes))
 
     @property
-    def needs_labels(self):
-        """Whether the data are pairs (x, y)."""
-        return self.uses_labels or bool(self.auxiliary and self.auxiliary.needs_labels)
-
-    @property
-    def label_range(self):
-        """The lowest label in data, -1 where it may be unknown, and the classes."""
-        if self.uses_labels or not self.needs_labels:
-            return super().label_range
-        return -1, self.auxiliary.classes
+    def data_context(self):
+        """What a dataset yields beside x: labels that the discriminator learns, too."""
+        if self.context.shapes or not (self.auxiliary and self.auxiliary.needs_labels):
+            return self.context
+        return ClassContext(self.auxiliary.classes, missing=True)
 
     def discriminator_objective(
         self, x, context=None, training=False, sample_weight=None
@@ -186,20 +182,6 @@ class GAN(AdversarialModel):
         if not self.auxiliary:
             return None
         return z[:, self.latent_shape[-1] - self.auxiliary.code_size :]
-
-    def _condition(self, y):
-        """Returns one-hot labels, or other contexts; an unknown label is all zeros."""
-        if self.uses_labels or not self.needs_labels:
-            return self.as_context(y)
-        y, classes = tf.convert_to_tensor(y), self.auxiliary.classes
-        if y.shape.rank == 1 or tuple(y.shape[1:]) == (1,):
-            return tf.one_hot(tf.reshape(tf.cast(y, "int32"), [-1]), classes)
-        if tuple(y.shape[1:]) == (classes,):
-            return tf.cast(y, "float32")
-        raise ValueError(
-            "Labels must have the shape (batch,), (batch, 1), or, as one-hot vectors, "
-            f"(batch, {classes}). Received: {tuple(y.shape)}"
-        )
 
     @property
     def prior(self):

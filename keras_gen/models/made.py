@@ -8,7 +8,8 @@ import tensorflow as tf
 from keras_gen import networks
 from keras_gen.arguments import require_argument
 from keras_gen.losses import Bernoulli
-from keras_gen.models.autoregressive import Autoregressive, context_of
+from keras_gen.models.autoregressive import Autoregressive
+from keras_gen.models.context import context_shape_of, one_or_list
 from keras_gen.samplers.ordered import OrderSampler
 
 
@@ -86,7 +87,7 @@ class MADE(Autoregressive):
             hidden,
             activation,
             order,
-            context_shape=context_of(classes, context_shape),
+            context_shape=context_shape_of(classes, context_shape),
             masks=masks,
         )
         ways = {"shape": shape, "network_range": network_range}
@@ -102,7 +103,7 @@ class MADE(Autoregressive):
     def _make_sampler(self):
         ordered = networks.OrderedNetwork(self.network)
         return OrderSampler(
-            self.outputs,
+            self._outputs,
             ordered,
             self.data_shape,
             self.likelihood_model,
@@ -118,11 +119,15 @@ class MADE(Autoregressive):
             training: Boolean. Defaults to `False`.
             which: The number of the masks. Defaults to `0`.
         """
+        contexts = self.context.inputs(context)
+        return self._outputs(x, *contexts, training=training, which=which)
+
+    def _outputs(self, x, *contexts, training=False, which=0):
         flat = tf.reshape(self.to_network(x), (-1, math.prod(self.data_shape)))
-        inputs = [flat, *([] if context is None else [context])]
+        inputs = [flat, *(part for part in contexts if part is not None)]
         inputs += [tf.cast(which, "int32")] if self.masks > 1 else []
-        inputs = inputs if len(inputs) > 1 else flat
-        return tf.cast(self.network(inputs, training=training), "float32")
+        outputs = self.network(one_or_list(inputs), training=training)
+        return tf.cast(outputs, "float32")
 
     def _log_prob(self, x, context=None, training=False):
         if training or self.masks == 1:

@@ -5,7 +5,8 @@ import keras
 from keras_gen import networks
 from keras_gen.arguments import require_argument
 from keras_gen.losses import Bernoulli, LogisticMixture
-from keras_gen.models.autoregressive import Autoregressive, context_of
+from keras_gen.models.autoregressive import Autoregressive
+from keras_gen.models.context import context_shape_of
 
 
 class _Stack(Autoregressive):
@@ -223,5 +224,5 @@ def _ways(likelihood, shape, classes, context_shape):
     return {
         "outputs": likelihood.outputs(shape[-1]),
         "colors": shape[-1] if likelihood.channels_are_sequential else 1,
-        "context_shape": context_of(classes, context_shape),
+        "context_shape": context_shape_of(classes, context_shape),
     }

@@ -83,6 +83,7 @@ class ProgressiveGAN(AdversarialModel):
             discriminator_steps,
             **kwargs,
         )
+        self.declare(generator.outputs[-1].shape[1:])
         self.penalty = penalty or GradientPenalty()
         self.stable_steps = stable_steps
         self.fade_steps = fade_steps

@@ -6,8 +6,8 @@ import tensorflow as tf
 from keras_gen.arguments import require_argument
 from keras_gen.layers import TokenDecoder, TokenEncoder
 from keras_gen.losses.mean import weighted_mean
-from keras_gen.models.context import require_one_each
-from keras_gen.models.tokens import TokenModel, as_tokens, require_tokens
+from keras_gen.models.context import SequenceContext
+from keras_gen.models.tokens import TokenModel
 from keras_gen.samplers import beam_search
 
 _MODES = ("greedy", "sampled", "beam")
@@ -57,7 +57,6 @@ class Seq2Seq(TokenModel):
     Reference: [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473)
     """
 
-    uses_labels = True
     end = 0
 
     def __init__(
@@ -78,8 +77,9 @@ class Seq2Seq(TokenModel):
             source_vocabulary > 1, "source_vocabulary", "at least 2", source_vocabulary
         )
         require_argument(cell in ("gru", "lstm"), "cell", "'gru' or 'lstm'", cell)
-        self.source_vocabulary = source_vocabulary
-        self.context_shape = (source_length,)
+        source = SequenceContext(source_vocabulary, source_length, first=True)
+        self.context, self.source_vocabulary = source, source_vocabulary
+        self.declare((target_length,), context=source)
         self.encoder = TokenEncoder(
             source_vocabulary, cell, width, encoder_depth, depth, dropout
         )
@@ -96,39 +96,12 @@ class Seq2Seq(TokenModel):
         """Returns what the encoder has read."""
         return self.encoder(context, training=training)
 
-    def unpack(self, data):
-        """Returns targets and sources of a dataset's (source, target)."""
-        source, target = super().unpack(data)
-        return tf.cast(target, "int32"), source
-
-    def check_examples(self, x):
-        """Raises for sources, which a dataset yields first, of what is no token."""
-        return require_tokens(x, self.source_vocabulary)
-
-    def check_context(self, y):
-        """Raises for targets of what is no token."""
-        return require_tokens(y, self.vocabulary)
-
     def terms(self, x, logits, sample_weight=None):
         """Adds which part of the targets is right from end to end."""
         best = tf.argmax(logits, axis=-1, output_type="int32")
         right = tf.reduce_all((best == x) | (self._counted(x) == 0), axis=1)
         exact = weighted_mean(tf.cast(right, "float32"), sample_weight)
         return {**super().terms(x, logits, sample_weight), "exact_match": exact}
-
-    def as_context(self, context, n=None, of=None):
-        """Returns sources as int32 tokens.
-
-        Args:
-            context: Sources (batch, length).
-            n: Has no effect: there is one source for each target. Defaults to `None`.
-            of: The targets. Defaults to `None`.
-        """
-        if context is None:
-            super().as_context(None)
-        context = as_tokens(context, self.source_vocabulary, "context")
-        require_one_each(context, of)
-        return context
 
     def translate(
         self,
@@ -197,11 +170,6 @@ class Seq2Seq(TokenModel):
             self.end,
             penalty,
         )
-
-    def signature(self, function, *specs):
-        """Returns a function and its input specs, the source's appended as int32."""
-        source = tf.TensorSpec((None, *self.context_shape), "int32", "context")
-        return function, [*specs, source]
 
     def signatures(self):
         """Adds `translate`, and `beam` with four beams."""

@@ -5,10 +5,10 @@ import math
 import tensorflow as tf
 
 from keras_gen.arguments import require_argument
+from keras_gen.data import Tokens
 from keras_gen.losses.mean import batch_mean, weighted_mean
 from keras_gen.models.base import Density, GenerativeModel
 from keras_gen.samplers.tokens import draw_tokens
-from keras_gen.training import loop
 from keras_gen.training.compiled import Compiled
 
 
@@ -16,9 +16,9 @@ class TokenModel(Density, GenerativeModel):
     """A density of sequences of tokens, drawn one after the other.
 
     log p(x) = sum_t log p(x_t | x_1, ..., x_(t-1)), exact. Tokens are int32 from 0 to
-    `vocabulary` - 1. A subclass holds a `layers.TokenDecoder` as `decoder`, sets
-    `data_shape`, and may give `given(context)`, what the decoder is told, and `end`,
-    the token after which all others are the same and count for nothing.
+    `vocabulary` - 1. A subclass holds a `layers.TokenDecoder` as `decoder` and may give
+    `given(context)`, what the decoder is told, and `end`, the token after which all
+    others are the same and count for nothing.
 
     Args:
         vocabulary: How many tokens there are.
@@ -31,12 +31,9 @@ class TokenModel(Density, GenerativeModel):
     def __init__(self, vocabulary, length, **kwargs):
         super().__init__(**kwargs)
         self.autocast = False  # tokens and densities keep their precision
-        require_argument(vocabulary > 1, "vocabulary", "at least 2", vocabulary)
-        require_argument(length > 0, "length", "positive", length)
+        self.space = Tokens(vocabulary, length)
         self.vocabulary = vocabulary
         self.length = length
-        self.data_shape = (length,)
-        self.levels = vocabulary
         self._graphs = Compiled()
 
     def term_names(self):
@@ -46,15 +43,6 @@ class TokenModel(Density, GenerativeModel):
     def given(self, context, training=False):
         """Returns what the decoder is told: nothing, unless overridden."""
         return {}
-
-    def unpack(self, data):
-        """Returns tokens and context."""
-        x, context = super().unpack(data)
-        return tf.cast(x, "int32"), context
-
-    def check_examples(self, x):
-        """Raises for what is no token."""
-        return require_tokens(x, self.vocabulary)
 
     def objective(self, x, context=None, training=False, sample_weight=None):
         """Returns the negative log-likelihood of an example, in nats."""
@@ -94,7 +82,7 @@ class TokenModel(Density, GenerativeModel):
 
     def call(self, x, training=False):
         """Returns the log-likelihood of each example x, or of [x, context]."""
-        return self.log_prob(*x) if isinstance(x, list | tuple) else self.log_prob(x)
+        return self.log_prob(*self.split_inputs(x))
 
     def sample(
         self,
@@ -164,24 +152,15 @@ class TokenModel(Density, GenerativeModel):
             logits_of, state, prefix, start, length, seed, temperature, self.end
         )
 
-    def signatures(self):
-        """Returns `log_prob`, the default, and `sample`; tokens are int32."""
-        x = tf.TensorSpec((None, None), "int32", "x")
-        signatures = GenerativeModel.signatures(self)
-        return {
-            "log_prob": self.signature(lambda x, c=None: self.log_prob(x, c), x),
-            **signatures,
-        }
-
     def export(self, filepath, *args, **kwargs):
         """Exports `call` as Keras does, for int32 inputs."""
         specs = self.signatures()["log_prob"][1]
-        kwargs.setdefault("input_signature", [specs] if self.uses_labels else specs)
+        kwargs.setdefault("input_signature", [specs] if len(specs) > 1 else specs)
         return super().export(filepath, *args, **kwargs)
 
     def _token_log_probs(self, x, context):
         """Returns log p(x_t | ...) of given tokens, and which of them count."""
-        x = as_tokens(x, self.vocabulary, "x")
+        x = self.space.convert(x)
         return self._graphs.run(self._evaluate, x, self.as_context(context, of=x))
 
     def _evaluate(self, x, context):
@@ -202,41 +181,3 @@ class TokenModel(Density, GenerativeModel):
             return tf.ones_like(x, "float32")
         ended = tf.cast(x == self.end, "int32")
         return tf.cast(tf.cumsum(ended, 1, exclusive=True) == 0, "float32")
-
-
-def as_tokens(x, vocabulary, name):
-    """Returns int32 tokens; outside of a graph, raises for what is none.
-
-    Args:
-        x: Whole numbers of any type, (batch, length).
-        vocabulary: How many tokens there are.
-        name: The argument's name.
-    """
-    x = tf.convert_to_tensor(x)
-    if tf.executing_eagerly() and tf.size(x):
-        require_argument(_are_whole(x), name, "whole numbers, being tokens", x)
-        low, high = int(tf.reduce_min(x)), int(tf.reduce_max(x))
-        require_argument(
-            0 <= low and high < vocabulary,
-            name,
-            f"tokens from 0 to {vocabulary - 1}",
-            f"tokens from {low} to {high}",
-        )
-    return tf.cast(x, "int32")
-
-
-def require_tokens(x, vocabulary):
-    """Makes a running graph raise ValueError for what is no token.
-
-    Args:
-        x: A batch of a data set.
-        vocabulary: How many tokens there are.
-    """
-    x = tf.convert_to_tensor(x)
-    fits = tf.reduce_all((x >= 0) & (x < vocabulary)) & _are_whole(x)
-    message = f"Tokens must be from 0 to {vocabulary - 1}, whole numbers."
-    return loop.require(fits, message)
-
-
-def _are_whole(x):
-    return tf.reduce_all(x == tf.floor(x)) if x.dtype.is_floating else tf.constant(True)

@@ -4,10 +4,12 @@ import keras
 import tensorflow as tf
 
 from keras_gen.arguments import require_argument
+from keras_gen.data import Images
 from keras_gen.losses import KL, Bernoulli, TotalCorrelation
 from keras_gen.losses.mean import batch_mean
 from keras_gen.models.base import Completing, Encoding, GenerativeModel, built_network
 from keras_gen.models.bounds import ImportanceWeighted, log_mean_exp
+from keras_gen.models.context import context_of, map_context, one_or_list
 from keras_gen.models.posterior import Posterior
 from keras_gen.models.weighing import coupling
 from keras_gen.networks import RasterNetwork
@@ -90,15 +92,17 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         self.posterior_flow = list(posterior_flow)
         self.prior_network = prior_network
         self.autoregressive = autoregressive
-        self.data_shape = tuple(encoder.inputs[0].shape[1:])
         self.latent_shape = tuple(decoder.inputs[0].shape[1:])
-        self._decodes_context = len(decoder.inputs) - int(autoregressive) == 2
-        self.uses_labels = self._decodes_context or prior_network is not None
-        self.classes = classes
-        if self.uses_labels:
-            sees = decoder if self._decodes_context else prior_network
-            self.context_shape = tuple(sees.inputs[-1].shape[1:])
-        self._check_parts()
+        contexts = decoder.inputs[1 + int(autoregressive) :]
+        self._decodes_context = bool(contexts)
+        if prior_network is not None:
+            contexts = prior_network.inputs
+        self.declare(
+            encoder.inputs[0].shape[1:],
+            getattr(self.likelihood_model, "levels", None),
+            context_of(contexts, contexts and classes),
+        )
+        self._check_parts(classes)
         self.log_scale = None
         if self.likelihood_model.learned:
             self.log_scale = _Scalar(self.likelihood_model.initial_log_scale)
@@ -106,7 +110,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         self._sampler = self._make_sampler()
         self.build_for(self.data_shape)
 
-    def _check_parts(self):
+    def _check_parts(self, classes):
         found = self.encoder.output_shape
         size = found[-1] if not isinstance(found[0], tuple) else 2 * found[0][-1]
         *sides, channels = self.data_shape
@@ -139,13 +143,13 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
             "KL() with `importance_weighted`, whose bound has no other",
             self.divergence,
         )
-        if len(self.encoder.inputs) == 2 and not self.uses_labels:
+        if len(self.encoder.inputs) > 1 and not self.context.shapes:
             raise ValueError(
                 "Argument `decoder` must take [code, context] where the encoder takes "
                 "a context and there is no `prior_network`. Received: "
                 f"decoder.input_shape={self.decoder.input_shape}"
             )
-        if self.autoregressive and len(self.data_shape) != 3:
+        if self.autoregressive and not isinstance(self.space, Images):
             raise ValueError(
                 "Argument `autoregressive` must be False for data other than images. "
                 f"Received: encoder.input_shape={self.encoder.input_shape}"
@@ -171,16 +175,17 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
     def posterior_parameters(self, x, context=None, training=False):
         """Returns mean and log-variance of q(z|x), before any flow."""
         x = self.to_network(tf.cast(x, "float32"))
-        conditional = len(self.encoder.inputs) == 2
-        inputs = [x, self.as_context(context, of=x)] if conditional else x
-        return _halves(self.encoder(inputs, training=training))
+        inputs = [x]
+        if len(self.encoder.inputs) > 1:
+            inputs += self.context.inputs(self.as_context(context, of=x))
+        return _halves(self.encoder(one_or_list(inputs), training=training))
 
     def prior_parameters(self, context=None, training=False):
         """Returns mean and log-variance of the prior."""
         if self.prior_network is None:
             return 0.0, 0.0
-        context = self.as_context(context)
-        return _halves(self.prior_network(context, training=training))
+        inputs = one_or_list(self.context.inputs(self.as_context(context)))
+        return _halves(self.prior_network(inputs, training=training))
 
     def infer(self, x, context=None, training=False):
         """Returns the `Posterior` of a batch: q(z|x) and the prior."""
@@ -204,9 +209,9 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         if self.autoregressive:
             inputs.append(self.to_network(tf.cast(x, "float32")))
         if self._decodes_context:
-            inputs.append(self.as_context(context, of=z))
-        inputs = inputs if len(inputs) > 1 else inputs[0]
-        outputs = tf.cast(self.decoder(inputs, training=training), "float32")
+            inputs += self.context.inputs(self.as_context(context, of=z))
+        outputs = self.decoder(one_or_list(inputs), training=training)
+        outputs = tf.cast(outputs, "float32")
         if not self.likelihood_model.learned:
             return outputs
         shape = tf.concat([tf.shape(outputs)[:-1], [1]], axis=0)
@@ -260,7 +265,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         particles = tf.shape(z)[0]
         flat = tf.reshape(z, (-1, *self.latent_shape))
         x = _tile(x, particles)
-        context = None if context is None else _tile(context, particles)
+        context = map_context(lambda part: _tile(part, particles), context)
         outputs = self.outputs(flat, context, x, training)
         return tf.reshape(self.likelihood_model.log_prob(outputs, x), tf.shape(z)[:2])
 
@@ -439,7 +444,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
 
     def call(self, x, training=False):
         """Returns the reconstruction of x, or of [x, context]."""
-        return self.reconstruct(*(x if isinstance(x, list | tuple) else [x]))
+        return self.reconstruct(*self.split_inputs(x))
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -572,7 +577,7 @@ class CVAE(VAE):
 
     def __init__(self, encoder, decoder, classes=None, likelihood=None, **kwargs):
         super().__init__(encoder, decoder, likelihood, classes=classes, **kwargs)
-        if not self.uses_labels:
+        if not self.context.shapes:
             raise ValueError(
                 "Argument `decoder` must take [code, context]. Received: "
                 f"decoder.input_shape={decoder.input_shape}"

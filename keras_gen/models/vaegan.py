@@ -17,6 +17,7 @@ from keras_gen.losses import (
 from keras_gen.losses.mean import batch_mean, weighted_mean
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.models.base import Encoding, GenerativeModel, Untracked, built_network
+from keras_gen.models.context import context_of, map_context, one_or_list
 from keras_gen.models.posterior import Posterior
 from keras_gen.models.weighing import coupling
 from keras_gen.networks import with_features
@@ -52,6 +53,7 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
         loss=None,
         divergence=None,
         feature_layer=None,
+        classes=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -60,9 +62,9 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
         self.discriminator = built_network(discriminator, "discriminator")
         self.adversarial_loss = loss or NonSaturating()
         self.divergence = divergence or KL()
-        self.data_shape = tuple(generator.output_shape[1:])
         self.latent_shape = tuple(generator.inputs[0].shape[1:])
-        self.uses_labels = len(generator.inputs) == 2
+        contexts = context_of(generator.inputs[1:], classes)
+        self.declare(generator.output_shape[1:], context=contexts)
         self._check_parts()
         self._features = Untracked(with_features(discriminator, feature_layer))
 
@@ -157,8 +159,9 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
             training: Boolean. Defaults to `False`.
         """
         x, context = self.to_network(x), self.as_context(context, of=x)
-        inputs = [x, context] if len(self.encoder.inputs) == 2 else x
-        outputs = tf.cast(self.encoder(inputs, training=training), "float32")
+        inputs = [x, *self.context.inputs(context)][: len(self.encoder.inputs)]
+        outputs = self.encoder(one_or_list(inputs), training=training)
+        outputs = tf.cast(outputs, "float32")
         return Posterior(*tf.split(outputs, 2, axis=-1), training=training)
 
     def _infer_codes(self, x, context, training, sample_weight):
@@ -179,9 +182,9 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
 
         The context is that of each half of the codes.
         """
-        if context is not None:
-            z = [z, tf.concat([context, context], axis=0)]
-        return tf.cast(self.generator(z, training=training), "float32")
+        context = map_context(lambda part: tf.concat([part, part], axis=0), context)
+        inputs = one_or_list([z, *self.context.inputs(context)])
+        return tf.cast(self.generator(inputs, training=training), "float32")
 
     def _discriminate(self, x, fakes, training):
         """Returns the `_View`s of data, reconstructions and samples."""
@@ -226,12 +229,12 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
         """Returns what the generator makes of latent codes."""
         z = ops.convert_to_tensor(z, "float32")
         context = self.as_context(context, of=z)
-        inputs = z if context is None else [z, context]
+        inputs = one_or_list([z, *self.context.inputs(context)])
         return self.from_network(self.generator(inputs, training=False))
 
     def call(self, x, training=False):
         """Returns the reconstruction of x, or of [x, context]."""
-        return self.reconstruct(*(x if isinstance(x, list | tuple) else [x]))
+        return self.reconstruct(*self.split_inputs(x))
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -425,13 +428,13 @@ class CVAEGAN(_AdversarialAutoencoder):
             loss,
             divergence or KL(3.0),
             feature_layer,
+            classes or classifier.output_shape[-1],
             **kwargs,
         )
         require_weight("reconstruction_weight", reconstruction_weight)
         require_weight("matching_weight", matching_weight)
         require_weight("class_matching_weight", class_matching_weight)
         self.classifier = built_network(classifier, "classifier")
-        self.classes = classes or classifier.output_shape[-1]
         self.reconstruction_weight = reconstruction_weight
         self.matching_weight = matching_weight
         self.class_matching_weight = class_matching_weight

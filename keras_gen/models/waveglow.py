@@ -13,8 +13,10 @@ from keras_gen.bijectors import (
     InvertibleConv,
     Squeeze,
 )
+from keras_gen.data import Audio
 from keras_gen.layers import LogMel
 from keras_gen.models.base import walk
+from keras_gen.models.context import FromData
 from keras_gen.models.flow import Flow
 
 
@@ -72,8 +74,6 @@ class WaveGlow(Flow):
     Reference: [Prenger et al., 2018](https://arxiv.org/abs/1811.00002)
     """
 
-    needs_labels = False
-
     def __init__(
         self,
         shape,
@@ -117,9 +117,15 @@ class WaveGlow(Flow):
         front = [Squeeze(groups, event_ndims=2)]
         front += [ContextScale()] if normalize else []
         steps = _with_early_outputs(step, latent, depth, early_every, early_size)
-        context = (shape[0] // hop + 1, bands)
+        mel = (shape[0] // hop + 1, bands)
         super().__init__(
-            [*front, *steps], shape, levels, context_shape=context, **kwargs
+            [*front, *steps],
+            shape,
+            levels,
+            context_shape=mel,
+            context=FromData(self.log_mel, mel),
+            space=Audio(shape, levels),
+            **kwargs,
         )
 
     @property
@@ -143,45 +149,7 @@ class WaveGlow(Flow):
         steps = (tf.shape(mel)[1] - 1) * (self.log_mel.hop // self.groups)
         shape = tf.stack([tf.shape(mel)[0], steps, self.groups])
         z = tf.random.stateless_normal(shape, self.seed_for("sample", seed))
-        return self._rounded(self.decode(temperature * z, mel))
-
-    def unpack(self, data):
-        """Returns audio and its spectrograms."""
-        x, _ = super().unpack(data)
-        return x, self.mel(x)
-
-    def objective(self, x, context=None, training=False, sample_weight=None):
-        """Returns the negative log-likelihood of dequantized audio."""
-        mel = self._mel_for(x, context)
-        return super().objective(x, mel, training, sample_weight)
-
-    def log_prob(self, x, context=None):
-        """Returns log p(y | context) in nats, y at the middle of its level."""
-        return super().log_prob(x, self._mel_for(x, context))
-
-    def bits_per_dim(self, x, context=None, seed=None):
-        """Returns the bits that each sample needs, given the spectrogram."""
-        return super().bits_per_dim(x, self._mel_for(x, context), seed)
-
-    def encode(self, x, context=None):
-        """Returns the code of each clip, exactly."""
-        return super().encode(x, self._mel_for(x, context))
-
-    def reconstruct(self, x, context=None):
-        """Returns the data again, by way of their code."""
-        return super().reconstruct(x, self._mel_for(x, context))
-
-    def decode(self, z, context=None):
-        """Returns the audio of each code, exactly."""
-        z = ops.convert_to_tensor(z, "float32")
-        y, _ = self.chain.forward_and_log_det(z, self._context(context))
-        return tf.clip_by_value(y, -1.0, 1.0)
-
-    def draw_samples(self, n, context, seed, temperature):
-        """Returns n clips for n spectrograms, rounded to the levels that data have."""
-        return self._rounded(
-            self.decode(self.draw_latents(n, seed, temperature), context)
-        )
+        return self.space.round(self.decode(temperature * z, mel))
 
     def interpolate(self, start, end, steps, context=None, spherical=False):
         """Returns audio along lines between clips: (batch, steps, samples, 1).
@@ -225,33 +193,11 @@ class WaveGlow(Flow):
         lines = values[:, :-1, None] * (1.0 - t) + values[:, 1:, None] * t
         return tf.reshape(lines, (-1, (tf.shape(values)[1] - 1) * stride, 1))
 
-    @property
-    def data_range(self):
-        """The lowest and the highest value of audio."""
-        return -1, 1
-
-    def _mel_for(self, x, context):
-        return self.mel(x) if context is None else context
-
-    def _context(self, context, of=None):
+    def _context(self, context, of=None, x=None):
         """Returns what the layers get: features of the mel, and the log-loudness."""
-        mel = self.as_context(context, of=of)
+        mel = super()._context(context, of, x)
         features = tf.cast(self.upsampler(mel), "float32")
         return tf.concat([features, self.log_loudness(mel)], axis=-1)
-
-    def _dequantize(self, x, u):
-        return x if self.levels is None else x + (2.0 * u - 1.0) / self.levels
-
-    def _rounded(self, x):
-        if self.levels is None:
-            return x
-        half = self.levels / 2.0
-        return tf.clip_by_value(tf.round(x * half), -half, half - 1.0) / half
-
-    def _to_bits(self, nats):
-        # The interval of sounds is twice as long as that of images.
-        bits = super()._to_bits(nats)
-        return bits if self.levels is None else bits - 1.0
 
 
 def _check(shape, groups, depth, early_every, early_size, fft_length, hop):

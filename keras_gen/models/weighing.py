@@ -81,7 +81,7 @@ class Weighing:
                 "Argument `class_weight` must be None without labels `y`. Received: "
                 f"class_weight={given['class_weight']}"
             )
-        if not self.needs_labels:
+        if not self.data_context.in_data:
             given["y"] = _labels_for(x, y, given.get("sample_weight"))
             validation = given.get("validation_data")
             if isinstance(validation, list | tuple) and len(validation) == 3:

@@ -98,9 +98,11 @@ def _compile(model, step, check, done):
         parts = [strategy.experimental_local_results(x) for x in _leaves(data)]
         # Examples and labels, without the weights of examples that may come after them.
         *pair, _ = keras.utils.unpack_x_y_sample_weight(_without_optionals(data))
-        pair = [strategy.experimental_local_results(x) for x in _leaves(pair)]
+        pair = [part for part in pair if part is not None]
+        local = map(strategy.experimental_local_results, tf.nest.flatten(pair))
+        each = [tf.nest.pack_sequence_as(pair, one) for one in zip(*local, strict=True)]
         # Nothing of a step may happen before it is certain that there is a batch.
-        checks = [check(*each) for each in zip(*pair, strict=True)] if check else []
+        checks = [check(*one) for one in each] if check else []
         ready = [x for x in (*checks, *(x for p in parts for x in p)) if x is not None]
         with tf.control_dependencies(ready):
             done.assign_add(1)
