@@ -94,6 +94,14 @@ class Space(Strategy):
 
     # Levels and densities.
 
+    def to_levels(self, x):
+        """Returns data as likelihoods of L levels see them, k / (L - 1)."""
+        return x
+
+    def from_levels(self, x):
+        """Returns what such a likelihood draws as data."""
+        return x
+
     def dequantize(self, x, u):
         """Returns y = ((L - 1) x + u) / L; x where data are continuous.
 
@@ -297,6 +305,14 @@ class _Whole(Space):
                 f"{self.word} from {low} to {high}",
             )
         return tf.cast(x, self.dtype)
+
+    def to_levels(self, x):
+        """Returns k / (L - 1) of the number k."""
+        return tf.cast(x, "float32") / (self.vocabulary - 1)
+
+    def from_levels(self, x):
+        """Returns k of k / (L - 1)."""
+        return tf.cast(tf.round(x * (self.vocabulary - 1)), self.dtype)
 
     def to_network(self, x, network_range=None):
         """Returns whole numbers, which a network embeds."""

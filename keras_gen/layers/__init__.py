@@ -4,6 +4,7 @@ from keras_gen.layers.causal import CausalConv1D, CausalSelfAttention
 from keras_gen.layers.clip import Clip
 from keras_gen.layers.conditional import ConditionalBatchNormalization, Projection
 from keras_gen.layers.configured import Configured
+from keras_gen.layers.embedding import CodeEmbedding
 from keras_gen.layers.gate import ConcatELU, Gate
 from keras_gen.layers.masked import MaskedConv2D, MaskedDense
 from keras_gen.layers.mel import LogMel
@@ -45,6 +46,7 @@ __all__ = [
     "CausalConv1D",
     "CausalSelfAttention",
     "Clip",
+    "CodeEmbedding",
     "ConcatELU",
     "ConditionalBatchNormalization",
     "Configured",

@@ -5,7 +5,6 @@ import math
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
 from keras_gen import networks
 from keras_gen.arguments import require_argument
@@ -109,8 +108,9 @@ class Autoregressive(Completing, Density, GenerativeModel):
         for row, place in zip(changed, first, strict=True):
             row[place:] = draw.uniform(size=row[place:].shape)
         images = np.reshape(np.concatenate([x, changed]), (-1, *self.data_shape))
+        images = self.space.from_levels(tf.constant(images))
         context = self.context.null(len(images))
-        outputs = self.outputs(tf.constant(images), context).numpy()
+        outputs = self.outputs(images, context).numpy()
         colors = (
             self.data_shape[-1] if self.likelihood_model.channels_are_sequential else 1
         )
@@ -126,8 +126,14 @@ class Autoregressive(Completing, Density, GenerativeModel):
                 )
 
     def check_examples(self, x):
-        """Raises for data that are none of the likelihood's levels."""
+        """Raises for data that are not on the likelihood's levels."""
+        if self._are_codes:
+            return super().check_examples(x)
         return require(on_levels(x, self.levels), self._other_levels())
+
+    @property
+    def _are_codes(self):
+        return self.space.dtype == "int32"
 
     def _other_levels(self):
         return (
@@ -146,12 +152,13 @@ class Autoregressive(Completing, Density, GenerativeModel):
             raster = networks.RasterNetwork(self.network)
         except ValueError as error:
             self.not_cached = str(error)
+        data_of = self.space.from_levels
         return RasterSampler(
-            self._outputs,
+            lambda x, *contexts: self._outputs(data_of(x), *contexts),
             raster,
             self.data_shape,
             self.likelihood_model,
-            self.to_network,
+            lambda x: self.to_network(data_of(x)),
         )
 
     def term_names(self):
@@ -173,13 +180,15 @@ class Autoregressive(Completing, Density, GenerativeModel):
         return tf.cast(self.network(inputs, training=training), "float32")
 
     def _log_prob(self, x, context=None, training=False):
-        return self.likelihood_model.log_prob(self.outputs(x, context, training), x)
+        outputs = self.outputs(x, context, training)
+        return self.likelihood_model.log_prob(outputs, self.space.to_levels(x))
 
     def log_prob(self, x, context=None):
         """Returns the log-mass of each example, in nats."""
-        x = ops.convert_to_tensor(x, "float32")
-        if tf.executing_eagerly() and not on_levels(x, self.levels):
-            raise ValueError(self._other_levels())
+        x = self.space.convert(x)
+        if not self._are_codes and tf.executing_eagerly():
+            if not on_levels(x, self.levels):
+                raise ValueError(self._other_levels())
         return self._graphs.run(self._log_prob, x, self.as_context(context, of=x))
 
     def bits_per_dim(self, x, context=None, seed=None):
@@ -234,7 +243,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
             temperature: As for `sample`. Defaults to `1.0`.
             cached: As for `sample`. Defaults to `True`.
         """
-        x = ops.convert_to_tensor(x, "float32")
+        x = self.space.to_levels(self.space.convert(x))
         known = tf.broadcast_to(tf.cast(known, "bool"), tf.shape(x))
         context = self.as_context(context, tf.shape(x)[0])
         seed = self.seed_for("complete", seed)
@@ -257,7 +266,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
         draw = getattr(self._sampler, way)
         x = draw(noise, x, known, self.context.inputs(context), temperature)
         x = tf.ensure_shape(x, (None, *self.data_shape))
-        return self.space.convert(x)
+        return self.space.from_levels(x)
 
     def _draw_cached(self, *arguments):
         return self._draw(*arguments, way="cached")

@@ -4,7 +4,8 @@ import keras
 
 from keras_gen import networks
 from keras_gen.arguments import require_argument
-from keras_gen.losses import Bernoulli, LogisticMixture
+from keras_gen.data import Codes
+from keras_gen.losses import Bernoulli, Categorical, LogisticMixture
 from keras_gen.models.autoregressive import Autoregressive
 from keras_gen.models.context import context_shape_of
 
@@ -27,12 +28,17 @@ class _Stack(Autoregressive):
         dilations=(1,),
         **kwargs,
     ):
+        codes, vocabulary = kwargs.get("space"), None
+        if isinstance(codes, Codes):
+            vocabulary = codes.vocabulary
+            likelihood = likelihood or Categorical(vocabulary)
         network = self._network_of(
             shape,
             depth=depth,
             width=width,
             head=head,
             dilations=dilations,
+            vocabulary=vocabulary,
             **_ways(likelihood, shape, classes, context_shape),
         )
         super().__init__(network, likelihood, classes, **kwargs)
@@ -43,7 +49,8 @@ class PixelCNN(_Stack):
     """Residual blocks of masked convolutions over the pixels before.
 
     Quick to train and to sample; it does not see the pixels to the upper right beyond
-    a diagonal, its blind spot, which `GatedPixelCNN` has not.
+    a diagonal, its blind spot, which `GatedPixelCNN` has not. A grid of codes, with
+    `space=data.Codes(shape, vocabulary)`, is embedded, and drawn as whole numbers.
 
     Args:
         shape: (height, width, channels).

@@ -155,10 +155,10 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
                 f"Received: encoder.input_shape={self.encoder.input_shape}"
             )
         require_argument(
-            self.classes is None or self.uses_labels,
+            classes is None or self.uses_labels,
             "classes",
             "None for an unconditional model: its networks take no context",
-            self.classes,
+            classes,
         )
 
     def term_names(self):

@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from keras_gen.layers import (
+    CodeEmbedding,
     ConcatELU,
     DownConv2D,
     DownRightConv2D,
@@ -29,6 +30,7 @@ def pixel_cnn(
     context_shape=None,
     dilations=(1,),
     colors=None,
+    vocabulary=None,
 ):
     """Returns residual blocks of masked convolutions.
 
@@ -53,13 +55,17 @@ def pixel_cnn(
         colors: How many are drawn one after the other, each given those before it: 1
             for a likelihood of all together, `losses.LogisticMixture`. Defaults to
             `None`: the image's channels.
+        vocabulary: How many codes there are, where the "image" is a grid of codes,
+            `data.Codes`, which are embedded as `width` numbers each. Defaults to
+            `None`: it holds pixels.
 
     Reference: [van den Oord et al., 2016](https://arxiv.org/abs/1601.06759)
     """
     make = maker()
-    inputs, moved = image_inputs(shape, context_shape, make)
+    inputs, moved = image_inputs(shape, context_shape, make, vocabulary)
     masked = masked_maker(colors or shape[-1], make)
-    x = masked(2 * width, first_kernel_size, "A")(inputs[0])
+    x = _embedded(inputs[0], vocabulary, width, make)
+    x = masked(2 * width, first_kernel_size, "A")(x)
     for rate in itertools.islice(itertools.cycle(dilations), depth):
         y = masked(width, 1)(make(layers.ReLU)(x))
         y = make(layers.ReLU)(moved(y))
@@ -81,6 +87,7 @@ def gated_pixel_cnn(
     context_shape=None,
     dilations=(1,),
     colors=None,
+    vocabulary=None,
 ):
     """Returns a vertical and a horizontal stack of gated convolutions: no blind spot.
 
@@ -101,13 +108,15 @@ def gated_pixel_cnn(
         dilations: As for `pixel_cnn`, of the layers after the first. Defaults to
             `(1,)`.
         colors: As for `pixel_cnn`. Defaults to `None`.
+        vocabulary: As for `pixel_cnn`. Defaults to `None`.
 
     Reference: [van den Oord et al., 2016](https://arxiv.org/abs/1606.05328)
     """
     make = maker()
-    inputs, moved = image_inputs(shape, context_shape, make)
+    inputs, moved = image_inputs(shape, context_shape, make, vocabulary)
     masked = masked_maker(colors or shape[-1], make)
-    vertical, across = make(ShiftDown)(inputs[0]), inputs[0]
+    across = _embedded(inputs[0], vocabulary, width, make)
+    vertical = make(ShiftDown)(across)
     rates = [1, *itertools.islice(itertools.cycle(dilations), depth)]
     for index, rate in enumerate(rates):
         side = kernel_size if index else first_kernel_size
@@ -229,9 +238,10 @@ def masked_maker(colors, make):
     return masked
 
 
-def image_inputs(shape, context_shape, make):
+def image_inputs(shape, context_shape, make, vocabulary=None):
     """Returns the inputs, and a function that moves channels by the context."""
-    image = keras.Input(shape, name="image")
+    dtype = {} if vocabulary is None else {"dtype": "int32"}
+    image = keras.Input(shape, name="image", **dtype)
     if context_shape is None:
         return [image], lambda x: x
     context = keras.Input(context_shape, name="context")
@@ -241,6 +251,13 @@ def image_inputs(shape, context_shape, make):
         return make(layers.Add)([x, make(layers.Reshape, (1, 1, x.shape[-1]))(bias)])
 
     return [image, context], moved
+
+
+def _embedded(image, vocabulary, width, make):
+    """Returns an image as it is, and codes as vectors."""
+    return (
+        image if vocabulary is None else make(CodeEmbedding, vocabulary, width)(image)
+    )
 
 
 def finished(x, outputs, head, masked, make):

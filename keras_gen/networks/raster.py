@@ -23,6 +23,7 @@ _POINTWISE = (
     keras.layers.Multiply,
     keras.layers.Subtract,
     keras.layers.Rescaling,
+    own.CodeEmbedding,
     own.Dropout,
     own.ConcatELU,
     own.Gate,
