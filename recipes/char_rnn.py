@@ -46,12 +46,11 @@ class CharRNN(Recipe):
             heads=args.heads,
             dropout=args.dropout,
         )
-        self.texts = source.texts
         return self.compile(model)
 
     def draw_samples(self, model, n, seed):
         samples = model.sample(n, seed=seed, temperature=self.args.temperature)
-        return text.page(self.texts(samples), self.args.length + 2)
+        return text.page(self.source.texts(samples), self.args.length + 2)
 
     def report(self, model, source):
         """Returns bits for each character, and what the source itself needs."""

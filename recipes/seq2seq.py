@@ -44,7 +44,6 @@ class Seq2Seq(Recipe):
             args.encoder_depth,
             args.dropout,
         )
-        self.source = source
         return self.compile(model)
 
     def draw_samples(self, model, n, seed):

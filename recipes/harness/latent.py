@@ -220,13 +220,13 @@ def bounds(model, x, y=None, k=0, batch=100):
         k: Draws; 0 leaves the second bound out. Defaults to `0`.
         batch: Examples at once. Defaults to `100`.
     """
-    elbos, tighter = [], []
-    for i in range(0, len(x), batch):
-        context = None if y is None else y[i : i + batch]
-        elbos.append(model.elbo(x[i : i + batch], context, seed=i))
-        if k:
-            tighter.append(model.iwae(x[i : i + batch], k, context, seed=i))
-    return [np.concatenate(b) for b in (elbos, tighter) if b]
+    from keras_gen import metrics
+
+    def tighter(x, y, seed):
+        return model.iwae(x, k, y, seed=seed)
+
+    kinds = [model.elbo, tighter] if k else [model.elbo]
+    return [metrics.batched(kind, x, y, size=batch, seed=0) for kind in kinds]
 
 
 def save_classes(recipe, model, source, columns=10):

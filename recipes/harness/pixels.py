@@ -97,7 +97,7 @@ class PixelRecipe(LikelihoodRecipe):
         labels = None if y is None else np.repeat(y[spread], each)
         x, known = x[spread], upper_half(x.shape[1:])
         drawn = model.complete(
-            np.repeat(x, each, axis=0), known, context=labels, seed=self.self.args.seed
+            np.repeat(x, each, axis=0), known, context=labels, seed=self.args.seed
         )
         drawn = np.reshape(drawn, (len(x), each, *x.shape[1:]))
         given = np.where(known, x, 0.5)

@@ -41,6 +41,9 @@ class Recipe:
 
     Attributes:
         flags: {name: what is declared of it}.
+        args: The flags' values.
+        source: The training data, once they are loaded.
+        split: The split that reports measure: `"test"`, or `"train"` if it is all.
         points: Other defaults where the data are points of the plane.
         datasets: What `--help` says of `--dataset`.
     """
@@ -181,7 +184,7 @@ class Recipe:
                 print(f"{self.out} is finished: {args.epochs} epochs. Raise --epochs.")
                 return
             strategy = self._start()
-            source = self._load()
+            source = self.source = self._load()
             self.split = self._split_for_reports()
             self._plan(source, self.batches_per_step())
             with strategy.scope():
