@@ -37,15 +37,15 @@ def callbacks(self, *_):
     return [self.stopwatch]
 
 if bare == "bare":
-    runner.Run._callbacks = callbacks
+    runner.Recipe._callbacks = callbacks
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
 def names():
-    """Returns all recipes that are a `Run`."""
+    """Returns all recipes that are a `Recipe`."""
     scripts = sorted(FOLDER.glob("*.py"))
-    made = re.compile(r"^ +run = \w+\(\s*__doc__", re.MULTILINE)
+    made = re.compile(r"^ +\w+\(__doc__.*\)\.run\(\)$", re.MULTILINE)
     return [script.stem for script in scripts if made.search(script.read_text())]
 
 

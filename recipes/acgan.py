@@ -2,45 +2,39 @@
 
 import numpy as np
 
-from harness import adversarial, latent
-from harness.runner import Run
+from harness.adversarial import ConditionalRecipe
+from harness.runner import require_classes, require_images
 
 
-def build(args, source, run):
-    """Returns a compiled ACGAN for labeled images."""
-    from keras_gen import models, networks
+class ACGAN(ConditionalRecipe):
+    flags = {"class_weight": (1.0, "of the cross-entropies in both losses")}
 
-    latent.require_classes(source)
-    adversarial.require_images(source)
-    how = args.generator_conditioning, "output"
-    pair = networks.conditional_dcgan(
-        source.shape,
-        source.classes,
-        args.latent_dim,
-        args.width,
-        how,
-        hidden=args.hidden,
-    )
-    model = models.ACGAN(*pair, class_weight=args.class_weight)
-    return adversarial.compiled(args, model, run, beta_1=0.5)
+    def build(self, source):
+        from keras_gen import models, networks
 
+        require_classes(source)
+        require_images(source)
+        args = self.args
+        pair = networks.conditional_dcgan(
+            source.shape,
+            source.classes,
+            args.latent_dim,
+            args.width,
+            (args.generator_conditioning, "output"),
+            hidden=args.hidden,
+        )
+        model = models.ACGAN(*pair, class_weight=args.class_weight)
+        return self.compile(model, beta_1=0.5)
 
-def report(args, model, source, run):
-    """Returns what a judge says of samples by class, and how D classifies data."""
-    x, y = run.test_data(labels=True)
-    right = np.concatenate(
-        [
-            np.argmax(model.classify(x[i : i + 500]), axis=-1) == y[i : i + 500]
-            for i in range(0, len(x), 500)
-        ]
-    )
-    numbers = adversarial.report_classes(args, model, source, run)
-    return {f"{run.split}_classifier_accuracy": np.mean(right), **numbers}
+    def report(self, model, source):
+        """Returns how well D classifies unseen data, too."""
+        from keras_gen import metrics
+
+        x, y = self.test_data(labels=True)
+        found = np.argmax(metrics.batched(model.classify, x), axis=-1)
+        accuracy = {f"{self.split}_classifier_accuracy": np.mean(found == y)}
+        return {**accuracy, **super().report(model, source)}
 
 
 if __name__ == "__main__":
-    run = Run(__doc__, epochs=200, batch_size=64, ema=0.99)
-    adversarial.add_flags(run, learning_rate=1e-3, discriminator_rate=2e-4)
-    adversarial.add_class_flags(run)
-    run.flag("--class-weight", 1.0, "of the cross-entropies in both losses")
-    run(build, report)
+    ACGAN(__doc__).run()

@@ -8,34 +8,116 @@ strokes, found by their ink, and toward the next class, found by the labels.
 
 import numpy as np
 
-from harness import judge, latent
-from harness.runner import Run
+from harness.classification import classifier
+from harness.runner import Recipe, require_classes
 
 STRENGTHS = np.linspace(-1.5, 1.5, 7)
 SHARES = np.linspace(0.0, 1.5, 7)
 
 
-class Editing(Run):
-    """A run that leaves a model as it is where one is given."""
+class Attributes(Recipe):
+    flags = {
+        "model": ("", "a trained flow, model.keras, instead of training one"),
+        "levels": (2, "scales: how often the sides are halved"),
+        "depth": (6, "steps at each scale"),
+        "width": (32, "channels of the couplings' networks"),
+        "learning_rate": (2e-3, "of Adam"),
+        "examples": (2000, "that give the directions, and that are edited"),
+    }
+
+    def build(self, source):
+        """Returns the model that is given, or a compiled Glow."""
+        from keras_gen import models
+
+        args = self.args
+        require_classes(source)
+        if args.model:
+            return given(args.model, source)
+        model = models.Glow(
+            source.shape,
+            args.levels,
+            args.depth,
+            args.width,
+            pixel_levels=source.levels,
+        )
+        return self.compile(model, global_clipnorm=1.0)
 
     def _fit(self, *arguments):
         if not self.args.model:
             super()._fit(*arguments)
 
+    def report(self, model, source):
+        """Returns what edits change, by measures and by a classifier; draws them."""
+        from keras_gen import callbacks
 
-def build(args, source, run):
-    """Returns the model that is given, or a compiled Glow."""
-    from keras_gen import models
+        args = self.args
+        train = source.arrays(args.examples, labels=True)
+        test = self.test_data(args.examples, labels=True)
+        bits = self._bits(model, test[0])
+        cycle = in_parts(model.reconstruct, test[0]) - test[0]
+        classify = classifier(source, args.seed)
+        bold, first = bolder(model, train, test, classify)
+        classes, second = next_class(model, train, test, classify)
+        rows = np.concatenate([first, second])
+        callbacks.write_grid(self.out / "attributes.png", rows, columns=len(STRENGTHS))
+        return {
+            f"{self.split}_bits_per_dim": bits.mean(),
+            "judge_accuracy": np.mean(classify(test[0]) == test[1]),
+            "cycle_error": np.abs(cycle).max(),
+            **bold,
+            **classes,
+            **self.walk(model, test[0]),
+        }
 
-    latent.require_classes(source)
-    if args.model:
-        return given(args.model, source)
-    model = models.Glow(
-        source.shape, args.levels, args.depth, args.width, pixel_levels=source.levels
-    )
-    adam = run.adam(args.learning_rate, global_clipnorm=1.0)
-    model.compile(adam, **run.ways)
-    return model
+    def walk(self, model, x, shown=4, steps=10):
+        """Draws walks between images; returns how likely their middles are.
+
+        Each pair has two rows, a line and a great circle between the latents. Its
+        middle is compared with the mean of the two images' pixels.
+        """
+        from keras_gen import callbacks
+
+        half = len(x) // 2
+        start, end = x[:half], x[half : 2 * half]
+        lines, arcs = (
+            model.interpolate(start[:shown], end[:shown], steps, spherical=spherical)
+            for spherical in (False, True)
+        )
+        images = np.stack([lines, arcs], axis=1).reshape(-1, *x.shape[1:])
+        callbacks.write_grid(self.out / "interpolations.png", images, steps)
+
+        def middles(spherical):
+            both = np.stack([start, end], axis=1)
+            return in_parts(
+                lambda p: model.interpolate(p[:, 0], p[:, 1], 3, spherical=spherical)[
+                    :, 1
+                ],
+                both,
+            )
+
+        found = {
+            "data": x,
+            "line": middles(False),
+            "arc": middles(True),
+            "pixels": 0.5 * (start + end),
+        }
+        return {
+            f"bits_per_dim_of_{name}": self._bits(model, images).mean()
+            for name, images in found.items()
+        }
+
+    def _bits(self, model, x):
+        def bits(part):
+            return model.bits_per_dim(part, seed=self.args.seed)
+
+        return in_parts(bits, x)
+
+
+def in_parts(function, *arrays):
+    """Returns a function's values of many examples."""
+    from keras_gen import metrics
+
+    return metrics.batched(function, *arrays, size=250)
 
 
 def given(path, source):
@@ -51,34 +133,6 @@ def given(path, source):
             f"--model {path} is no unconditional flow of images of shape {source.shape}"
         )
     return model
-
-
-def report(args, model, source, run):
-    """Returns what edits change, by measures and by a classifier; draws them."""
-    from keras_gen import callbacks
-
-    train = source.arrays(args.examples, labels=True)
-    test = run.test_data(args.examples, labels=True)
-    bits = in_parts(lambda x: model.bits_per_dim(x, seed=args.seed), test[0])
-    cycle = in_parts(model.reconstruct, test[0]) - test[0]
-    classify = judge.classifier(source, args.seed)
-    bold, first = bolder(model, train, test, classify)
-    classes, second = next_class(model, train, test, classify)
-    rows = np.concatenate([first, second])
-    callbacks.write_grid(run.out / "attributes.png", rows, columns=len(STRENGTHS))
-    return {
-        f"{run.split}_bits_per_dim": bits.mean(),
-        "judge_accuracy": np.mean(classify(test[0]) == test[1]),
-        "cycle_error": np.abs(cycle).max(),
-        **bold,
-        **classes,
-        **walk(args, model, test[0], run),
-    }
-
-
-def in_parts(function, x, size=250):
-    """Returns a function's values of many examples."""
-    return np.concatenate([function(x[i : i + size]) for i in range(0, len(x), size)])
 
 
 def ink(images):
@@ -146,50 +200,5 @@ def interleaved(columns):
     return np.stack(columns, axis=1).reshape(-1, *columns[0].shape[1:])
 
 
-def walk(args, model, x, run, shown=4, steps=10):
-    """Draws walks between images; returns how likely their middles are.
-
-    Each pair has two rows, a line and a great circle between the codes. Its middle is
-    compared with the mean of the two images' pixels.
-    """
-    from keras_gen import callbacks
-
-    half = len(x) // 2
-    start, end = x[:half], x[half : 2 * half]
-    lines, arcs = (
-        model.interpolate(start[:shown], end[:shown], steps, spherical=spherical)
-        for spherical in (False, True)
-    )
-    images = np.stack([lines, arcs], axis=1).reshape(-1, *x.shape[1:])
-    callbacks.write_grid(run.out / "interpolations.png", images, steps)
-
-    def middles(spherical):
-        both = np.stack([start, end], axis=1)
-        return in_parts(
-            lambda p: model.interpolate(p[:, 0], p[:, 1], 3, spherical=spherical)[:, 1],
-            both,
-        )
-
-    found = {
-        "data": x,
-        "line": middles(False),
-        "arc": middles(True),
-        "pixels": 0.5 * (start + end),
-    }
-    return {
-        f"bits_per_dim_of_{name}": in_parts(
-            lambda part: model.bits_per_dim(part, seed=args.seed), images
-        ).mean()
-        for name, images in found.items()
-    }
-
-
 if __name__ == "__main__":
-    run = Editing(__doc__, epochs=60, batch_size=64)
-    run.flag("--model", "", "a trained flow, model.keras, instead of training one")
-    run.flag("--levels", 2, "scales: how often the sides are halved")
-    run.flag("--depth", 6, "steps at each scale")
-    run.flag("--width", 32, "channels of the couplings' networks")
-    run.flag("--learning-rate", 2e-3, "of Adam")
-    run.flag("--examples", 2000, "that give the directions, and that are edited")
-    run(build, report)
+    Attributes(__doc__).run()

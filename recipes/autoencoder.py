@@ -2,89 +2,101 @@
 
 import numpy as np
 
-from harness.runner import Run
+from harness.runner import Recipe
 
 
-def build(args, source, run):
-    """Returns a compiled autoencoder, denoising if noise is asked for."""
-    from keras_gen import layers, models, networks
-
-    common = {"activation": args.activation, "variational": False}
-    if args.network == "conv" and len(source.shape) == 3:
-        pair = networks.conv_autoencoder(
-            source.shape, args.latent_dim, args.width, **common
-        )
-    else:
-        widths = tuple(args.hidden // 2**i for i in range(args.layers))
-        pair = networks.mlp_autoencoder(source.shape, args.latent_dim, widths, **common)
-    if args.noise:
-        noise = layers.GaussianNoise(args.noise)
-        model = models.DenoisingAutoencoder(*pair, corruption=noise)
-    else:
-        model = models.Autoencoder(*pair)
-    model.compile(run.adam(args.learning_rate), **run.ways)
-    return model
-
-
-def report(args, model, source, run):
-    """Returns squared errors of both, and how well neighbors know their class."""
-    import keras
-    from sklearn.decomposition import PCA
-
-    from keras_gen import callbacks
-
-    train = source.arrays(60_000)
-    test = run.test_data()
-    rows, flat = len(test), test.reshape(len(test), -1)
-    components = min(args.latent_dim, *train.reshape(len(train), -1).shape)
-    pca = PCA(components, random_state=0).fit(train.reshape(len(train), -1))
-    restored = pca.inverse_transform(pca.transform(flat)).reshape(test.shape)
-    ours = np.concatenate(
-        [model.reconstruct(test[i : i + 500]) for i in range(0, rows, 500)]
-    )
-    errors = [float(np.mean((x - test) ** 2)) for x in (ours, restored)]
-    numbers = {
-        f"{run.split}_squared_error": errors[0],
-        f"{run.split}_squared_error_pca": errors[1],
-        "share_of_pca": errors[0] / errors[1],
+class Autoencoder(Recipe):
+    flags = {
+        "epochs": 200,
+        "steps_per_execution": 11,
+        "network": ("dense", "the networks' kind", ("conv", "dense")),
+        "latent_dim": (8, "size of the code"),
+        "width": (32, "channels of the first convolution"),
+        "hidden": (512, "units of the first dense layer, halved at each further"),
+        "layers": (2, "hidden layers of dense networks"),
+        "activation": ("relu", "of the hidden layers"),
+        "noise": (0.0, "standard deviation of the noise on training data"),
+        "learning_rate": (1e-3, "of Adam"),
     }
-    encoder = keras.Sequential([keras.Input(source.shape)])
-    if len(source.shape) == 3:
-        low, high = model.network_range
-        encoder.add(keras.layers.Rescaling(high - low, low))
-        shown = np.concatenate([test[:16], ours[:16], restored[:16]]).clip(0, 1)
-        callbacks.write_grid(run.out / "reconstructions.png", shown, min(16, rows))
-        run.draw_walks(model, source, test[:16])
-    encoder.add(model.encoder)
-    encoder.save(run.out / "encoder.keras")
-    if source.classes and source.examples > 10:
-        numbers |= _classes(model, pca, source, run)
-    return numbers
 
+    def build(self, source):
+        """Returns a compiled autoencoder, denoising if noise is asked for."""
+        from keras_gen import layers, models, networks
 
-def _classes(model, pca, source, run):
-    """Draws the classes in two dimensions; returns 10 neighbors' accuracy."""
-    from sklearn.decomposition import PCA
-    from sklearn.neighbors import KNeighborsClassifier
+        args = self.args
+        common = {"activation": args.activation, "variational": False}
+        if args.network == "conv" and len(source.shape) == 3:
+            pair = networks.conv_autoencoder(
+                source.shape, args.latent_dim, args.width, **common
+            )
+        else:
+            widths = tuple(args.hidden // 2**i for i in range(args.layers))
+            pair = networks.mlp_autoencoder(
+                source.shape, args.latent_dim, widths, **common
+            )
+        if args.noise:
+            noise = layers.GaussianNoise(args.noise)
+            model = models.DenoisingAutoencoder(*pair, corruption=noise)
+        else:
+            model = models.Autoencoder(*pair)
+        return self.compile(model)
 
-    x, y = source.arrays(5000, labels=True)
-    test_x, test_y = run.test_data(2000, labels=True)
-    numbers, planes = {}, {}
-    for name, encode in (
-        ("code", lambda x: model.encode(x).numpy()),
-        ("pca", lambda x: pca.transform(x.reshape(len(x), -1))),
-    ):
-        codes, test_codes = encode(x), encode(test_x)
-        neighbors = KNeighborsClassifier(min(10, len(x))).fit(codes, y)
-        numbers[f"{run.split}_accuracy_10_neighbors_{name}"] = neighbors.score(
-            test_codes, test_y
-        )
-        if codes.shape[1] > 2:
-            test_codes = PCA(2, random_state=0).fit(codes).transform(test_codes)
-        planes[name] = test_codes
-    if min(plane.shape[1] for plane in planes.values()) == 2:
-        _draw_classes(run.out / "classes.png", planes, test_y)
-    return numbers
+    def report(self, model, source):
+        """Returns squared errors of both, and how well neighbors know their class."""
+        import keras
+        from sklearn.decomposition import PCA
+
+        from keras_gen import callbacks, metrics
+
+        train = source.arrays(60_000)
+        test = self.test_data()
+        rows, flat = len(test), test.reshape(len(test), -1)
+        components = min(self.args.latent_dim, *train.reshape(len(train), -1).shape)
+        pca = PCA(components, random_state=0).fit(train.reshape(len(train), -1))
+        restored = pca.inverse_transform(pca.transform(flat)).reshape(test.shape)
+        ours = metrics.batched(model.reconstruct, test)
+        errors = [float(np.mean((x - test) ** 2)) for x in (ours, restored)]
+        numbers = {
+            f"{self.split}_squared_error": errors[0],
+            f"{self.split}_squared_error_pca": errors[1],
+            "share_of_pca": errors[0] / errors[1],
+        }
+        encoder = keras.Sequential([keras.Input(source.shape)])
+        if len(source.shape) == 3:
+            low, high = model.network_range
+            encoder.add(keras.layers.Rescaling(high - low, low))
+            shown = np.concatenate([test[:16], ours[:16], restored[:16]]).clip(0, 1)
+            callbacks.write_grid(self.out / "reconstructions.png", shown, min(16, rows))
+            self.save_interpolations(model, source, test[:16])
+        encoder.add(model.encoder)
+        encoder.save(self.out / "encoder.keras")
+        if source.classes and source.examples > 10:
+            numbers |= self._report_classes(model, pca, source)
+        return numbers
+
+    def _report_classes(self, model, pca, source):
+        """Draws the classes in two dimensions; returns 10 neighbors' accuracy."""
+        from sklearn.decomposition import PCA
+        from sklearn.neighbors import KNeighborsClassifier
+
+        x, y = source.arrays(5000, labels=True)
+        test_x, test_y = self.test_data(2000, labels=True)
+        numbers, planes = {}, {}
+        for name, encode in (
+            ("code", lambda x: model.encode(x).numpy()),
+            ("pca", lambda x: pca.transform(x.reshape(len(x), -1))),
+        ):
+            codes, test_codes = encode(x), encode(test_x)
+            neighbors = KNeighborsClassifier(min(10, len(x))).fit(codes, y)
+            numbers[f"{self.split}_accuracy_10_neighbors_{name}"] = neighbors.score(
+                test_codes, test_y
+            )
+            if codes.shape[1] > 2:
+                test_codes = PCA(2, random_state=0).fit(codes).transform(test_codes)
+            planes[name] = test_codes
+        if min(plane.shape[1] for plane in planes.values()) == 2:
+            _draw_classes(self.out / "classes.png", planes, test_y)
+        return numbers
 
 
 def _draw_classes(path, planes, y):
@@ -102,13 +114,4 @@ def _draw_classes(path, planes, y):
 
 
 if __name__ == "__main__":
-    run = Run(__doc__, epochs=200, batch_size=64, steps_per_execution=11)
-    run.flag("--network", "dense", "the networks' kind", choices=("conv", "dense"))
-    run.flag("--latent-dim", 8, "size of the code")
-    run.flag("--width", 32, "channels of the first convolution")
-    run.flag("--hidden", 512, "units of the first dense layer, halved at each further")
-    run.flag("--layers", 2, "hidden layers of dense networks")
-    run.flag("--activation", "relu", "of the hidden layers")
-    run.flag("--noise", 0.0, "standard deviation that training data are spoiled with")
-    run.flag("--learning-rate", 1e-3, "of Adam")
-    run(build, report)
+    Autoencoder(__doc__).run()

@@ -17,7 +17,7 @@ import time
 import numpy as np
 
 from comparison import baselines
-from harness import judge, runner
+from harness import classification, runner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +173,7 @@ def nearest_neighbor(data, args):
     for name, count, band in zip(
         ("all", "first"), (len(x), data.first), bands, strict=True
     ):
-        error = judge.nearest_error((x[:count], y[:count]), data.test)
+        error = classification.nearest_error((x[:count], y[:count]), data.test)
         spread = math.sqrt(error * (1.0 - error) / len(data.test[0]))
         row = f"nearest_neighbor_{name}_percent"
         rows.append(Row(row, 100.0 * error, 100.0 * spread, *known(data, *band)))

@@ -1,19 +1,15 @@
 """Trains a DCGAN: sharp samples from a game of two convolutional networks."""
 
-from harness import adversarial
-from harness.runner import Run
+from harness.adversarial import AdversarialRecipe
 
 
-def build(args, source, run):
-    """Returns a compiled DCGAN for images, or a plain GAN for points of the plane."""
-    from keras_gen import models
+class DCGAN(AdversarialRecipe):
+    def build(self, source):
+        from keras_gen import models
 
-    kind = models.DCGAN if len(source.shape) == 3 else models.GAN
-    model = kind(*adversarial.pair(args, source))
-    return adversarial.compiled(args, model, run, beta_1=0.5)
+        kind = models.DCGAN if len(source.shape) == 3 else models.GAN
+        return self.compile(kind(*self.networks(source)), beta_1=0.5)
 
 
 if __name__ == "__main__":
-    run = Run(__doc__, epochs=200, batch_size=64, ema=0.99)
-    adversarial.add_flags(run)
-    run(build, adversarial.report)
+    DCGAN(__doc__).run()

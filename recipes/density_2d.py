@@ -70,8 +70,9 @@ def trained(name, source, args):
 
 def nats_of(flow, x):
     """Returns the mean negative log-likelihood of points, and two standard errors."""
-    nats = [-flow.log_prob(x[i : i + 2000]) for i in range(0, len(x), 2000)]
-    nats = np.concatenate(nats)
+    from keras_gen import metrics
+
+    nats = -metrics.batched(flow.log_prob, x, size=2000)
     return float(nats.mean()), float(2.0 * nats.std() / np.sqrt(len(nats)))
 
 

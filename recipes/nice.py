@@ -2,31 +2,33 @@
 
 import math
 
-from harness import likelihood
-from harness.runner import Run
+from harness.likelihood import LikelihoodRecipe
 
 
-def build(args, source, run):
-    """Returns a compiled NICE."""
-    from keras_gen import models
-    from keras_gen.models.prior import StandardNormal
+class NICE(LikelihoodRecipe):
+    flags = {
+        "epochs": 100,
+        "steps_per_execution": 11,
+        "depth": (4, "couplings"),
+        "width": (200, "units of the hidden layers"),
+        "hidden_layers": (5, "of each coupling's network"),
+        "prior": ("logistic", "of the codes", ("logistic", "normal")),
+    }
 
-    size = math.prod(source.shape)
-    model = models.NICE(
-        source.shape,
-        args.depth,
-        (args.width,) * args.hidden_layers,
-        levels=source.levels,
-        prior=StandardNormal((size,)) if args.prior == "normal" else None,
-    )
-    return likelihood.compiled(args, model, run)
+    def build(self, source):
+        from keras_gen import models
+        from keras_gen.models.prior import StandardNormal
+
+        args, size = self.args, math.prod(source.shape)
+        model = models.NICE(
+            source.shape,
+            args.depth,
+            (args.width,) * args.hidden_layers,
+            levels=source.levels,
+            prior=StandardNormal((size,)) if args.prior == "normal" else None,
+        )
+        return self.compile(model)
 
 
 if __name__ == "__main__":
-    run = Run(__doc__, epochs=100, batch_size=64, steps_per_execution=11)
-    run.flag("--depth", 4, "couplings")
-    run.flag("--width", 200, "units of the hidden layers")
-    run.flag("--hidden-layers", 5, "of each coupling's network")
-    run.flag("--prior", "logistic", "of the codes", choices=("logistic", "normal"))
-    likelihood.add_flags(run, learning_rate=1e-3)
-    run(build, likelihood.report)
+    NICE(__doc__).run()

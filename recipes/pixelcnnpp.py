@@ -1,29 +1,33 @@
 """Trains a PixelCNN++: mixtures of logistic distributions, two streams, three sizes."""
 
-from harness import likelihood, pixels
-from harness.runner import Run
+from harness.pixels import PixelRecipe
 
 
-def build(args, source, run):
-    """Returns a compiled PixelCNNPP."""
-    from keras_gen import models
+class PixelCNNPP(PixelRecipe):
+    flags = {
+        "epochs": 20,
+        "ema": 0.99,
+        "likelihood": "logistic",
+        "depth": (1, "blocks at each size"),
+        "width": (24, "channels"),
+        "sizes": (2, "of the image: full, half, ..."),
+        "dropout": (0.0, "rate within a block"),
+    }
 
-    model = models.PixelCNNPP(
-        source.shape,
-        args.depth,
-        args.width,
-        args.sizes,
-        args.dropout,
-        **pixels.outputs(args, source),
-    )
-    return likelihood.compiled(args, model, run)
+    def build(self, source):
+        from keras_gen import models
+
+        args = self.args
+        model = models.PixelCNNPP(
+            source.shape,
+            args.depth,
+            args.width,
+            args.sizes,
+            args.dropout,
+            **self.outputs(source),
+        )
+        return self.compile(model)
 
 
 if __name__ == "__main__":
-    run = Run(__doc__, epochs=20, batch_size=64, steps_per_execution=11, ema=0.99)
-    run.flag("--depth", 1, "blocks at each size")
-    run.flag("--width", 24, "channels")
-    run.flag("--sizes", 2, "of the image: full, half, ...")
-    run.flag("--dropout", 0.0, "rate within a block")
-    pixels.add_flags(run, kind="logistic")
-    run(build, pixels.report)
+    PixelCNNPP(__doc__).run()

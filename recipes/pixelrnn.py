@@ -1,24 +1,30 @@
 """Trains a PixelRNN: recurrent layers over rows or diagonals."""
 
-from harness import likelihood, pixels
-from harness.runner import Run
+from harness.pixels import PixelRecipe
 
 
-def build(args, source, run):
-    """Returns a compiled PixelRNN."""
-    from keras_gen import models
+class PixelRNN(PixelRecipe):
+    flags = {
+        "epochs": 20,
+        "learning_rate": 2e-3,
+        "cell": (
+            "row_lstm",
+            "what runs over the image",
+            ("row_lstm", "diagonal_bilstm"),
+        ),
+        "depth": (4, "blocks"),
+        "width": (16, "units of each layer, half of those between blocks"),
+    }
 
-    model = models.PixelRNN(
-        source.shape, args.cell, args.depth, args.width, **pixels.outputs(args, source)
-    )
-    return likelihood.compiled(args, model, run)
+    def build(self, source):
+        from keras_gen import models
+
+        args, outputs = self.args, self.outputs(source)
+        model = models.PixelRNN(
+            source.shape, args.cell, args.depth, args.width, **outputs
+        )
+        return self.compile(model)
 
 
 if __name__ == "__main__":
-    run = Run(__doc__, epochs=20, batch_size=64, steps_per_execution=11)
-    cells = ("row_lstm", "diagonal_bilstm")
-    run.flag("--cell", "row_lstm", "what runs over the image", choices=cells)
-    run.flag("--depth", 4, "blocks")
-    run.flag("--width", 16, "units of each layer, half of those between blocks")
-    pixels.add_flags(run, learning_rate=2e-3)
-    run(build, pixels.report)
+    PixelRNN(__doc__).run()

@@ -1,39 +1,90 @@
 """Trains a Seq2Seq: numbers spelled out, or words reversed, by attention."""
 
+import numpy as np
+
 from harness import text
-from harness.runner import Run
+from harness.runner import Recipe
 
 
-def load(args, split, limit=None, **options):
-    """Returns pairs of sequences."""
-    from keras_gen import data
+class Seq2Seq(Recipe):
+    datasets = "numbers or reverse"
+    flags = {
+        "dataset": "numbers",
+        "epochs": 10,
+        "steps_per_epoch": 200,
+        "ema": 0.99,
+        "cell": ("gru", "what carries the past", ("gru", "lstm")),
+        "width": (128, "units of each layer"),
+        "depth": (2, "layers of the decoder"),
+        "encoder_depth": (1, "layers of the encoder"),
+        "dropout": (0.0, "between the layers"),
+        "learning_rate": (2e-3, "of Adam"),
+        "beams": (4, "beginnings that a beam keeps"),
+        "length_penalty": (1.0, "exponent of the length in a beam's score"),
+        "pairs": (10_000, "unseen pairs that are measured, at most"),
+    }
 
-    return data.load_pairs(args.dataset, split, limit=limit)
+    def load(self, split, limit=None, **options):
+        from keras_gen import data
 
+        return data.load_pairs(self.args.dataset, split, limit=limit)
 
-def build(args, source, run):
-    """Returns a compiled Seq2Seq."""
-    from keras_gen import models
+    def build(self, source):
+        """Returns a compiled Seq2Seq."""
+        from keras_gen import models
 
-    model = models.Seq2Seq(
-        len(source.alphabet),
-        len(source.target_alphabet),
-        *source.lengths,
-        args.cell,
-        args.width,
-        args.depth,
-        args.encoder_depth,
-        args.dropout,
-    )
-    model.compile(run.adam(args.learning_rate), **run.ways)
-    run.draw_samples = lambda model, n, seed: page(model, source, run, n)
-    return model
+        args = self.args
+        model = models.Seq2Seq(
+            len(source.alphabet),
+            len(source.target_alphabet),
+            *source.lengths,
+            args.cell,
+            args.width,
+            args.depth,
+            args.encoder_depth,
+            args.dropout,
+        )
+        return self.compile(model)
 
+    def draw_samples(self, model, n, seed):
+        """Returns a picture of unseen sequences and what is made of them."""
+        x = self.test_data(n)
+        return text.page(lines(self.source, x, model.translate(x)), 80)
 
-def page(model, source, run, n):
-    """Returns a picture of unseen sources and what is made of them."""
-    x = run.test_data(n)
-    return text.page(lines(source, x, model.translate(x)), 80)
+    def report(self, model, source):
+        """Returns how many unseen sources come out right, and how likely it is."""
+        from keras_gen import metrics
+
+        x, y = self.test_data(self.args.pairs, labels=True)
+        greedy, greedy_scores = self.translate(model, x, "greedy")
+        beam, beam_scores = self.translate(model, x, "beam")
+        right = {name: (z == y).all(axis=1) for name, z in (("g", greedy), ("b", beam))}
+        wrong = np.flatnonzero(~right["b"])[:20]
+        shown = [*lines(source, x[:40], beam[:40]), "", "wrong:"]
+        shown += [*lines(source, x[wrong], beam[wrong])]
+        text.write(self.out / "samples.txt", shown)
+        bits = metrics.batched(model.bits_per_dim, y, x, size=256)
+        return {
+            f"{self.split}_exact_match_greedy": right["g"].mean(),
+            f"{self.split}_exact_match_beam": right["b"].mean(),
+            f"{self.split}_pairs": len(x),
+            f"{self.split}_bits_per_character": bits.mean(),
+            "score_greedy": greedy_scores.mean(),
+            "score_beam": beam_scores.mean(),
+            "examples_trained": source.examples,
+        }
+
+    def translate(self, model, x, mode):
+        """Returns translations and their scores."""
+        from keras_gen import metrics
+
+        penalty = self.args.length_penalty
+        options = {"beams": self.args.beams, "length_penalty": penalty}
+
+        def translate(x):
+            return model.translate(x, mode, return_scores=True, **options)
+
+        return metrics.batched(translate, x, size=256)
 
 
 def lines(source, x, found):
@@ -43,66 +94,5 @@ def lines(source, x, found):
     return [f"{a:>{width}}  {b}" for a, b in zip(given, made, strict=True)]
 
 
-def report(args, model, source, run):
-    """Returns how many unseen sources come out right, and how likely it is."""
-    import numpy as np
-
-    x, y = run.test_data(args.pairs, labels=True)
-    greedy, greedy_scores = translate(args, model, x, "greedy")
-    beam, beam_scores = translate(args, model, x, "beam")
-    right = {name: (z == y).all(axis=1) for name, z in (("g", greedy), ("b", beam))}
-    wrong = np.flatnonzero(~right["b"])[:20]
-    shown = [*lines(source, x[:40], beam[:40]), "", "wrong:"]
-    shown += [*lines(source, x[wrong], beam[wrong])]
-    text.write(run.out / "samples.txt", shown)
-    bits = [model.bits_per_dim(y[i : i + 256], x[i : i + 256]) for i in starts(x)]
-    return {
-        f"{run.split}_exact_match_greedy": right["g"].mean(),
-        f"{run.split}_exact_match_beam": right["b"].mean(),
-        f"{run.split}_pairs": len(x),
-        f"{run.split}_bits_per_character": np.concatenate(bits).mean(),
-        "score_greedy": greedy_scores.mean(),
-        "score_beam": beam_scores.mean(),
-        "examples_trained": source.examples,
-    }
-
-
-def starts(x):
-    """Returns where parts of 256 begin."""
-    return range(0, len(x), 256)
-
-
-def translate(args, model, x, mode):
-    """Returns translations and their scores, for 256 sources at a time."""
-    import numpy as np
-
-    ways = {"beams": args.beams, "length_penalty": args.length_penalty}
-    parts = [
-        model.translate(x[i : i + 256], mode, return_scores=True, **ways)
-        for i in starts(x)
-    ]
-    return [np.concatenate(part) for part in zip(*parts, strict=True)]
-
-
 if __name__ == "__main__":
-    run = Run(
-        __doc__,
-        epochs=10,
-        batch_size=64,
-        dataset="numbers",
-        steps_per_epoch=200,
-        ema=0.99,
-        datasets="numbers or reverse",
-    )
-    run.load = load
-    cells = ("gru", "lstm")
-    run.flag("--cell", "gru", "what carries the past", choices=cells)
-    run.flag("--width", 128, "units of each layer")
-    run.flag("--depth", 2, "layers of the decoder")
-    run.flag("--encoder-depth", 1, "layers of the encoder")
-    run.flag("--dropout", 0.0, "between the layers")
-    run.flag("--learning-rate", 2e-3, "of Adam")
-    run.flag("--beams", 4, "beginnings that a beam keeps")
-    run.flag("--length-penalty", 1.0, "exponent of the length in a beam's score")
-    run.flag("--pairs", 10_000, "unseen pairs that are measured, at most")
-    run(build, report)
+    Seq2Seq(__doc__).run()

@@ -1,67 +1,56 @@
 """Trains a variational autoencoder: reconstructions, samples, and a code to walk in."""
 
-import numpy as np
-
-from harness import latent
-from harness.runner import Run
+from harness.latent import LatentRecipe
+from harness.runner import require_classes
 
 
-def build(args, source, run):
-    """Returns a compiled VAE for images, or for points of the plane."""
-    from keras_gen import models
+class VAE(LatentRecipe):
+    flags = {
+        "steps_per_execution": 11,
+        "beta": (1.0, "weight of the divergence"),
+        "leave_out": (-1, "a class to train without, scored as an anomaly"),
+    }
 
-    encoder, decoder, likelihood = latent.parts(args, source)
-    ways = {"likelihood": likelihood, "network_range": latent.network_range(args)}
-    if args.beta == 1.0:
-        model = models.VAE(encoder, decoder, **ways)
-    else:
-        model = models.BetaVAE(encoder, decoder, args.beta, **ways)
-    model.compile(run.adam(args.learning_rate), **run.ways)
-    return model
+    def build(self, source):
+        from keras_gen import models
 
+        encoder, decoder, likelihood = self.networks(source)
+        options = {"likelihood": likelihood, "network_range": self.network_range}
+        beta = self.args.beta
+        if beta == 1.0:
+            return self.compile(models.VAE(encoder, decoder, **options))
+        return self.compile(models.BetaVAE(encoder, decoder, beta, **options))
 
-def report(args, model, source, run):
-    """Returns the bounds on unseen data; draws what the code holds."""
-    latent.draw(args, model, source, run)
-    numbers = latent.report_bounds(args, model, run)
-    if args.leave_out >= 0:
-        numbers |= report_anomalies(args, model, run)
-    return numbers
+    def prepare_training(self, source):
+        left_out = self.args.leave_out
+        if left_out < 0:
+            return source
+        require_classes(source)
+        if left_out >= source.classes:
+            raise ValueError(
+                f"there is no class {left_out} to leave out of {source.classes}"
+            )
+        return source.select(source.labels() != left_out)
 
+    def report(self, model, source):
+        """Returns how well the class that was left out is told from others, too."""
+        from keras_gen import metrics
 
-def report_anomalies(args, model, run):
-    """Returns how well the class that was left out is told from the others."""
-    from keras_gen import metrics
+        numbers = super().report(model, source)
+        if self.args.leave_out < 0:
+            return numbers
+        x, y = self.test_data(labels=True)
+        strange = y == self.args.leave_out
+        for by in ("elbo", "reconstruction"):
 
-    x, y = run.test_data(labels=True)
-    numbers = {}
-    for by in ("elbo", "reconstruction"):
-        parts = [
-            model.anomaly_score(x[i : i + 500], by=by, seed=i)
-            for i in range(0, len(x), 500)
-        ]
-        scores, strange = np.concatenate(parts), y == args.leave_out
-        area = metrics.auroc(scores[strange], scores[~strange])
-        numbers[f"{run.split}_auroc_{by}"] = area.value
-    return numbers
+            def score(x, seed, by=by):
+                return model.anomaly_score(x, by=by, seed=seed)
 
-
-def without(source, left_out):
-    """Returns the data without a class; -1 leaves none out."""
-    if left_out < 0:
-        return source
-    latent.require_classes(source)
-    if left_out >= source.classes:
-        raise ValueError(
-            f"there is no class {left_out} to leave out of {source.classes}"
-        )
-    return source.select(source.labels() != left_out)
+            scores = metrics.batched(score, x, seed=0)
+            area = metrics.auroc(scores[strange], scores[~strange])
+            numbers[f"{self.split}_auroc_{by}"] = area.value
+        return numbers
 
 
 if __name__ == "__main__":
-    run = Run(__doc__, epochs=200, batch_size=64, steps_per_execution=11)
-    latent.add_flags(run)
-    run.flag("--beta", 1.0, "weight of the divergence")
-    run.flag("--leave-out", -1, "a class to train without, scored as an anomaly")
-    run.prepare_training = lambda source: without(source, run.args.leave_out)
-    run(build, report)
+    VAE(__doc__).run()

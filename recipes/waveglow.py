@@ -2,92 +2,105 @@
 
 import time
 
-from harness.runner import Run
+import numpy as np
+
+from harness.runner import Recipe
 
 
-def load(args, split, **options):
-    """Returns clips of sounds."""
-    from keras_gen import data
-
-    rate = args.sampling_rate or None
-    return data.load_audio(
-        args.dataset, split, samples=args.samples, sampling_rate=rate, **options
-    )
-
-
-def build(args, source, run):
-    """Returns a compiled WaveGlow."""
-    from keras_gen import models
-
-    model = models.WaveGlow(
-        source.shape,
-        source.sampling_rate,
-        args.groups,
-        args.depth,
-        args.width,
-        args.layers,
-        fft_length=args.fft_length,
-        hop=args.hop,
-        bands=args.bands,
-        context_width=args.context_width,
-        levels=source.levels,
-    )
-    adam = run.adam(args.learning_rate, global_clipnorm=args.clip_norm)
-    model.compile(adam, **run.ways)
-    run.draw_samples = lambda model, n, seed: copies_as_images(model, run, n, seed)
-    return model
-
-
-def copies_as_images(model, run, n, seed):
-    """Returns spectrograms of copies of unseen clips, as images in [0, 1]."""
-    import numpy as np
-
-    mel = model.mel(run.test_data(n))
-    mel = model.mel(model.vocode(mel, seed, run.args.temperature)).numpy()
-    low, high = mel.min(), mel.max()
-    return np.swapaxes((mel - low) / (high - low + 1e-6), 1, 2)[:, ::-1, :, None]
-
-
-def report(args, model, source, run):
-    """Returns likelihoods, distances and speed; writes sounds and spectrograms."""
-    import numpy as np
-
-    x = run.test_data(args.clips)
-    draw = np.random.default_rng(args.seed)
-    y = x + draw.uniform(-1, 1, x.shape) / model.levels
-    noise = randomized(x, draw)
-    copies = {t: copy(model, x, args.seed, t) for t in (1.0, args.temperature)}
-    numbers = {
-        f"{run.split}_nll_nats_per_sample": likelihood(model, y),
-        **gaussians(model, source.arrays(4000), y),
-        "mel_distance_db_copy": distance(model, x, copies[1.0]),
-        f"mel_distance_db_copy_at_{args.temperature}": distance(
-            model, x, copies[args.temperature]
-        ),
-        "mel_distance_db_noise": distance(model, x, noise),
-        "mel_distance_db_noise_by_frame": distance(
-            model, x, randomized_by_frame(x, args.fft_length, draw)
-        ),
-        "inversion_error": inversion_error(model, x),
-        "samples_per_second": speed(model, x[:16]),
+class WaveGlow(Recipe):
+    datasets = "tones, a TFDS name such as speech_commands, or a folder of WAV files"
+    flags = {
+        "dataset": "tones",
+        "epochs": 15,
+        "batch_size": 8,
+        "steps_per_epoch": 100,
+        "ema": 0.995,
+        "samples": (2048, "length of a clip"),
+        "sampling_rate": (0, "to resample to; 0: as the sounds are"),
+        "groups": (16, "samples that make one step of the flow"),
+        "depth": (8, "steps of the flow"),
+        "width": (32, "channels of the WaveNets"),
+        "layers": (5, "layers of each WaveNet"),
+        "fft_length": (512, "samples in a frame of the spectrogram"),
+        "hop": (64, "samples from frame to frame"),
+        "bands": (64, "mel bands"),
+        "context_width": (32, "channels that bring the spectrogram in"),
+        "learning_rate": (2e-3, "of Adam"),
+        "clip_norm": (1.0, "largest norm of the gradient"),
+        "temperature": (0.8, "of the copies; 1: as the model has learned"),
+        "clips": (256, "unseen clips that are measured"),
     }
-    rate = numbers["samples_per_second"]
-    times = rate / source.sampling_rate
-    print(f"{rate:,.0f} samples a second, {times:.1f} times as fast as they sound")
-    shown = {"original": x, "copy": copies[args.temperature], "noise": noise}
-    write_sounds(run.out / "sounds", shown, source.sampling_rate)
-    draw_spectrograms(run.out / "spectrograms.png", model, shown)
-    return numbers
+
+    def load(self, split, **options):
+        from keras_gen import data
+
+        args = self.args
+        options |= {"sampling_rate": args.sampling_rate or None}
+        return data.load_audio(args.dataset, split, samples=args.samples, **options)
+
+    def build(self, source):
+        """Returns a compiled WaveGlow."""
+        from keras_gen import models
+
+        args = self.args
+        model = models.WaveGlow(
+            source.shape,
+            source.sampling_rate,
+            args.groups,
+            args.depth,
+            args.width,
+            args.layers,
+            fft_length=args.fft_length,
+            hop=args.hop,
+            bands=args.bands,
+            context_width=args.context_width,
+            levels=source.levels,
+        )
+        return self.compile(model, global_clipnorm=args.clip_norm)
+
+    def draw_samples(self, model, n, seed):
+        """Returns spectrograms of copies of unseen clips, as images in [0, 1]."""
+        mel = model.mel(self.test_data(n))
+        mel = model.mel(model.vocode(mel, seed, self.args.temperature)).numpy()
+        low, high = mel.min(), mel.max()
+        return np.swapaxes((mel - low) / (high - low + 1e-6), 1, 2)[:, ::-1, :, None]
+
+    def report(self, model, source):
+        """Returns likelihoods, distances and speed; writes sounds and spectrograms."""
+        args = self.args
+        x = self.test_data(args.clips)
+        draw = np.random.default_rng(args.seed)
+        y = x + draw.uniform(-1, 1, x.shape) / model.levels
+        noise = randomized(x, draw)
+        copies = {t: copy(model, x, args.seed, t) for t in (1.0, args.temperature)}
+        numbers = {
+            f"{self.split}_nll_nats_per_sample": likelihood(model, y),
+            **gaussians(model, source.arrays(4000), y),
+            "mel_distance_db_copy": distance(model, x, copies[1.0]),
+            f"mel_distance_db_copy_at_{args.temperature}": distance(
+                model, x, copies[args.temperature]
+            ),
+            "mel_distance_db_noise": distance(model, x, noise),
+            "mel_distance_db_noise_by_frame": distance(
+                model, x, randomized_by_frame(x, args.fft_length, draw)
+            ),
+            "inversion_error": inversion_error(model, x),
+            "samples_per_second": speed(model, x[:16]),
+        }
+        rate = numbers["samples_per_second"]
+        times = rate / source.sampling_rate
+        print(f"{rate:,.0f} samples a second, {times:.1f} times as fast as they sound")
+        shown = {"original": x, "copy": copies[args.temperature], "noise": noise}
+        write_sounds(self.out / "sounds", shown, source.sampling_rate)
+        draw_spectrograms(self.out / "spectrograms.png", model, shown)
+        return numbers
 
 
 def in_parts(function, *arrays):
-    """Returns a function's results on 32 clips at a time, joined."""
-    import numpy as np
+    """Returns a function's values of many clips."""
+    from keras_gen import metrics
 
-    starts = range(0, len(arrays[0]), 32)
-    return np.concatenate(
-        [np.asarray(function(*(a[i : i + 32] for a in arrays))) for i in starts]
-    )
+    return metrics.batched(function, *arrays, size=32)
 
 
 def copy(model, x, seed, temperature):
@@ -107,7 +120,6 @@ def gaussians(model, train, y, order=32):
     One deviation for all samples; as a process, each sample given the `order` before
     it; and one deviation for each place, the loudness that the spectrogram tells.
     """
-    import numpy as np
     from scipy import linalg
 
     def nats(residual, deviation):
@@ -135,16 +147,12 @@ def gaussians(model, train, y, order=32):
 
 def distance(model, x, other):
     """Returns the mean absolute difference of two log-mel spectrograms, in decibels."""
-    import numpy as np
-
     apart = in_parts(model.mel, x) - in_parts(model.mel, other.astype("float32"))
     return np.abs(apart).mean() * 10 / np.log(10)
 
 
 def randomized(x, draw):
     """Returns noise with each clip's own spectrum: its phases are drawn anew."""
-    import numpy as np
-
     spectrum = np.fft.rfft(x[..., 0], axis=1)
     phases = np.exp(2j * np.pi * draw.uniform(size=spectrum.shape))
     noise = np.fft.irfft(np.abs(spectrum) * phases, x.shape[1], axis=1)
@@ -153,7 +161,6 @@ def randomized(x, draw):
 
 def randomized_by_frame(x, length, draw):
     """Returns noise with the spectrum of each moment: frames with phases drawn anew."""
-    import numpy as np
     from scipy import signal
 
     _, _, frames = signal.stft(x[..., 0], nperseg=length, noverlap=length * 3 // 4)
@@ -167,8 +174,6 @@ def randomized_by_frame(x, length, draw):
 
 def inversion_error(model, x):
     """Returns the largest |x - decode(encode(x))|."""
-    import numpy as np
-
     return np.abs(in_parts(model.reconstruct, x) - x).max()
 
 
@@ -213,28 +218,4 @@ def draw_spectrograms(path, model, sounds, most=5):
 
 
 if __name__ == "__main__":
-    run = Run(
-        __doc__,
-        epochs=15,
-        batch_size=8,
-        dataset="tones",
-        steps_per_epoch=100,
-        ema=0.995,
-        datasets="tones, a TFDS name such as speech_commands, or a folder of WAV files",
-    )
-    run.load = load
-    run.flag("--samples", 2048, "length of a clip")
-    run.flag("--sampling-rate", 0, "to resample to; 0: as the sounds are")
-    run.flag("--groups", 16, "samples that make one step of the flow")
-    run.flag("--depth", 8, "steps of the flow")
-    run.flag("--width", 32, "channels of the WaveNets")
-    run.flag("--layers", 5, "layers of each WaveNet")
-    run.flag("--fft-length", 512, "samples in a frame of the spectrogram")
-    run.flag("--hop", 64, "samples from frame to frame")
-    run.flag("--bands", 64, "mel bands")
-    run.flag("--context-width", 32, "channels that bring the spectrogram in")
-    run.flag("--learning-rate", 2e-3, "of Adam")
-    run.flag("--clip-norm", 1.0, "largest norm of the gradient")
-    run.flag("--temperature", 0.8, "of the copies; 1: as the model has learned")
-    run.flag("--clips", 256, "unseen clips that are measured")
-    run(build, report)
+    WaveGlow(__doc__).run()

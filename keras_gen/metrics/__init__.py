@@ -19,7 +19,7 @@ from keras_gen.metrics.disentanglement import (
 )
 from keras_gen.metrics.diversity import Diversity, ModesCovered, mode_score
 from keras_gen.metrics.estimate import Estimate
-from keras_gen.metrics.evaluation import Evaluation, draw_samples
+from keras_gen.metrics.evaluation import Evaluation, batched, draw_samples
 from keras_gen.metrics.extractor import Extractor, NetworkFeatures, Pixels
 from keras_gen.metrics.inception import Inception, InceptionScore, inception_score
 from keras_gen.metrics.information import (
@@ -82,6 +82,7 @@ __all__ = [
     "TwoSampleTest",
     "active_units",
     "auroc",
+    "batched",
     "calibration_error",
     "choose_sigma",
     "classification_accuracy",

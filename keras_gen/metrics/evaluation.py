@@ -224,3 +224,29 @@ def draw_samples(model, n, seed=0, labels=None, batch_size=250):
         options = {} if classes is None else {"context": asked}
         parts.append(np.asarray(model.sample(size, seed=int(number), **options)))
     return np.concatenate(parts), labels if classes is not None else None
+
+
+def batched(function, *arrays, size=500, seed=None):
+    """Returns a function's values of many examples, computed some at a time.
+
+    Args:
+        function: A function of a batch of each array to an array with a row for each
+            example, or to a tuple of such.
+        *arrays: Arrays of as many rows, some of which may be `None`.
+        size: Rows of a batch. Defaults to `500`.
+        seed: Integer. Where it is given, `function` takes an argument `seed`: this one
+            plus the index of the batch's first row. Defaults to `None`.
+
+    Example:
+
+    >>> metrics.batched(lambda x, y: x + y, np.arange(5), np.ones(5), size=2)
+    array([1., 2., 3., 4., 5.])
+    """
+    found = []
+    for i in range(0, len(arrays[0]), size):
+        options = {} if seed is None else {"seed": seed + i}
+        parts = (None if array is None else array[i : i + size] for array in arrays)
+        found.append(function(*parts, **options))
+    if isinstance(found[0], tuple | list):
+        return [np.concatenate(column) for column in zip(*found, strict=True)]
+    return np.concatenate(found)

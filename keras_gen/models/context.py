@@ -466,7 +466,9 @@ def context_shape_of(classes, context_shape=None, **_):
 
 
 def map_context(function, context):
-    """Returns an encoded context whose tensors went through a function, or `None`."""
+    """Returns a context whose tensors, or list, went through a function, or `None`."""
+    if isinstance(context, list):
+        context = tf.convert_to_tensor(context)
     return None if context is None else tf.nest.map_structure(function, context)
 
 

@@ -26,6 +26,7 @@ from keras_gen.networks.pixel_cnn import gated_pixel_cnn, pixel_cnn, pixel_cnn_p
 from keras_gen.networks.pixel_rnn import pixel_rnn
 from keras_gen.networks.progressive import progressive
 from keras_gen.networks.raster import RasterNetwork
+from keras_gen.networks.sgan import mlp_sgan
 from keras_gen.networks.spectral import (
     is_spectrally_normalized,
     with_spectral_normalization,
@@ -58,6 +59,7 @@ __all__ = [
     "mlp",
     "mlp_autoencoder",
     "mlp_gan",
+    "mlp_sgan",
     "pixel_cnn",
     "pixel_cnn_pp",
     "pixel_rnn",

@@ -1,4 +1,4 @@
-"""What a comparison of families shares: data, judges, and the folder of each row."""
+"""What a comparison of families shares: data, metrics, and the folder of each row."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from harness import runner
 
 
 class Bench:
-    """The data and the judges that all families share.
+    """The data and the metrics that all families share.
 
     Args:
         args: The flags.
@@ -25,12 +25,12 @@ class Bench:
         from keras_gen import data
 
         self.args, self.out = args, out
-        ways = {"data_dir": args.data_dir, "image_size": args.image_size}
-        ways |= {"skip_unreadable": args.skip_unreadable}
-        source = data.load(args.dataset, limit=args.limit, **ways)
+        options = {"data_dir": args.data_dir, "image_size": args.image_size}
+        options |= {"skip_unreadable": args.skip_unreadable}
+        source = data.load(args.dataset, limit=args.limit, **options)
         require_images(source)
         self.source, held = parted(source, args.seed)
-        test = self.unseen(ways)
+        test = self.unseen(options)
         if test is None:
             self.source, test = parted(self.source, args.seed)
         self.held = held.arrays(500)
@@ -48,12 +48,12 @@ class Bench:
             "test_examples": len(self.x),
         }
 
-    def unseen(self, ways):
+    def unseen(self, options):
         """Returns some of the test split, at random; `None` where there is none."""
         from keras_gen import data
 
         try:
-            test = data.load(self.args.dataset, "test", **ways)
+            test = data.load(self.args.dataset, "test", **options)
         except ValueError:  # the data have no such split
             return None
         draw = np.random.default_rng(self.args.seed)
@@ -63,7 +63,7 @@ class Bench:
         """Trains and measures every family; returns {name: why it failed}."""
         failed, names = {}, self.args.families
         if not (self.out / "data" / "row.json").exists():
-            self.judge_data()
+            self.measure_data()
         for name in names:
             family = families.FAMILIES[name]
             if (self.out / name / "row.json").exists():
@@ -79,7 +79,7 @@ class Bench:
             print(table.line(row), flush=True)
         return failed
 
-    def judge(self, images):
+    def compare_with_data(self, images):
         """Returns what the comparison with unseen data says of images."""
         if self.evaluate is None:
             self.evaluate, self.note = measure.evaluation(
@@ -87,7 +87,7 @@ class Bench:
             )
         return measure.quality(self.evaluate, images)
 
-    def judge_data(self):
+    def measure_data(self):
         """Writes the row of training data: what a perfect model would score."""
         from comparison import pictures
 
@@ -100,7 +100,7 @@ class Bench:
         row = {
             "family": "data",
             "title": "Training data",
-            "numbers": self.judge(some),
+            "numbers": self.compare_with_data(some),
             "features": self.note,
             "data": self.about,
             "pictures": {"samples": "samples.png"},
@@ -145,7 +145,7 @@ class Bench:
         seconds = args.minutes and 60.0 * args.minutes / len(args.families)
         keras.utils.set_random_seed(args.seed)
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
+            warnings.simplefilter("aloptions", UserWarning)
             model = family.compiled(self.source, width)
             look = measure.held_out_bits(model, self.held)
             watch = budget.Watch(seconds, args.steps, look)
@@ -173,7 +173,7 @@ class Bench:
         samples = measure.samples(draw, max(64, len(x)), seed)
         numbers = {
             **measure.likelihood(model, x, self.args.importance),
-            **self.judge(samples[: len(x)]),
+            **self.compare_with_data(samples[: len(x)]),
             **measure.speed(model, draw, x),
         }
         return numbers, pictures.draw(folder, model, samples, x, self.train_x, seed)

@@ -72,8 +72,8 @@ class Watch:
         """Returns the time and the updates so far."""
         return {"seconds": round(self.spent, 3), "steps": self.done}
 
-    def look(self, always=False):
-        """Returns the bits of held-out data where it is time to look, else `None`.
+    def evaluate_if_due(self, always=False):
+        """Returns the bits of held-out data where it is time, else `None`.
 
         Args:
             always: Whether it is time in any case. Defaults to `False`.
@@ -133,7 +133,7 @@ def _each_iteration(watch):
     def seen(loss):
         watch.step()
         watch.keep({"loss": float(loss)})
-        return watch.share >= 1.0, watch.look(always=True)
+        return watch.share >= 1.0, watch.evaluate_if_due(always=True)
 
     return seen
 
@@ -149,20 +149,20 @@ def _budget(family, watch):
             if watch.step():
                 watch.keep({name: float(value) for name, value in logs.items()})
                 self.model.reset_metrics()  # the next ones are of what follows
-                self._look()
+                self._evaluate()
             if family.decays:
                 rate = 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * watch.share))
                 self.model.optimizer.learning_rate = family.learning_rate * rate
             if watch.share >= 1.0:
                 self.model.stop_training = True
 
-        def _look(self):
-            bits = watch.look()
+        def _evaluate(self):
+            bits = watch.evaluate_if_due()
             if bits is not None and bits < self.best:
                 self.best, self.weights = bits, self.model.get_weights()
 
         def on_train_end(self, logs=None):
-            bits = watch.look(always=True)
+            bits = watch.evaluate_if_due(always=True)
             watch.stop()
             if self.weights is not None and not bits < self.best:
                 self.model.set_weights(self.weights)

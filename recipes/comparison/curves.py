@@ -1,28 +1,36 @@
-"""Line charts as SVG: they follow the page's colors, light or dark."""
+"""Line charts as SVG, in the page's colors, light or dark."""
 
 import html
-import math
-import zlib
+import io
+import re
 
 import numpy as np
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 8, 8, 34
-_ALONE = (
-    "svg{--ink:#222;--grid:#ddd;font:11px system-ui,sans-serif}"
-    "@media(prefers-color-scheme:dark){svg{--ink:#ddd;--grid:#444}}"
-)
 COLORS = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7"),
     *("#e69f00", "#56b4e9", "#9467bd", "#8c6d31"),
 )
-DASHES = ("", "6 3", "2 2", "8 3 2 3")
-
-
-def style(index):
-    """Returns the SVG attributes of a line: no two of 32 are the same."""
-    dash = DASHES[index // len(COLORS) % len(DASHES)]
-    dashed = f' stroke-dasharray="{dash}"' if dash else ""
-    return f'stroke="{COLORS[index % len(COLORS)]}"{dashed}'
+DASHES = ("-", "--", ":", "-.")
+_INK, _GRID = "#010101", "#020202"  # replaced by the page's colors
+_SETTINGS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "",
+    "font.size": 8,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": _GRID,
+    **{
+        f"{name}color": _INK
+        for name in ("axes.edge", "axes.label", "text.", "xtick.", "ytick.")
+    },
+}
+_ALONE = (
+    "<style>svg{--ink:#222;--grid:#ddd}"
+    "@media(prefers-color-scheme:dark){svg{--ink:#ddd;--grid:#444}}</style>"
+)
 
 
 def chart(lines, x_label, y_label, alt, size=(260, 180), alone=False):
@@ -31,74 +39,52 @@ def chart(lines, x_label, y_label, alt, size=(260, 180), alone=False):
     The vertical axis leaves out the first moments, in which losses fall from far above.
 
     Args:
-        lines: Triples (index of the style, xs, ys).
+        lines: Tuples (index of the style, name, xs, ys).
         x_label: String.
         y_label: String.
         alt: What those hear who do not see it.
         size: Width and height. Defaults to `(260, 180)`.
         alone: Whether it is a file of its own. Defaults to `False`.
     """
-    lines = [(k, *finite(x, y)) for k, x, y in lines]
-    lines = [(k, x, y) for k, x, y in lines if len(x) > 1]
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    lines = [(index, name, *finite(x, y)) for index, name, x, y in lines]
+    lines = [line for line in lines if len(line[2]) > 1]
+    with rc_context(_SETTINGS):
+        shape = size[0] / 72, size[1] / 72
+        figure = Figure(figsize=shape, layout="constrained")
+        axes = figure.subplots()
+        for index, name, x, y in lines:
+            color = COLORS[index % len(COLORS)]
+            dash = DASHES[index // len(COLORS) % len(DASHES)]
+            axes.plot(x, y, dash, color=color, label=name)
+        axes.set(xlabel=x_label, ylabel=y_label)
+        axes.locator_params(nbins=5)
+        if lines:
+            last = max(x[-1] for _, _, x, _ in lines)
+            late = [y[x >= min(0.08 * last, x[-1])] for _, _, x, y in lines]
+            axes.set(xlim=(0.0, last), ylim=_range(np.concatenate(late)))
+        else:
+            axes.set_title("no curve")
+        if len(lines) > 1:
+            for text in axes.legend(frameon=False).get_texts():
+                text.set_parse_math(False)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True)
+    return _adapted(buffer.getvalue(), alt, alone)
+
+
+def _adapted(svg, alt, alone):
+    """Returns an SVG with a description and the page's colors, no metadata."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = svg.replace(_INK, "var(--ink)").replace(_GRID, "var(--grid)")
+    if not alone:
+        svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
     name = f'role="img" aria-label="{html.escape(alt, quote=True)}"'
-    space = ' xmlns="http://www.w3.org/2000/svg"' if alone else ""
-    head = f'<svg{space} viewBox="0 0 {size[0]} {size[1]}" {name}>'
-    parts = [head, f"<style>{_ALONE}</style>" if alone else ""]
-    if not lines:
-        middle = f'x="{size[0] / 2}" y="{size[1] / 2}"'
-        return (
-            f'{head}<text {middle} text-anchor="middle" fill="currentColor">'
-            "no curve</text></svg>"
-        )
-    last = max(x[-1] for _, x, _ in lines)
-    settled = [y[x >= min(0.08 * last, x[-1])] for _, x, y in lines]
-    low, high = _range(np.concatenate(settled))
-    box = (_LEFT, _TOP, size[0] - _RIGHT, size[1] - _BOTTOM)
-
-    def place(x, y):
-        right = box[0] + (box[2] - box[0]) * x / max(last, 1e-9)
-        down = box[3] - (box[3] - box[1]) * (y - low) / (high - low)
-        return right, np.clip(down, box[1] - 40, box[3] + 40)
-
-    parts += _axes(box, place, ticks(0.0, last), ticks(low, high), x_label, y_label)
-    clip = f"c{zlib.crc32(alt.encode())}"
-    parts.append(
-        f'<clipPath id="{clip}"><rect x="{box[0]}" y="{box[1]}" '
-        f'width="{box[2] - box[0]}" height="{box[3] - box[1]}"/></clipPath>'
-    )
-    for index, x, y in lines:
-        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(*place(x, y), strict=True))
-        parts.append(
-            f'<polyline clip-path="url(#{clip})" fill="none" stroke-width="1.6" '
-            f'stroke-linejoin="round" {style(index)} points="{points}"/>'
-        )
-    return "".join([*parts, "</svg>"])
-
-
-def _axes(box, place, across, up, x_label, y_label):
-    left, top, right, bottom = box
-    ink = 'fill="var(--ink)"'
-    for value in up:
-        y = place(0.0, value)[1]
-        yield (
-            f'<path d="M{left} {y:.1f}H{right}" stroke="var(--grid)"/>'
-            f'<text x="{left - 5}" y="{y + 4:.1f}" text-anchor="end" {ink}>'
-            f"{value:g}</text>"
-        )
-    for value in across:
-        x = place(value, 0.0)[0]
-        yield (
-            f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="middle" {ink}>'
-            f"{value:g}</text>"
-        )
-    middle = (left + right) / 2, (top + bottom) / 2
-    yield (
-        f'<path d="M{left} {bottom}H{right}" stroke="var(--ink)"/>'
-        f'<text x="{middle[0]}" y="{bottom + 29}" text-anchor="middle" {ink}>'
-        f"{html.escape(x_label)}</text>"
-        f'<text transform="translate(11 {middle[1]}) rotate(-90)" '
-        f'text-anchor="middle" {ink}>{html.escape(y_label)}</text>'
-    )
+    svg = svg.replace("<svg", f"<svg {name}", 1)
+    return svg.replace(">", f">{_ALONE}", 1) if alone else svg
 
 
 def finite(x, y):
@@ -114,12 +100,3 @@ def _range(values):
         low, high = low - 1.0, high + 1.0
     room = 0.06 * (high - low)
     return low - room, high + room
-
-
-def ticks(low, high, about=4):
-    """Returns round numbers between two: one, two or five times a power of ten."""
-    step = 10.0 ** math.floor(math.log10(max(high - low, 1e-12) / about))
-    while (high - low) / step > about + 1:
-        step *= 2.5 if f"{step:e}"[0] == "2" else 2.0
-    first = math.ceil(low / step - 1e-9)
-    return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]

@@ -22,7 +22,7 @@ class Family:
         about: One sentence on the choices that the recipe makes.
         build: A function (source, width) to a model that is not compiled.
         width: The width that is used unless a number of weights is asked for.
-        grain: Widths are multiples of it, for images of one channel.
+        width_multiple: Widths are multiples of it, for images of one channel.
         learning_rate: Of Adam.
         discriminator_rate: Of a second network's Adam, where there is one.
         adam: Further arguments of Adam.
@@ -35,7 +35,7 @@ class Family:
     about: str
     build: typing.Callable
     width: int
-    grain: int = 1
+    width_multiple: int = 1
     learning_rate: float = 1e-3
     discriminator_rate: float | None = None
     adam: dict = dataclasses.field(default_factory=dict)
@@ -70,22 +70,22 @@ def width_for(family, source, weights):
     """Returns the width with which a family's number of weights is nearest.
 
     The number grows with the width: it is bracketed by doubling and halving, and the
-    bracket is halved until it is one grain wide.
+    bracket is halved until it is one multiple wide.
 
     Args:
         family: The `Family`.
         source: The data.
         weights: How many there should be.
     """
-    grain = family.grain * source.shape[-1]
+    multiple = family.width_multiple * source.shape[-1]
     counts = {}
 
     def count(units):
         if units not in counts:
-            counts[units] = count_weights(family.build(source, units * grain))
+            counts[units] = count_weights(family.build(source, units * multiple))
         return counts[units]
 
-    low = high = max(1, family.width // grain)
+    low = high = max(1, family.width // multiple)
     while count(high) < weights:
         low, high = high, 2 * high
     while count(low) > weights and low > 1:
@@ -94,7 +94,7 @@ def width_for(family, source, weights):
         middle = round((low * high) ** 0.5)
         middle = min(max(middle, low + 1), high - 1)
         low, high = (middle, high) if count(middle) <= weights else (low, middle)
-    return min((low, high), key=lambda units: abs(count(units) - weights)) * grain
+    return min((low, high), key=lambda units: abs(count(units) - weights)) * multiple
 
 
 # The constructors.
@@ -226,7 +226,7 @@ FAMILIES = {
         "seven blocks of masked convolutions, a softmax over the levels of a pixel",
         pixel_cnn,
         width=32,
-        grain=2,
+        width_multiple=2,
         adam=_CLIPPED,
     ),
 }

@@ -25,15 +25,6 @@ def missing(reason):
     return {"value": None, "reason": reason}
 
 
-def in_parts(function, x, size=250):
-    """Returns what a function of (part, its place) gives, joined."""
-    parts = [
-        np.asarray(function(x[i : i + size], i), "float64")
-        for i in range(0, len(x), size)
-    ]
-    return np.concatenate(parts)
-
-
 def held_out_bits(model, x):
     """Returns a function to the bits of held-out data, or `None`: no likelihood.
 
@@ -45,7 +36,13 @@ def held_out_bits(model, x):
     """
     if not hasattr(model, "bits_per_dim"):
         return None
-    return lambda: in_parts(lambda part, i: model.bits_per_dim(part, seed=i), x)
+    from keras_gen import metrics
+
+    def bits():
+        found = metrics.batched(model.bits_per_dim, x, size=250, seed=0)
+        return np.asarray(found, "float64")
+
+    return bits
 
 
 def likelihood(model, x, draws):
@@ -64,9 +61,12 @@ def likelihood(model, x, draws):
     if not hasattr(model, "bits_per_dim"):
         return {"bits_per_dim": missing("has no likelihood: it can only be sampled")}
 
-    def bits(**ways):
-        each = in_parts(lambda part, i: model.bits_per_dim(part, seed=i, **ways), x)
-        return metrics.Estimate.of_mean(each)
+    def bits(**options):
+        def of_part(part, seed):
+            return model.bits_per_dim(part, seed=seed, **options)
+
+        each = metrics.batched(of_part, x, size=250, seed=0)
+        return metrics.Estimate.of_mean(np.asarray(each, "float64"))
 
     if isinstance(model, models.VAE):
         kind = f"lower bound (IWAE, k = {draws})"
@@ -135,6 +135,8 @@ def speed(model, draw, x):
         return {**found, "encode_seconds": missing(NO_ENCODER)}
     import tensorflow as tf
 
+    from keras_gen import metrics
+
     encode = tf.function(
         model.encode,
         input_signature=[tf.TensorSpec((None, *x.shape[1:]), "float32")],
@@ -142,7 +144,7 @@ def speed(model, draw, x):
     )
     thousand = np.resize(x, (1000, *x.shape[1:]))
     codes = median_seconds(
-        lambda _: in_parts(lambda part, _: encode(part), thousand), repeats=5
+        lambda _: metrics.batched(encode, thousand, size=250), repeats=5
     )
     return {**found, "encode_seconds": number(codes)}
 

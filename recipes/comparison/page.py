@@ -194,20 +194,20 @@ def charts(rows, alone=False):
     """
     found = []
     if looked := _looked(rows):
+        names = "seconds", "bits_per_dim"
         lines = [
-            (index, _values(row["held_out_curve"], "seconds", "bits_per_dim"))
+            (index, row["title"], *_values(row["held_out_curve"], *names))
             for index, row in looked
         ]
         titles = ", ".join(row["title"] for _, row in looked)
         alt = f"Bits per dimension of held-out images against seconds: {titles}"
-        lines = [(index, *values) for index, values in lines]
         axes = "seconds", "bits per dimension", alt, (880, 330), alone
         found.append(("held_out.svg", curves.chart(lines, *axes), alt))
     for row in trained(rows):
         alt = f"Loss of {row['title']} against seconds of training"
         lines = [
-            (index, *_values(row["curve"], "seconds", name))
-            for index, (name, _) in enumerate(losses(row))
+            (index, shown, *_values(row["curve"], "seconds", name))
+            for index, (name, shown) in enumerate(losses(row))
         ]
         chart = curves.chart(lines, "seconds", "loss", alt, alone=alone)
         found.append((f"loss_{row['family']}.svg", chart, alt))
@@ -229,20 +229,17 @@ def _curves(rows):
     if not drawn:
         return ""
     parts = []
-    if looked := _looked(rows):
-        legend = _legend((index, row["title"]) for index, row in looked)
+    if _looked(rows):
         parts.append(
             '<figure class="apart"><figcaption>Bits per dimension of held-out images'
             "<small>all on one scale; of the VAEs a bound with one draw</small>"
-            f"</figcaption>{drawn.pop(0)[1]}{legend}</figure>\n"
+            f"</figcaption>{drawn.pop(0)[1]}</figure>\n"
         )
     parts.append('<div class="grids">\n')
     for row, (_, svg, _) in zip(trained(rows), drawn, strict=True):
-        names = [name for _, name in losses(row)]
-        legend = _legend(enumerate(names)) if len(names) > 1 else ""
         parts.append(
             f"<figure><figcaption>{html.escape(row['title'])}</figcaption>"
-            f"{svg}{legend}</figure>\n"
+            f"{svg}</figure>\n"
         )
     return section(
         "Loss against time",
@@ -251,16 +248,6 @@ def _curves(rows):
         + "".join(parts)
         + "</div>",
     )
-
-
-def _legend(marks):
-    items = "".join(
-        f'<li><svg viewBox="0 0 28 8" aria-hidden="true"><path d="M0 4H28" '
-        f'stroke-width="2.5" {curves.style(index)}/></svg>'
-        f"{html.escape(name)}</li>"
-        for index, name in marks
-    )
-    return f'<ul class="legend">{items}</ul>'
 
 
 def _training(rows):

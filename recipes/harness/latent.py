@@ -1,85 +1,200 @@
-"""What the recipes of models with a code share: networks from flags, and pictures."""
+"""What the recipes of models with a latent code share: networks, bounds, pictures."""
 
 import numpy as np
+
+from harness.runner import Recipe
 
 AFFORDED = -1
 
 
-def add_flags(run, network="conv", latent_dim=16, importance=AFFORDED):
-    """Adds the flags of networks and likelihood, and of binary data.
+class LatentRecipe(Recipe):
+    """A variational model: an encoder, a decoder, a likelihood."""
 
-    Args:
-        run: The `Run`.
-        network: Default of `--network`. Defaults to `"conv"`.
-        latent_dim: Default of `--latent-dim`. Defaults to `16`.
-        importance: Default of `--importance`. Defaults to `AFFORDED`.
-    """
-    kinds = ("conv", "dense", "disentangling")
-    run.flag("--network", network, "the networks' kind", choices=kinds)
-    run.flag("--latent-dim", latent_dim, "size of the code")
-    run.flag("--width", 32, "channels of the first convolution")
-    run.flag("--hidden", 200, "units of each hidden layer of dense networks")
-    run.flag("--layers", 2, "hidden layers of dense networks")
-    run.flag("--activation", "relu", "of the hidden layers")
-    run.flag("--learning-rate", 1e-3, "of Adam")
-    run.flag(
-        "--likelihood",
-        "bernoulli",
-        "of pixels; points of the plane are always gaussian",
-        choices=("bernoulli", "gaussian", "logistic"),
-    )
-    run.flag("--binarize", False, "true or false: draw binary pixels for every batch")
-    run.flag(
-        "--importance",
-        importance,
-        "draws for the test bound; 0: the ELBO alone; -1: a hundred, of as many test "
-        "examples as take a tenth of what training takes, not of all",
-    )
-    run.flag("--votes", 2000, "of FactorVAE's score, where factors are known")
-    run.prepare = drawn_binary(run)
+    flags = {
+        "epochs": 200,
+        "network": ("conv", "the networks' kind", ("conv", "dense", "disentangling")),
+        "latent_dim": (16, "size of the code"),
+        "width": (32, "channels of the first convolution"),
+        "hidden": (200, "units of each hidden layer of dense networks"),
+        "layers": (2, "hidden layers of dense networks"),
+        "activation": ("relu", "of the hidden layers"),
+        "learning_rate": (1e-3, "of Adam"),
+        "likelihood": (
+            "bernoulli",
+            "of pixels; points of the plane are always gaussian",
+            ("bernoulli", "gaussian", "logistic"),
+        ),
+        "binarize": (False, "true or false: draw binary pixels for every batch"),
+        "importance": (
+            AFFORDED,
+            "draws for the test bound; 0: the ELBO alone; -1: a hundred, of as many "
+            "test examples as take a tenth of what training takes, not of all",
+        ),
+        "votes": (2000, "of FactorVAE's score, where factors are known"),
+    }
 
+    def prepare(self, source):
+        """Returns the data, binary if that is asked for."""
+        return source.binarized(self.args.seed) if self.args.binarize else source
 
-def drawn_binary(run):
-    """Returns a function that makes data binary where the run's flag asks for it."""
-    return lambda source: (
-        source.binarized(run.args.seed) if run.args.binarize else source
-    )
+    def networks(self, source, context_shape=None):
+        """Returns (encoder, decoder, likelihood) for images, or for points."""
+        from keras_gen import losses, networks
 
+        args = self.args
+        if len(source.shape) != 3:
+            pair = networks.mlp_autoencoder(
+                source.shape, args.latent_dim, (128, 128), context_shape=context_shape
+            )
+            return *pair, losses.Gaussian(0.1)
+        likelihood = {
+            "bernoulli": losses.Bernoulli(),
+            "gaussian": losses.Gaussian("learned"),
+            "logistic": losses.DiscretizedLogistic("learned", source.levels or 256),
+        }[args.likelihood]
+        common = {"activation": args.activation, "context_shape": context_shape}
+        size = source.shape, args.latent_dim
+        if args.network == "disentangling":
+            pair = networks.disentangling_autoencoder(*size, args.width)
+        elif args.network == "conv":
+            pair = networks.conv_autoencoder(*size, args.width, **common)
+        else:
+            widths = (args.hidden,) * args.layers
+            pair = networks.mlp_autoencoder(*size, widths, **common)
+        if args.likelihood == "bernoulli":
+            start_at_mean(pair[1], source)
+        return *pair, likelihood
 
-def parts(args, source, context_shape=None):
-    """Returns (encoder, decoder, likelihood) for images, or for points of the plane."""
-    from keras_gen import losses, networks
+    @property
+    def network_range(self):
+        """The range that suits the networks: dense ones want ink on zeros."""
+        return (0.0, 1.0) if self.args.network == "dense" else (-1.0, 1.0)
 
-    if len(source.shape) != 3:
-        pair = networks.mlp_autoencoder(
-            source.shape, args.latent_dim, (128, 128), context_shape=context_shape
+    def report(self, model, source):
+        """Returns the bounds on unseen data; draws what the code holds."""
+        self.save_pictures(model, source)
+        return self.report_bounds(model)
+
+    def report_bounds(self, model):
+        """Returns the bounds on unseen data, in nats, with two standard errors."""
+        from keras_gen import metrics
+
+        data = self.test_data(labels=model.uses_labels)
+        x, y = data if model.uses_labels else (data, None)
+        (elbo,) = bounds(model, x, y)
+        best, numbers = elbo, {f"{self.split}_elbo_nats": elbo.mean()}
+        draws = 100 if self.args.importance == AFFORDED else self.args.importance
+        if draws:
+            n = len(x)
+            if self.args.importance == AFFORDED:
+                n = self.affordable(n, draws + 1)
+            some = None if y is None else y[:n]
+            _, best = bounds(model, x[:n], some, draws)
+            numbers[f"{self.split}_nll_nats_k{draws}"] = -best.mean()
+            numbers[f"{self.split}_nll_two_standard_errors"] = 2.0 * best.std() / n**0.5
+            numbers[f"{self.split}_nll_examples"] = n
+        if self.args.likelihood == "logistic":
+            numbers[f"{self.split}_bits_per_dim"] = -best.mean() / (
+                np.prod(x.shape[1:]) * np.log(2.0)
+            )
+        means, _ = model.posterior_parameters(x[:5000], None if y is None else y[:5000])
+        numbers["active_units"] = metrics.active_units(means)
+        return numbers
+
+    def save_pictures(self, model, source):
+        """Draws reconstructions, walks between data, and what each dimension does."""
+        from keras_gen import callbacks
+
+        if len(source.shape) != 3:
+            return
+        data = self.test_data(16, labels=model.uses_labels)
+        x, y = data if model.uses_labels else (data, None)
+        columns = min(16, len(x))
+        pairs = np.concatenate([x, model.reconstruct(x, y)])
+        callbacks.write_grid(self.out / "reconstructions.png", pairs, columns)
+        if y is None:
+            self.save_interpolations(model, source, x, spherical=True)
+        rows = model.traverse(
+            x[0], np.linspace(-3.0, 3.0, 10), None if y is None else y[0]
+        ).numpy()[:20]
+        callbacks.write_grid(
+            self.out / "traversals.png", rows.reshape(-1, *source.shape), columns=10
         )
-        return *pair, losses.Gaussian(0.1)
-    likelihood = {
-        "bernoulli": losses.Bernoulli(),
-        "gaussian": losses.Gaussian("learned"),
-        "logistic": losses.DiscretizedLogistic("learned", source.levels or 256),
-    }[args.likelihood]
-    common = {"activation": args.activation, "context_shape": context_shape}
-    if args.network == "disentangling":
-        pair = networks.disentangling_autoencoder(
-            source.shape, args.latent_dim, args.width
+        if y is None:
+            self._save_edits(model, source, x)
+
+    def _save_edits(self, model, source, x):
+        """Draws data made bolder and thinner, and their lower halves filled in.
+
+        Images label themselves as bold: ink above the median.
+        """
+        from keras_gen import callbacks
+
+        examples = source.arrays(5000)
+        ink = examples.sum(axis=(1, 2, 3))
+        if np.all(ink == ink[0]):
+            return
+        bolder = model.attribute_vector(examples, ink > np.median(ink))
+        z = model.encode(x[:8]).numpy()
+        amounts = np.linspace(-2.0, 2.0, 7)[None, :, None]
+        moved = z[:, None] + amounts * bolder.numpy()
+        images = model.decode(moved.reshape(-1, z.shape[1]))
+        callbacks.write_grid(self.out / "boldness.png", images, columns=7)
+        known = np.zeros(source.shape, bool)
+        known[: source.shape[0] // 2] = True
+        several = model.complete(np.tile(x[:8], (4, 1, 1, 1)), known, seed=0)
+        rows = [x[:8], np.where(known, x[:8], 0.5), several]
+        callbacks.write_grid(
+            self.out / "completions.png", np.concatenate(rows), len(x[:8])
         )
-    elif args.network == "conv":
-        pair = networks.conv_autoencoder(
-            source.shape, args.latent_dim, args.width, **common
-        )
-    else:
-        widths = (args.hidden,) * args.layers
-        pair = networks.mlp_autoencoder(source.shape, args.latent_dim, widths, **common)
-    if args.likelihood == "bernoulli":
-        start_at_mean(pair[1], source)
-    return *pair, likelihood
 
 
-def network_range(args):
-    """Returns the range that suits the networks: dense ones want ink on zeros."""
-    return (0.0, 1.0) if args.network == "dense" else (-1.0, 1.0)
+class DisentanglementRecipe(LatentRecipe):
+    """A variational model of sprites, whose factors are known."""
+
+    flags = {
+        "epochs": 4,
+        "dataset": "sprites",
+        "steps_per_epoch": 500,
+        "latent_dim": 10,
+        "network": "disentangling",
+        "importance": 0,
+    }
+
+    def report(self, model, source):
+        """Returns the bound and the scores of the code; draws every dimension."""
+        numbers = super().report(model, source)
+        return {**numbers, **self._report_factors(model, source)}
+
+    def _report_factors(self, model, source):
+        """Returns the scores of a code against the factors of the data, if any."""
+        import tensorflow as tf
+
+        from keras_gen import metrics
+
+        if source.factor_names is None:
+            return {}
+        sprites = source.sprites
+        encode = tf.function(
+            model.encode,
+            input_signature=[tf.TensorSpec((None, *source.shape), "float32")],
+        )
+        factors = np.asarray(sprites.sample_factors(10_000, seed=self.args.seed + 1))
+        codes = np.concatenate(
+            [encode(sprites.render(part)) for part in np.split(factors, 20)]
+        )
+        votes = {"train_votes": self.args.votes, "test_votes": self.args.votes // 2}
+        vote = metrics.factor_vae_score(encode, sprites, **votes, seed=self.args.seed)
+        gap = metrics.mutual_information_gap(codes, factors)
+        separate = metrics.separated_attribute_predictability(codes, factors)
+        forest = metrics.disentanglement_completeness_informativeness(codes, factors)
+        return {
+            "factor_vae_score": vote.score,
+            "factor_vae_standard_error": vote.standard_error,
+            "mutual_information_gap": gap.score,
+            "separated_attribute_predictability": separate.score,
+            "dci_disentanglement": forest.disentanglement,
+        }
 
 
 def start_at_mean(decoder, source):
@@ -105,142 +220,21 @@ def bounds(model, x, y=None, k=0, batch=100):
         k: Draws; 0 leaves the second bound out. Defaults to `0`.
         batch: Examples at once. Defaults to `100`.
     """
-    elbos, tighter = [], []
-    for i in range(0, len(x), batch):
-        context = None if y is None else y[i : i + batch]
-        elbos.append(model.elbo(x[i : i + batch], context, seed=i))
-        if k:
-            tighter.append(model.iwae(x[i : i + batch], k, context, seed=i))
-    return [np.concatenate(b) for b in (elbos, tighter) if b]
-
-
-def require_classes(source):
-    """Raises ValueError for data without classes."""
-    if source.classes is None:
-        raise ValueError(
-            f"{source.name!r} has no classes, and this model is conditioned on them; "
-            "choose a labeled data set"
-        )
-
-
-def report_factors(args, model, source):
-    """Returns the scores of a code against the factors of the data, if it has any."""
-    import tensorflow as tf
-
     from keras_gen import metrics
 
-    if source.factor_names is None:
-        return {}
-    sprites = source.sprites
-    encode = tf.function(
-        model.encode, input_signature=[tf.TensorSpec((None, *source.shape), "float32")]
-    )
-    factors = np.asarray(sprites.sample_factors(10_000, seed=args.seed + 1))
-    codes = np.concatenate(
-        [encode(sprites.render(part)) for part in np.split(factors, 20)]
-    )
-    votes = {"train_votes": args.votes, "test_votes": args.votes // 2}
-    vote = metrics.factor_vae_score(encode, sprites, **votes, seed=args.seed)
-    gap = metrics.mutual_information_gap(codes, factors)
-    separate = metrics.separated_attribute_predictability(codes, factors)
-    forest = metrics.disentanglement_completeness_informativeness(codes, factors)
-    return {
-        "factor_vae_score": vote.score,
-        "factor_vae_standard_error": vote.standard_error,
-        "mutual_information_gap": gap.score,
-        "separated_attribute_predictability": separate.score,
-        "dci_disentanglement": forest.disentanglement,
-    }
+    def tighter(x, y, seed):
+        return model.iwae(x, k, y, seed=seed)
+
+    kinds = [model.elbo, tighter] if k else [model.elbo]
+    return [metrics.batched(kind, x, y, size=batch, seed=0) for kind in kinds]
 
 
-def report_disentanglement(args, model, source, run):
-    """Returns the bound and the scores of the code; draws every dimension."""
-    draw(args, model, source, run)
-    return {
-        **report_bounds(args, model, run),
-        **report_factors(args, model, source),
-    }
-
-
-def report_bounds(args, model, run):
-    """Returns the bounds on unseen data, in nats, with two standard errors."""
-    from keras_gen import metrics
-
-    data = run.test_data(labels=model.uses_labels)
-    x, y = data if model.uses_labels else (data, None)
-    (elbo,) = bounds(model, x, y)
-    best, numbers = elbo, {f"{run.split}_elbo_nats": elbo.mean()}
-    draws = 100 if args.importance == AFFORDED else args.importance
-    if draws:
-        n = len(x)
-        if args.importance == AFFORDED:
-            n = run.affordable(n, draws + 1)
-        some = None if y is None else y[:n]
-        _, best = bounds(model, x[:n], some, draws)
-        numbers[f"{run.split}_nll_nats_k{draws}"] = -best.mean()
-        numbers[f"{run.split}_nll_two_standard_errors"] = 2.0 * best.std() / n**0.5
-        numbers[f"{run.split}_nll_examples"] = n
-    if args.likelihood == "logistic":
-        numbers[f"{run.split}_bits_per_dim"] = -best.mean() / (
-            np.prod(x.shape[1:]) * np.log(2.0)
-        )
-    means, _ = model.posterior_parameters(x[:5000], None if y is None else y[:5000])
-    numbers["active_units"] = metrics.active_units(means)
-    return numbers
-
-
-def draw(args, model, source, run, labels=None):
-    """Draws reconstructions, walks between data, and what each dimension does."""
-    from keras_gen import callbacks
-
-    if len(source.shape) != 3:
-        return
-    data = run.test_data(16, labels=model.uses_labels)
-    x, y = data if model.uses_labels else (data, None)
-    columns = min(16, len(x))
-    pairs = np.concatenate([x, model.reconstruct(x, y)])
-    callbacks.write_grid(run.out / "reconstructions.png", pairs, columns)
-    if y is None:
-        run.draw_walks(model, source, x, spherical=True)
-    rows = model.traverse(
-        x[0], np.linspace(-3.0, 3.0, 10), None if y is None else y[0]
-    ).numpy()[:20]
-    callbacks.write_grid(
-        run.out / "traversals.png", rows.reshape(-1, *source.shape), columns=10
-    )
-    if y is None:
-        draw_attribute(model, source, run, x)
-
-
-def draw_attribute(model, source, run, x):
-    """Draws data made bolder and thinner, and their lower halves filled in.
-
-    Boldness is an attribute that images label themselves with: ink above the median.
-    """
-    from keras_gen import callbacks
-
-    examples = source.arrays(5000)
-    ink = examples.sum(axis=(1, 2, 3))
-    if np.all(ink == ink[0]):
-        return
-    bolder = model.attribute_vector(examples, ink > np.median(ink))
-    z = model.encode(x[:8]).numpy()
-    amounts = np.linspace(-2.0, 2.0, 7)[None, :, None]
-    moved = z[:, None] + amounts * bolder.numpy()
-    images = model.decode(moved.reshape(-1, z.shape[1]))
-    callbacks.write_grid(run.out / "boldness.png", images, columns=7)
-    known = np.zeros(source.shape, bool)
-    known[: source.shape[0] // 2] = True
-    several = [model.complete(x[:8], known, seed=seed) for seed in range(4)]
-    rows = [x[:8], np.where(known, x[:8], 0.5), *several]
-    callbacks.write_grid(run.out / "completions.png", np.concatenate(rows), len(x[:8]))
-
-
-def draw_classes(args, model, source, run, columns=10):
+def save_classes(recipe, model, source, columns=10):
     """Writes a row of samples for each class, the same codes in each row."""
     from keras_gen import callbacks
 
-    z = model.draw_latents(columns, model.seed_for_sampling(args.seed))
+    z = model.draw_latents(columns, model.seed_for_sampling(recipe.args.seed))
     rows = min(source.classes, 20)
     images = [model.decode(z, np.full(columns, row)) for row in range(rows)]
-    callbacks.write_grid(run.out / "classes.png", np.concatenate(images), columns)
+    path = recipe.out / "classes.png"
+    callbacks.write_grid(path, np.concatenate(images), columns)

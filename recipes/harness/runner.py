@@ -1,19 +1,4 @@
-"""What every recipe shares: flags, devices, resuming, and the files that it writes.
-
-A recipe describes a model and what is reported of it; `Run` does the rest:
-
-    run = Run(__doc__, epochs=40, batch_size=64)
-    run.flag("--latent-dim", 16, "size of the code")
-    run(build, report)
-
-`build(args, source, run)` returns a compiled model; `report(args, model, source, run)`
-returns a dictionary of numbers for `metrics.json` and may write more pictures. What it
-measures on `run.test_data()` it names after `run.split`. Data come from
-`run.load(args, split, **options)`, which finds images and points by name; they go
-through `run.prepare`, those for training through `run.prepare_training` too, functions
-that a recipe may set; `run.callbacks(args, model, source, run)` gives callbacks of the
-recipe's own, and `run.draw_samples(model, n, seed)` what `samples.png` shows.
-"""
+"""What every recipe shares: flags, devices, resuming, and the files that it writes."""
 
 import argparse
 import contextlib
@@ -30,66 +15,57 @@ _FREE = ("out", "resume", "epochs", "data_dir", "devices", "jit", "sample_every"
 _DENSITIES = ("moons", "rings", "grid25", "ring8", "checkerboard")
 
 
-class Run:
-    """One run of a recipe, from flags to files.
+class Recipe:
+    """A model, its data, and what is reported of it: from flags to files.
+
+    A recipe is a subclass that declares flags and builds a model, and one line runs it:
+
+        class LSGAN(AdversarialRecipe):
+            flags = {"epochs": 200, "label": (0.9, "of real data")}
+
+            def build(self, source):
+                ...
+                return self.compile(model)
+
+        LSGAN(__doc__).run()
+
+    `flags` has (default, help) or (default, help, choices) for a flag of its own, a
+    default alone for one that a parent has, and `None` for one that is not wanted. Its
+    values are in `args`. Other methods that a recipe may override: `report`, `load`,
+    `prepare`, `prepare_training`, `callbacks`, `draw_samples`, `batches_per_step`.
 
     Args:
         description: What the recipe does; its first line is shown by `--help`.
-        epochs: Default of `--epochs`.
-        batch_size: Default of `--batch-size`.
-        dataset: Default of `--dataset`. Defaults to `"digits"`.
-        steps_per_execution: Default of that flag. Defaults to `None`: as many, up to
-            16, as divide the steps of an epoch.
-        ema: Default of that flag. Defaults to `0.0`.
-        points: Other defaults where the data are points of the plane. Defaults to
-            `None`.
-        steps_per_epoch: Default of that flag. Defaults to `None`.
         variant: The name of one of several runs of a recipe. Defaults to `""`.
-        datasets: What `--help` says of `--dataset`. Defaults to `None`: images, points.
+        in_subfolder: Whether the variant has a folder of its own. Defaults to `False`.
+
+    Attributes:
+        flags: {name: what is declared of it}.
+        args: The flags' values.
+        source: The training data, once they are loaded.
+        split: The split that reports measure: `"test"`, or `"train"` if it is all.
+        points: Other defaults where the data are points of the plane.
+        datasets: What `--help` says of `--dataset`.
     """
 
-    def __init__(
-        self,
-        description,
-        epochs,
-        batch_size,
-        dataset="digits",
-        steps_per_execution=None,
-        ema=0.0,
-        points=None,
-        steps_per_epoch=None,
-        variant="",
-        datasets=None,
-    ):
-        self.points = points or {}
-        self.variant = variant
-        self.in_subfolder = False
+    flags = {}
+    points = {}
+    datasets = f"digits, sprites, {', '.join(_DENSITIES)}, a TFDS name, or a folder"
+
+    def __init__(self, description, variant="", in_subfolder=False):
+        self.variant, self.in_subfolder = variant, in_subfolder
         self.stopwatch = None
-        self.draw_samples = lambda model, n, seed: model.sample(n, seed=seed)
-        self.callbacks = lambda args, model, source, run: []
-        self.prepare = self.prepare_training = lambda source: source
-        self.load = _load
         self.recipe = pathlib.Path(sys.argv[0]).stem
         self.parser = Parser(description)
         add = self.parser.add_argument
-        add(
-            "--dataset",
-            default=dataset,
-            help=datasets
-            or f"digits, sprites, {', '.join(_DENSITIES)}, a TFDS name, or a folder",
-        )
+        add("--dataset", default="digits", help=self.datasets)
         add("--data-dir", help="where TFDS data lie (also TFDS_DATA_DIR)")
         add("--image-size", type=_positive, help="resize images to this many pixels")
         add("--limit", type=_positive, help="use this many examples only")
         add("--skip-unreadable", action="store_true", help="leave out broken images")
-        add("--epochs", type=_positive, default=epochs, help="passes over the data")
-        add(
-            "--steps-per-epoch",
-            type=_positive,
-            default=steps_per_epoch,
-            help="none: all of the data",
-        )
-        add("--batch-size", type=_positive, default=batch_size, help="examples a step")
+        add("--epochs", type=_positive, default=60, help="passes over the data")
+        add("--steps-per-epoch", type=_positive, help="none: all of the data")
+        add("--batch-size", type=_positive, default=64, help="examples a step")
         add("--seed", type=int, default=0, help="everything random follows from it")
         add("--out", help=f"where to write (default: saved_models/{self.recipe})")
         add("--resume", action="store_true", help="go on where this run stopped")
@@ -103,7 +79,6 @@ class Run:
         add(
             "--steps-per-execution",
             type=_positive,
-            default=steps_per_execution,
             help="steps in one call; none: as many, up to 16, as divide an epoch's",
         )
         add(
@@ -114,7 +89,7 @@ class Run:
         add(
             "--ema",
             type=_fraction,
-            default=ema,
+            default=0.0,
             help="momentum of the weights' moving average; 0: none",
         )
         add(
@@ -133,26 +108,69 @@ class Run:
             help="epochs between sample pictures; none: one at the end",
         )
 
-    def flag(self, name, default, help, choices=None):
-        """Adds a hyper-parameter of the recipe's own."""
-        kind = type(default)
-        self.parser.add_argument(
-            name,
-            type=kind if kind is not bool else _boolean,
-            default=default,
-            help=help,
-            choices=choices,
-        )
+        self._add_own_flags()
 
-    def __call__(self, build, report, batches_per_step=lambda args: 1):
-        """Runs the recipe and exits with a status that says how it went.
+    def _add_own_flags(self):
+        own = {}
+        for kind in reversed(type(self).__mro__):
+            for name, given in vars(kind).get("flags", {}).items():
+                if isinstance(given, tuple):
+                    own[name] = given
+                elif name not in own:
+                    self.parser.set_defaults(**{name: given})
+                elif given is None:
+                    del own[name]
+                else:
+                    own[name] = (given, *own[name][1:])
+        for name, (default, text, *choices) in own.items():
+            kind = type(default)
+            self.parser.add_argument(
+                "--" + name.replace("_", "-"),
+                type=kind if kind is not bool else _boolean,
+                default=default,
+                help=text,
+                choices=choices[0] if choices else None,
+            )
 
-        Args:
-            build: A function (args, source, run) to a compiled model.
-            report: A function (args, model, source, run) to {name: number}.
-            batches_per_step: A function of args to the batches that one step takes.
-                Defaults to one.
-        """
+    # What a recipe is.
+
+    def build(self, source):
+        """Returns a compiled model."""
+        raise NotImplementedError
+
+    def report(self, model, source):
+        """Returns {name: number} for `metrics.json`; may write pictures, too."""
+        raise NotImplementedError
+
+    def load(self, split, **options):
+        """Returns a split of the data: images or points, by name."""
+        from keras_gen import data
+
+        size = self.args.image_size
+        return data.load(self.args.dataset, split, image_size=size, **options)
+
+    def prepare(self, source):
+        """Returns the data, of any split, as the model is to see them."""
+        return source
+
+    def prepare_training(self, source):
+        """Returns the prepared data as they are trained on."""
+        return source
+
+    def callbacks(self, model, source):
+        """Returns callbacks of the recipe's own."""
+        return []
+
+    def draw_samples(self, model, n, seed):
+        """Returns what `samples.png` shows."""
+        return model.sample(n, seed=seed)
+
+    def batches_per_step(self):
+        """Returns how many batches one step takes."""
+        return 1
+
+    def run(self):
+        """Runs the recipe and exits with a status that says how it went."""
         if self.parser.parse_known_args()[0].dataset in _DENSITIES:
             self.parser.set_defaults(**self.points)
         args = self.args = self.parser.parse_args()
@@ -166,24 +184,24 @@ class Run:
                 print(f"{self.out} is finished: {args.epochs} epochs. Raise --epochs.")
                 return
             strategy = self._start()
-            source = self._load()
+            source = self.source = self._load()
             self.split = self._split_for_reports()
-            self._plan(source, batches_per_step(args))
+            self._plan(source, self.batches_per_step())
             with strategy.scope():
-                model = build(args, source, self)
+                model = self.build(source)
             checkpoint, start = self._restore(model)
         except (ValueError, TypeError, OSError) as error:
             self._refuse(error)
         self._fit(model, source, checkpoint, start)
         if self.chief:
-            self._write(model, report, source)
+            self._write(model, source)
             return
         # Takes part in what the workers compute together; its files are thrown away.
         with tempfile.TemporaryDirectory() as folder:
             self.out = pathlib.Path(folder)
-            self._write(model, report, source)
+            self._write(model, source)
 
-    # What `build` may use.
+    # What `build` and `report` may use.
 
     def adam(self, learning_rate, **arguments):
         """Returns Adam with the run's moving average and schedule."""
@@ -202,14 +220,14 @@ class Run:
         import keras
 
         if self.args.decay_steps:
-            learning_rate = self._falling(learning_rate)
+            learning_rate = self._schedule(learning_rate)
         elif self.args.warm_up_steps:
             raise ValueError("--warm-up-steps needs --decay-steps.")
         if self.args.ema and averages:
             arguments |= {"use_ema": True, "ema_momentum": self.args.ema}
         return getattr(keras.optimizers, kind)(learning_rate, **arguments)
 
-    def _falling(self, rate):
+    def _schedule(self, rate):
         """Returns the schedule that falls to a hundredth, and rises first if told."""
         import keras
 
@@ -223,8 +241,15 @@ class Run:
             )
         return schedule(0.0, decay - rise, 0.01, warmup_target=rate, warmup_steps=rise)
 
+    def compile(self, model, **arguments):
+        """Compiles a model with Adam at `--learning-rate` and returns it."""
+        model.compile(
+            self.adam(self.args.learning_rate, **arguments), **self.compile_options
+        )
+        return model
+
     @property
-    def ways(self):
+    def compile_options(self):
         """The arguments of `compile` that the flags decide."""
         return {
             "steps_per_execution": self.steps_per_execution,
@@ -250,7 +275,7 @@ class Run:
         evaluations = 3 * steps * self.examples_per_step
         return min(n, max(least, int(evaluations / (10 * cost))))
 
-    def draw_walks(self, model, source, x=None, spherical=False):
+    def save_interpolations(self, model, source, x=None, spherical=False):
         """Writes a picture of lines between codes, of samples or of data x.
 
         A model of classes shows one of them in each row.
@@ -316,7 +341,6 @@ class Run:
     def _source(self, split, limit=None):
         args = self.args
         source = self.load(
-            args,
             split,
             data_dir=args.data_dir,
             limit=limit,
@@ -407,7 +431,7 @@ class Run:
 
     def _fit(self, model, source, checkpoint, start):
         args = self.args
-        own = self.callbacks(args, model, source, self)
+        own = self.callbacks(model, source)
         given = {"seed": args.seed, "labels": model.needs_labels}
         size = self.examples_per_step
         data = source.batches(size, **given)
@@ -445,14 +469,14 @@ class Run:
         }
         return {name: round(seconds, 2) for name, seconds in found.items()}
 
-    def _write(self, model, report, source):
+    def _write(self, model, source):
         from keras_gen import callbacks, export
 
         args, out = self.args, self.out
         trained = time.perf_counter()
         samples = self.draw_samples(model, 64, args.seed)
         callbacks.write_grid(out / "samples.png", samples)
-        numbers = report(args, model, source, self)
+        numbers = self.report(model, source)
         model.save(out / "model.keras")
         export.save(model, out / "saved_model")
         about = {
@@ -482,13 +506,6 @@ class Run:
             self.out.rmdir()  # only if it is empty: nothing is left behind
         print(f"{self.recipe}: {str(error).strip()}", file=sys.stderr)
         sys.exit(2)
-
-
-def _load(args, split, **options):
-    """Returns images or points; a recipe for other data has a `load` of its own."""
-    from keras_gen import data
-
-    return data.load(args.dataset, split, image_size=args.image_size, **options)
 
 
 class Parser(argparse.ArgumentParser):
@@ -582,6 +599,21 @@ def check_images(source):
         raise ValueError(
             f"{source.name} has images of {channels} channels; the networks make "
             "1 or 3."
+        )
+
+
+def require_images(source):
+    """Raises ValueError for data that are no images."""
+    if len(source.shape) != 3:
+        raise ValueError(f"{source.name!r} has no images; choose a set of images")
+
+
+def require_classes(source):
+    """Raises ValueError for data without classes."""
+    if source.classes is None:
+        raise ValueError(
+            f"{source.name!r} has no classes, and this model is conditioned on them; "
+            "choose a labeled data set"
         )
 
 

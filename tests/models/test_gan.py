@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_gen import layers, losses, models, networks
 from keras_gen.layers import GaussianNoise, RandomAffine
+from tests.zoo import ZOO
 
 SHAPE = (8, 8, 1)
 
@@ -682,3 +683,11 @@ class TestSNGAN:
 
         with pytest.raises(TypeError, match="must be a functional or sequential"):
             networks.with_spectral_normalization(Own())
+
+
+def test_a_list_of_classes_is_a_context_of_interpolations():
+    model = ZOO["CGAN"]()
+    ends = np.random.default_rng(0).normal(size=(2, 2, *model.latent_shape))
+    ends = ends.astype("float32")
+    walks = model.interpolate(*ends, 3, [0, 1])
+    np.testing.assert_array_equal(walks, model.interpolate(*ends, 3, np.array([0, 1])))

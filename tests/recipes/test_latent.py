@@ -14,13 +14,12 @@ from tests.zoo import ZOO, batch
 )
 def test_the_bound_of_as_many_examples_as_are_affordable(importance, draws, examples):
     model, x = ZOO["VAE"](), batch("VAE", 6)
-    args = types.SimpleNamespace(importance=importance, likelihood="bernoulli")
-    run = types.SimpleNamespace(
-        split="test",
-        test_data=lambda labels: x,
-        affordable=lambda n, cost: 3 if (n, cost) == (6, 101) else None,
-    )
-    found = latent.report_bounds(args, model, run)
+    recipe = latent.LatentRecipe("A recipe.")
+    recipe.args = types.SimpleNamespace(importance=importance, likelihood="bernoulli")
+    recipe.split = "test"
+    recipe.test_data = lambda labels: x
+    recipe.affordable = lambda n, cost: 3 if (n, cost) == (6, 101) else None
+    found = recipe.report_bounds(model)
     assert found["test_nll_examples"] == examples
     some = x[:examples]
     nats = -model.iwae(some, draws, seed=0).numpy()

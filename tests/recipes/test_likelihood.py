@@ -23,8 +23,8 @@ CHAR_RNN = {"kernel", "recurrent_kernel"}, {"bias"}
 )
 def test_only_kernels_decay(make, names):
     model = make()
-    run = types.SimpleNamespace(adam=keras.optimizers.Adam)
-    optimizer = likelihood.optimizer(model, run, 0.1, 1.0, weight_decay=0.5)
+    recipe = types.SimpleNamespace(adam=keras.optimizers.Adam)
+    optimizer = likelihood.optimizer(model, recipe, 0.1, 1.0, weight_decay=0.5)
     model.compile(optimizer)
     for weight in model.trainable_variables:
         weight.assign(np.ones(weight.shape))

@@ -39,15 +39,15 @@ def test_the_stopwatch_leaves_out_the_first_step_and_those_passed_over(monkeypat
 
 
 def test_seconds_are_parted(monkeypatch):
-    run = runner.Run("A recipe.", 1, 1)
-    run.started, run.stopwatch = 10.0, watching.Stopwatch()
-    run.stopwatch.first, run.stopwatch.training = 13.0, 20.0
+    recipe = runner.Recipe("A recipe.")
+    recipe.started, recipe.stopwatch = 10.0, watching.Stopwatch()
+    recipe.stopwatch.first, recipe.stopwatch.training = 13.0, 20.0
     monkeypatch.setattr(runner.time, "perf_counter", lambda: 40.0)
     parts = {"start": 3.0, "training": 20.0, "watching": 2.0, "report": 5.0}
-    assert run._seconds(trained=35.0) == parts
-    run.stopwatch = None  # where a model is given, nothing is trained
+    assert recipe._seconds(trained=35.0) == parts
+    recipe.stopwatch = None  # where a model is given, nothing is trained
     parts = {"start": 25.0, "training": 0.0, "watching": 0.0, "report": 5.0}
-    assert run._seconds(trained=35.0) == parts
+    assert recipe._seconds(trained=35.0) == parts
 
 
 @pytest.mark.parametrize(("epochs", "most"), [(7, 7), (130, 71), (1000, 60)])
@@ -86,20 +86,20 @@ def test_a_loss_that_is_nan_is_shown():
 
 @pytest.mark.parametrize(("steps", "expected"), [(22, 11), (4, 4), (937, 1), (200, 10)])
 def test_steps_of_one_execution_divide_those_of_an_epoch(steps, expected):
-    run = runner.Run("A recipe.", 1, 64)
-    run.args = run.parser.parse_args([])
+    recipe = runner.Recipe("A recipe.")
+    recipe.args = recipe.parser.parse_args(["--batch-size", "64"])
     source = types.SimpleNamespace(steps_per_epoch=lambda size: steps)
-    run._plan(source, batches_per_step=1)
-    assert (run.steps_per_execution, run.steps_per_epoch) == (expected, steps)
+    recipe._plan(source, batches_per_step=1)
+    assert (recipe.steps_per_execution, recipe.steps_per_epoch) == (expected, steps)
 
 
 def test_a_report_takes_a_tenth_of_what_training_takes():
-    run = runner.Run("A recipe.", 200, 64)
-    run.args = run.parser.parse_args([])
-    run.steps_per_epoch, run.examples_per_step = 22, 64
+    recipe = runner.Recipe("A recipe.")
+    recipe.args = recipe.parser.parse_args(["--epochs", "200"])
+    recipe.steps_per_epoch, recipe.examples_per_step = 22, 64
     examples = 200 * 22 * 64
-    assert run.affordable(10**9, cost=1) == int(0.1 * 3 * examples)
-    assert run.affordable(10**9, cost=101) == int(0.1 * 3 * examples / 101)
-    assert run.affordable(360, cost=101) == 360
-    assert run.affordable(360, cost=10**9) == 20
-    assert run.affordable(7, cost=10**9) == 7
+    assert recipe.affordable(10**9, cost=1) == int(0.1 * 3 * examples)
+    assert recipe.affordable(10**9, cost=101) == int(0.1 * 3 * examples / 101)
+    assert recipe.affordable(360, cost=101) == 360
+    assert recipe.affordable(360, cost=10**9) == 20
+    assert recipe.affordable(7, cost=10**9) == 7

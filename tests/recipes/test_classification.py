@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harness import judge
+from harness.classification import evaluate_with_classifier, spread
 from keras_gen import data
 
 
@@ -27,11 +27,12 @@ class Oracle:
 
 
 @pytest.mark.slow
-def test_the_judge_knows_right_from_wrong():
+def test_the_classifier_knows_right_from_wrong():
     x, y = stripes()
     source = data.from_array(x, y)
     right, wrong = (
-        judge.judge(Oracle(x, y, shift), source, (x, y), least=90) for shift in (0, 1)
+        evaluate_with_classifier(Oracle(x, y, shift), source, (x, y), least=90)
+        for shift in (0, 1)
     )
     assert right["judge_accuracy"] == 1.0
     assert right["samples_of_their_class"] == 1.0
@@ -39,9 +40,9 @@ def test_the_judge_knows_right_from_wrong():
     # One noisy stripe is as sharp as another; one image of each class has no spread.
     assert abs(right["relative_sharpness"] - 1.0) < 0.1
     assert right["relative_spread"] < 1e-5  # the rounding of means in float32
-    assert judge.judge(Oracle(x, y), source, (x, y), least=90) == right
+    assert evaluate_with_classifier(Oracle(x, y), source, (x, y), least=90) == right
 
 
 def test_spread_is_the_mean_distance_from_the_mean_of_the_class():
     x = np.array([0.0, 2.0, 10.0, 16.0]).reshape(4, 1, 1, 1)
-    assert judge.spread(x, np.array([0, 0, 1, 1])) == (1 + 1 + 3 + 3) / 4
+    assert spread(x, np.array([0, 0, 1, 1])) == (1 + 1 + 3 + 3) / 4

@@ -1,9 +1,9 @@
-"""What a classifier that the model has never met says of its samples."""
+"""What a classifier that the model has never seen says of its samples."""
 
 import numpy as np
 
 
-def judge(model, source, test, seed=0, least=2000):
+def evaluate_with_classifier(model, source, test, seed=0, least=2000):
     """Returns how well samples show the class that was asked for, and how sharply.
 
     A small convolutional network learns the classes from the real training data. It
