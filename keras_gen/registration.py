@@ -8,7 +8,7 @@ import sys
 # What a file may begin with, by room. What else is in it is imported with that.
 _CLASSES = {
     "layers": """
-        CausalConv1D CausalSelfAttention Clip ConcatELU
+        CausalConv1D CausalSelfAttention Clip CodeEmbedding ConcatELU
         ConditionalBatchNormalization CrossAttention DiagonalBiLSTM DownConv2D
         DownRightConv2D Dropout EqualizedLearningRate Fade Gate GaussianNoise LogMel
         MaskedConv2D MaskedDense MinibatchDiscrimination MinibatchStandardDeviation

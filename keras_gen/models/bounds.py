@@ -29,7 +29,8 @@ class ImportanceWeighted(Bounded):
             seed: Integer. Defaults to `None`, the next in the model's own stream.
             particles: How many draws of z are averaged. Defaults to `1`.
         """
-        x, context = tf.cast(x, "float32"), self.as_context(context)
+        x = tf.cast(x, "float32")
+        context = self.as_context(context, of=x)
         posterior = self.infer(x, context)
         z, log_q = posterior.draw(self.seed_for("elbo", seed), particles)
         kl = tf.reduce_sum(posterior.kl(z, log_q), axis=-1)
@@ -49,7 +50,8 @@ class ImportanceWeighted(Bounded):
             seed: Integer. Defaults to `None`, the next in the model's own stream.
         """
         require_argument(k > 0, "k", "positive", k)
-        x, context = tf.cast(x, "float32"), self.as_context(context)
+        x = tf.cast(x, "float32")
+        context = self.as_context(context, of=x)
         size = max(1, x.shape[0] or 100) * math.prod(self.data_shape)
         at_once = max(1, min(int(k), _NUMBERS_AT_ONCE // size))
         numbers = tf.constant(int(k)), tf.constant(at_once)

@@ -162,6 +162,7 @@ class ClassContext(Context):
         """Returns one-hot vectors, of all classes in turn where none are given."""
         if context is None and n is None:
             raise _missing(owner, "labels")
+        examples = x if of is None else of
         labels = tf.range(n) % self.classes if context is None else context
         labels = self._in_a_row(tf.convert_to_tensor(labels))
         if not self._are_labels(labels):
@@ -170,14 +171,15 @@ class ClassContext(Context):
                     "Labels must have the shape (batch,), (batch, 1), or, as one-hot "
                     f"vectors, (batch, {self.classes}). Received: {labels.shape}"
                 )
-            return _for_each(tf.cast(labels, "float32"), n, of)
+            return _for_each(tf.cast(labels, "float32"), n, examples)
         labels = self._required(labels)
         if n is None and not labels.shape.rank:
             raise ValueError(
                 "Argument `context` must hold one label for each example. "
                 f"Received: context={context}"
             )
-        return _for_each(tf.one_hot(tf.reshape(labels, [-1]), self.classes), n, of)
+        vectors = tf.one_hot(tf.reshape(labels, [-1]), self.classes)
+        return _for_each(vectors, n, examples)
 
     def inputs(self, context):
         """Returns the vectors."""

@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_gen import callbacks, export, networks
 from keras_gen.losses.replicas import global_mean
 from keras_gen.models.base import Density, GenerativeModel
+from keras_gen.models.context import TensorContext
 
 
 @keras.saving.register_keras_serializable("test_custom_models")
@@ -23,7 +24,7 @@ class Mixture(Density, GenerativeModel):
     def __init__(self, components, size, rate=0.5, **kwargs):
         super().__init__(**kwargs)
         self.components, self.size, self.rate = components, size, rate
-        self.data_shape = (size,)
+        self.declare((size,))
         self.means = self.add_weight(
             name="means", shape=(components, size), initializer="random_normal"
         )
@@ -73,7 +74,7 @@ class RBM(GenerativeModel):
     def __init__(self, visible, hidden, steps=20, **kwargs):
         super().__init__(**kwargs)
         self.visible, self.hidden, self.steps = visible, hidden, steps
-        self.data_shape = (visible,)
+        self.declare((visible,))
         normal = keras.initializers.RandomNormal(stddev=0.1, seed=0)
         self.kernel = self.add_weight(
             name="kernel", shape=(visible, hidden), initializer=normal
@@ -134,13 +135,12 @@ class RBM(GenerativeModel):
 class Cycle(GenerativeModel):
     """Two translators, between x and y, and a discriminator of each side."""
 
-    uses_labels = True
-
     def __init__(self, forward, back, judge_x, judge_y, weight=10.0, **kwargs):
         super().__init__(**kwargs)
         self.forward, self.back = forward, back
         self.judge_x, self.judge_y, self.weight = judge_x, judge_y, weight
-        self.data_shape = self.context_shape = tuple(forward.input_shape[1:])
+        shape = tuple(forward.input_shape[1:])
+        self.declare(shape, context=TensorContext(shape))
         self.build_for(self.data_shape)
 
     def optimizer_groups(self):
