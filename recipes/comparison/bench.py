@@ -145,7 +145,7 @@ class Bench:
         seconds = args.minutes and 60.0 * args.minutes / len(args.families)
         keras.utils.set_random_seed(args.seed)
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("aloptions", UserWarning)
+            warnings.simplefilter("always", UserWarning)
             model = family.compiled(self.source, width)
             look = measure.held_out_bits(model, self.held)
             watch = budget.Watch(seconds, args.steps, look)
