@@ -273,7 +273,7 @@ class Flow(Density, Encoding, GenerativeModel):
         return self._graphs.run(self._draw, n, context, seed, temperature)
 
     def _draw(self, n, context, seed, temperature):
-        z = self.draw_latents(n, seed, temperature, context)
+        z = self.draw_latents(n, seed, temperature, self._context(context))
         return self.space.round(self.decode(z, context))
 
     def call(self, x, training=False):
@@ -281,8 +281,9 @@ class Flow(Density, Encoding, GenerativeModel):
         return self.log_prob(*self.split_inputs(x))
 
     def _context(self, context, of=None, x=None):
-        """Returns a context as layers take it, whether or not it is so already."""
-        return self.as_context(context, of=of, x=x)
+        """Returns what layers take of a context, encoded or not; `None` for none."""
+        inputs = self.context.inputs(self.as_context(context, of=of, x=x))
+        return inputs[0] if inputs else None
 
     def _log_density(self, y, context=None, training=False):
         z, log_det = self.chain.inverse_and_log_det(y, context, training)

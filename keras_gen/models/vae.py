@@ -208,8 +208,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         inputs = [tf.cast(z, "float32")]
         if self.autoregressive:
             inputs.append(self.to_network(tf.cast(x, "float32")))
-        if self._decodes_context:
-            inputs += self.context.inputs(self.as_context(context, of=z))
+        inputs += self._decoder_contexts(z, context)
         outputs = self.decoder(one_or_list(inputs), training=training)
         outputs = tf.cast(outputs, "float32")
         if not self.likelihood_model.learned:
@@ -355,6 +354,12 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         z = self.draw_latents(n, seed, temperature, context)
         return self._pixel_by_pixel(z, context, seed)
 
+    def _decoder_contexts(self, z, context):
+        """Returns what the decoder takes of the contexts of codes, a list."""
+        if not self._decodes_context:
+            return []
+        return self.context.inputs(self.as_context(context, of=z))
+
     def _make_sampler(self):
         """Returns what draws pixels from what is kept of others, `None` if nothing can.
 
@@ -394,7 +399,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         )
         noise = tf.reshape(tf.transpose(noise, (1, 0, 2)), (n, rows, columns, numbers))
         zeros = tf.zeros((n, *self.data_shape))
-        inputs = [z, *([self.as_context(context)] if self._decodes_context else [])]
+        inputs = [z, *self._decoder_contexts(z, context)]
         x = self._sampler.cached(noise, zeros, zeros > 0.0, inputs, 1.0)
         return tf.ensure_shape(x, (None, *self.data_shape))
 

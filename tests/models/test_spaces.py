@@ -100,6 +100,28 @@ def test_both_sides_of_a_pair_are_checked_and_rescaled():
     assert not np.array_equal(samples, model.sample(12, context=1.0 - y, seed=0))
 
 
+def test_a_flow_sees_contexts_rescaled():
+    own = models.context.ImageContext(data.Images((3,)), (-9.0, 9.0))
+    flow, plain = (
+        models.MAF((2,), 2, (4,), context_shape=(3,), seed=0, **more)
+        for more in ({"context": own}, {})
+    )
+    rng = np.random.default_rng(0)
+    for v, other in zip(flow.weights, plain.weights, strict=True):
+        if v.trainable:
+            v.assign(rng.normal(0.0, 0.3, v.shape))
+            other.assign(v)
+    x, c = values((2,)), values((3,), seed=1)
+    seen = 18.0 * c - 9.0
+    got, want = flow.log_prob(x, c), plain.log_prob(x, seen)
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+    assert np.abs(got - plain.log_prob(x, c)).max() > 1e-3
+    drawn = flow.sample(12, context=c, seed=0)
+    np.testing.assert_allclose(drawn, plain.sample(12, context=seen, seed=0), rtol=1e-4)
+    again = flow.decode(flow.encode(x, c), c)
+    np.testing.assert_allclose(again, x, rtol=0, atol=1e-4)
+
+
 GRID = (8, 8, 1)
 CODES = data.Codes(GRID, 512)
 

@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from keras_gen import bijectors, layers, losses, models, networks
+from keras_gen.data import Images
 from keras_gen.models import base, bounds
 
 tfd = tfp.distributions
@@ -1131,18 +1132,22 @@ class TestAutoregressive:
         np.testing.assert_array_equal(model.sample(3, seed=5), x)
         assert 0.1 < x.mean() < 0.9
 
-    @pytest.mark.parametrize("context", [None, 3])
-    def test_what_is_kept_of_earlier_pixels_draws_the_same(self, context):
+    @pytest.mark.parametrize("kind", ["none", "class", "rescaled"])
+    def test_what_is_kept_of_earlier_pixels_draws_the_same(self, kind):
         decoder = networks.masked_decoder((8, 8, 1), 2, width=4, kernel_size=5)
-        if context:
-            label = keras.Input((context,))
+        if kind != "none":
+            label = keras.Input((3,))
             planes = keras.layers.Dense(64)(label)
             planes = keras.layers.Reshape((8, 8, 1))(planes)
             outputs = keras.layers.Add()([decoder.outputs[0], planes])
             decoder = keras.Model([*decoder.inputs, label], outputs)
         encoder, _ = affine((8, 8, 1), 4, 0)
-        model = models.VAE(encoder, decoder, autoregressive=True, classes=context)
-        given = {"context": 1} if context else {}
+        more = {"classes": 3} if kind == "class" else {}
+        given = {"context": 1} if kind == "class" else {}
+        if kind == "rescaled":
+            more = {"context": models.context.ImageContext(Images((3,)), (-9.0, 9.0))}
+            given = {"context": [[0.1, 0.9, 0.3]]}
+        model = models.VAE(encoder, decoder, autoregressive=True, **more)
         kept = model.sample(5, seed=2, **given)
         assert model._sampler is not None
         model._sampler = None
