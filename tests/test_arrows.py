@@ -17,10 +17,10 @@ ALLOWED = {
     "data": {"arguments", "strategy", "data"},
     "networks": BUILT,
     "bijectors": {*BUILT, "bijectors"},
-    "training": {*BUILT, "bijectors", "training"},
-    "samplers": {*BUILT, "bijectors", "samplers"},
+    "training": {*BUILT, "training"},
+    "samplers": {*BUILT, "samplers"},
     "models": MODELS,
-    "metrics": {*BUILT, "bijectors", "training", "samplers", "metrics"},
+    "metrics": {*BUILT, "samplers", "metrics"},
     "callbacks": {*MODELS, "metrics", "callbacks"},
     "export": {*MODELS, "metrics"},
 }

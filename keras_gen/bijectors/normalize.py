@@ -203,26 +203,30 @@ class BatchNorm(Channels):
         self.momentum, self.epsilon = momentum, epsilon
         self.bias = self.add_own_weight("bias", (channels,))
         self.log_scale = self.add_own_weight("log_scale", (channels,))
-        self.mean = self.add_own_weight("mean", (channels,), trainable=False)
-        self.variance = self.add_own_weight("variance", (channels,), "ones", False)
+        self.moving_mean = self.add_own_weight("mean", (channels,), trainable=False)
+        self.moving_variance = self.add_own_weight(
+            "variance", (channels,), "ones", False
+        )
         self.built = True
 
     def initialize(self, x, context=None):
         """Starts the moving averages at a batch's moments, and returns its z."""
         mean, variance = _moments(x, self.event_ndims)
-        self.mean.assign(tf.cast(mean, self.mean.dtype))
-        self.variance.assign(tf.cast(variance, self.variance.dtype))
+        self.moving_mean.assign(tf.cast(mean, self.moving_mean.dtype))
+        self.moving_variance.assign(tf.cast(variance, self.moving_variance.dtype))
         return super().initialize(x, context)
 
     def _moments(self, x, training):
         if not training:
-            return tf.cast(self.mean.value, x.dtype), tf.cast(
-                self.variance.value, x.dtype
+            return tf.cast(self.moving_mean.value, x.dtype), tf.cast(
+                self.moving_variance.value, x.dtype
             )
         alone = global_count(x) * tf.cast(self.places(x), "float32") < 2.0
         moments = []
         for average, now in zip(
-            (self.mean, self.variance), _moments(x, self.event_ndims), strict=True
+            (self.moving_mean, self.moving_variance),
+            _moments(x, self.event_ndims),
+            strict=True,
         ):
             now = tf.where(alone, tf.cast(average.value, x.dtype), now)
             moments.append(now)

@@ -6,8 +6,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.bijectors import BatchNorm
-
 
 class BatchNormStatistics:
     """Moving means and variances of a model's layers of batch normalization.
@@ -15,30 +13,32 @@ class BatchNormStatistics:
     While it trains they follow the weights that are trained. Where averages stand in
     for those, the statistics are of activations that the network does not have. Here
     they become means over batches that the networks see in training mode, with the
-    weights that they have now. Wrapped to hide it from Keras's
-    attribute tracking.
+    weights that they have now. Wrapped to hide it from Keras's attribute tracking.
 
     Args:
         model: The model.
+        *kinds: Classes of layers with a `momentum`, a `moving_mean` and a
+            `moving_variance`, in addition to `keras.layers.BatchNormalization`.
 
     Reference: [Brock et al., 2019](https://arxiv.org/abs/1809.11096), "standing
     statistics"
     """
 
-    def __init__(self, model):
+    def __init__(self, model, *kinds):
         self.model = model
+        self.kinds = keras.layers.BatchNormalization, *kinds
         self.data = None  # what `fit` trains on, while it does
         self.chosen = None  # (data, batches) of a callback, instead
         self._compiled = {}
 
     def layers(self):
-        """Returns layers of batch normalization, Keras's and the bijective ones."""
-        kinds = keras.layers.BatchNormalization | BatchNorm
-        return [x for x in self.model._flatten_layers() if isinstance(x, kinds)]
+        """Returns layers of batch normalization of all kinds."""
+        return [x for x in self.model._flatten_layers() if isinstance(x, self.kinds)]
 
     def variables(self):
         """Returns the moving means and variances."""
-        return [v for layer in self.layers() for v in _moving(layer)]
+        layers = self.layers()
+        return [v for x in layers for v in (x.moving_mean, x.moving_variance)]
 
     @contextlib.contextmanager
     def within_fit(self, data):
@@ -132,9 +132,3 @@ def batches_again(x=None, y=None, batch_size=None, validation_split=0.0, **_):
         rows = int(len(x) * (1.0 - (validation_split or 0.0)))
         return Rows((x, y), batch_size or 32, max(1, rows))
     return None
-
-
-def _moving(layer):
-    if isinstance(layer, BatchNorm):
-        return layer.mean, layer.variance
-    return layer.moving_mean, layer.moving_variance

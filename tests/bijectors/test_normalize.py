@@ -103,7 +103,7 @@ def test_two_replicas_initialize_as_one(kind, strategy):
 class TestBatchNorm:
     def test_training_by_hand(self):
         layer = perturbed(BatchNorm(3, 3, momentum=0.9))
-        before = layer.mean.numpy(), layer.variance.numpy()
+        before = layer.moving_mean.numpy(), layer.moving_variance.numpy()
         z, log_det = layer.inverse_and_log_det(IMAGES, training=True)
         x = IMAGES.numpy().astype("float64")
         mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
@@ -113,8 +113,8 @@ class TestBatchNorm:
         want = np.full(64, 16 * np.log(scale).sum())
         np.testing.assert_allclose(log_det, want, rtol=1e-5)
         for average, old, now in (
-            (layer.mean, before[0], mean),
-            (layer.variance, before[1], variance),
+            (layer.moving_mean, before[0], mean),
+            (layer.moving_variance, before[1], variance),
         ):
             np.testing.assert_allclose(average.numpy(), 0.9 * old + 0.1 * now, 1e-5)
 
@@ -122,8 +122,10 @@ class TestBatchNorm:
         layer = perturbed(BatchNorm(3, 3))
         before = [w.numpy() for w in layer.weights]
         z, _ = layer.inverse_and_log_det(IMAGES)
-        scale = np.exp(layer.log_scale.numpy()) / np.sqrt(layer.variance.numpy() + 1e-5)
-        want = (IMAGES.numpy() - layer.mean.numpy()) * scale + layer.bias.numpy()
+        scale = np.exp(layer.log_scale.numpy()) / np.sqrt(
+            layer.moving_variance.numpy() + 1e-5
+        )
+        want = (IMAGES.numpy() - layer.moving_mean.numpy()) * scale + layer.bias.numpy()
         assert_close(z, want, 1e-5)
         for weight, old in zip(layer.weights, before, strict=True):
             np.testing.assert_array_equal(weight, old)
@@ -169,7 +171,7 @@ class TestBatchNorm:
         for ours, theirs in zip(found, (z, log_det), strict=True):
             ours = tf.concat(strategy.experimental_local_results(ours), axis=0)
             assert_close(ours, theirs, 1e-5)
-        for name in ("mean", "variance"):
+        for name in ("moving_mean", "moving_variance"):
             ours, theirs = (getattr(x, name).numpy() for x in (layer, alone))
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
