@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_gen.data.checks import whole
+from keras_gen.arguments import require_int
 from keras_gen.data.memory import in_memory
 from keras_gen.data.source import Source
 from keras_gen.data.space import Points, space_of
@@ -35,7 +35,7 @@ def from_array(x, y=None, *, levels=256, name="array"):
             f"have a further axis. Received: x of shape {x.shape}"
         )
     if levels is not None:
-        whole("levels", levels, least=2)
+        require_int("levels", levels, least=2)
     x = _floats(x) if np.issubdtype(x.dtype, np.floating) else _integers(x, levels)
     y = None if y is None else _labels(y, len(x))
     read = in_memory(x, levels)

@@ -12,10 +12,11 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.arguments import require_int
 from keras_gen.data import tfds
-from keras_gen.data.checks import Progress, whole
 from keras_gen.data.listing import is_folder, list_files
 from keras_gen.data.memory import on_cpu
+from keras_gen.data.progress import Progress
 from keras_gen.data.source import Source
 from keras_gen.data.tones import LEVELS, Tones, ToneSource
 
@@ -70,10 +71,10 @@ def load_audio(
     >>> source.shape, source.sampling_rate
     ((2048, 1), 8000)
     """
-    whole("samples", samples, least=1)
+    require_int("samples", samples, least=1)
     for key, value in {"sampling_rate": sampling_rate, "limit": limit}.items():
         if value is not None:
-            whole(key, value, least=1)
+            require_int(key, value, least=1)
     name = str(name)
     if name == "tones":
         tones = Tones(samples, sampling_rate or 8000)

@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 
+from keras_gen.arguments import require_int
 from keras_gen.data import image, tfds
 from keras_gen.data.array import from_array
-from keras_gen.data.checks import whole
 from keras_gen.data.density import DENSITIES, Density2D, DensitySource
 from keras_gen.data.folder import load_folder
 from keras_gen.data.listing import is_folder
@@ -62,9 +62,9 @@ def load(
     >>> x, y = source.arrays(labels=True)
     """
     if image_size is not None:
-        whole("image_size", image_size, least=1)
+        require_int("image_size", image_size, least=1)
     if limit is not None:
-        whole("limit", limit, least=1)
+        require_int("limit", limit, least=1)
     name = str(name)
     if name in DENSITIES:
         return _density(name, split, image_size, limit)

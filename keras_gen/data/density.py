@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_gen.data.checks import whole
+from keras_gen.arguments import require_int
 from keras_gen.data.memory import in_memory
 from keras_gen.data.source import Source, finish
 
@@ -213,8 +213,8 @@ class DensitySource(Source):
         """Returns an endless dataset of fresh points, a function of (seed, step)."""
         self.steps_per_epoch(batch_size)
         self._check(labels)
-        whole("seed", seed)
-        whole("start", start, least=0)
+        require_int("seed", seed)
+        require_int("start", start, least=0)
 
         def draw(step):
             pair = tf.constant([seed, self._stream], tf.int64)
@@ -227,7 +227,7 @@ class DensitySource(Source):
     def arrays(self, n=None, *, labels=False):
         """Returns n points of the fixed sample; n may exceed `examples`."""
         self._check(labels)
-        return self._fixed(self.examples if n is None else whole("n", n, least=1))
+        return self._fixed(self.examples if n is None else require_int("n", n, least=1))
 
     def _fixed(self, n):
         with tf.device("CPU:0"):

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.data import image
-from keras_gen.data.checks import Progress
 from keras_gen.data.listing import list_files
 from keras_gen.data.memory import in_memory, on_cpu, to_unit
+from keras_gen.data.progress import Progress
 from keras_gen.data.source import Source
 
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")

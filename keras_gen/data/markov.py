@@ -6,7 +6,7 @@ import string
 
 import numpy as np
 
-from keras_gen.data.checks import whole
+from keras_gen.arguments import require_int
 
 # Each kind of word, what may follow it, and how likely.
 _WORDS = {
@@ -78,7 +78,7 @@ class HiddenMarkov:
             length: How many characters.
             seed: Integer or sequence of integers. Defaults to `0`.
         """
-        whole("length", length, least=1)
+        require_int("length", length, least=1)
         draw = np.random.default_rng(seed)
         steps = [row.tolist() for row in np.cumsum(self.transition, axis=1)]
         last = len(steps) - 1

@@ -4,7 +4,7 @@ import string
 
 import numpy as np
 
-from keras_gen.data.checks import whole
+from keras_gen.arguments import require_int
 from keras_gen.data.tokens import from_tokens
 
 _ONES = (
@@ -46,7 +46,9 @@ def load_pairs(name="numbers", split="train", *, limit=None):
     sources, targets, letters, target_letters = tasks[name]()
     order = np.random.default_rng(0).permutation(len(sources))
     first, last = (round(part * len(order)) for part in _PARTS[split])
-    chosen = order[first:last][: None if limit is None else whole("limit", limit, 1)]
+    chosen = order[first:last][
+        : None if limit is None else require_int("limit", limit, 1)
+    ]
     alphabet, target_alphabet = ("", *letters), ("", *target_letters)
     return from_tokens(
         _padded(sources, alphabet)[chosen],

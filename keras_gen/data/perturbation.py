@@ -8,7 +8,7 @@ import math
 
 import tensorflow as tf
 
-from keras_gen.data.checks import whole
+from keras_gen.arguments import require_int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Mutation:
             raise ValueError(
                 f"Argument `rate` must be in [0, 1]. Received: rate={self.rate}"
             )
-        whole("levels", self.levels, least=2)
+        require_int("levels", self.levels, least=2)
 
     def __call__(self, x, seed):
         """Returns a spoiled batch."""
@@ -76,7 +76,7 @@ class RandomSimplification:
 
     def __post_init__(self):
         """Checks the argument."""
-        whole("levels", self.levels, least=2)
+        require_int("levels", self.levels, least=2)
 
     def __call__(self, x, seed):
         """Returns a spoiled batch of images."""

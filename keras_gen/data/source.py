@@ -7,7 +7,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.data.checks import whole
+from keras_gen.arguments import require_int
 from keras_gen.data.memory import on_cpu
 from keras_gen.data.space import Audio, Images, space_of
 
@@ -112,7 +112,7 @@ class Source:
             seed: Integer that decides the draws. Defaults to 0.
         """
         other = copy.copy(self)
-        other._binary_seed = whole("seed", seed)
+        other._binary_seed = require_int("seed", seed)
         other.levels = 2
         return other
 
@@ -130,7 +130,7 @@ class Source:
             seed: Integer that decides the draws. Defaults to 0.
         """
         other = copy.copy(self)
-        other._perturbation = perturbation, whole("seed", seed)
+        other._perturbation = perturbation, require_int("seed", seed)
         return other
 
     def gray(self):
@@ -221,7 +221,7 @@ class Source:
         Args:
             size: The side, at least that of the images.
         """
-        whole("size", size, least=1)
+        require_int("size", size, least=1)
         if not isinstance(self.space, Images) or max(self.shape[:2]) > size:
             raise ValueError(
                 f"{self.name!r} has examples of shape {self.shape}, which cannot be "
@@ -249,14 +249,14 @@ class Source:
         Reference: [Metz et al., 2017](https://arxiv.org/abs/1611.02163)
         """
         self._check(True)
-        whole("channels", channels, least=1)
-        whole("examples", examples, least=1)
+        require_int("channels", channels, least=1)
+        require_int("examples", examples, least=1)
         if not isinstance(self.space, Images) or self.shape[-1] != 1:
             raise ValueError(
                 f"{self.name!r} has examples of shape {self.shape}; images of one "
                 "channel can be stacked."
             )
-        draw = np.random.default_rng(whole("seed", seed))
+        draw = np.random.default_rng(require_int("seed", seed))
         rows = on_cpu(draw.integers(0, self.examples, (examples, channels)))
         other, read, label = copy.copy(self), self._read, self._label
         other.examples, other.shape = examples, (*self.shape[:2], channels)
@@ -324,7 +324,7 @@ class Source:
         Args:
             batch_size: Examples in a batch; at most `examples`.
         """
-        whole("batch_size", batch_size, least=1)
+        require_int("batch_size", batch_size, least=1)
         if batch_size > self.examples:
             raise ValueError(
                 "Argument `batch_size` must be at most the number of examples, "
@@ -350,8 +350,8 @@ class Source:
         """
         steps = self.steps_per_epoch(batch_size)
         self._check(labels)
-        whole("seed", seed)
-        whole("start", start, least=0)
+        require_int("seed", seed)
+        require_int("start", start, least=0)
 
         def order(epoch):
             # The indices of a whole pass. Sorting random keys gives every
@@ -377,7 +377,7 @@ class Source:
             batch_size: Examples in a batch; the last batch holds what is left.
             labels: Whether to give `(x, y)` instead of `x`. Defaults to `False`.
         """
-        whole("batch_size", batch_size, least=1)
+        require_int("batch_size", batch_size, least=1)
         self._check(labels)
         indices = tf.data.Dataset.range(self.examples).batch(batch_size)
         return self._examples(indices, labels)
@@ -390,7 +390,8 @@ class Source:
             labels: Whether to give `(x, y)` instead of `x`. Defaults to `False`.
         """
         self._check(labels)
-        n = self.examples if n is None else min(whole("n", n, least=1), self.examples)
+        most = self.examples
+        n = most if n is None else min(require_int("n", n, least=1), most)
         x = np.empty((n, *self.shape), self.dtype)
         with tf.device("CPU:0"):
             for i in range(0, n, 256):

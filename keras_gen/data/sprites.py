@@ -5,7 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.data.checks import whole
+from keras_gen.arguments import require_int
 from keras_gen.data.source import Source
 
 # In units of the frame, at full scale. No shape reaches further from its center than
@@ -69,7 +69,7 @@ class Sprites:
     examples = math.prod(factor_sizes)
 
     def __init__(self, image_size=32):
-        self.image_size = whole("image_size", image_size, least=16)
+        self.image_size = require_int("image_size", image_size, least=16)
         self.shape = (self.image_size, self.image_size, 1)
 
     def factors_of(self, indices):

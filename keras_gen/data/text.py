@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.data.checks import whole
+from keras_gen.arguments import require_int
 from keras_gen.data.markov import letter_pairs, misspelled_words
 from keras_gen.data.memory import on_cpu
 from keras_gen.data.tokens import TokenSource
@@ -45,7 +45,7 @@ def load_text(name="words", split="train", *, length=64, stride=None, limit=None
     >>> source.texts(source.arrays(1))
     ['...']
     """
-    whole("length", length, least=1)
+    require_int("length", length, least=1)
     if split not in _STREAMS:
         raise ValueError(
             f"Argument `split` must be one of {', '.join(map(repr, _STREAMS))} for "
@@ -70,7 +70,7 @@ def _windows(tokens, alphabet, name, split, length, stride, limit):
             f"{name!r} has {len(tokens)} characters in its {split!r} split, fewer than "
             f"a window of {length}: shorten the window or use more text"
         )
-    count = (len(tokens) - length) // whole("stride", stride, least=1) + 1
+    count = (len(tokens) - length) // require_int("stride", stride, least=1) + 1
     data = on_cpu(tokens)
 
     def read(indices):
@@ -78,7 +78,9 @@ def _windows(tokens, alphabet, name, split, length, stride, limit):
             data, indices[:, None] * stride + tf.range(length, dtype="int64")
         )
 
-    examples = count if limit is None else min(count, whole("limit", limit, least=1))
+    examples = (
+        count if limit is None else min(count, require_int("limit", limit, least=1))
+    )
     return TokenSource(read, examples, length, alphabet, name)
 
 

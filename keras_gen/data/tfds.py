@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.data import image
-from keras_gen.data.checks import Progress
 from keras_gen.data.memory import in_memory
+from keras_gen.data.progress import Progress
 from keras_gen.data.source import Source
 
 MEMORY_LIMIT = 16 * 1024**3

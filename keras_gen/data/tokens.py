@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.data.checks import whole
+from keras_gen.arguments import require_int
 from keras_gen.data.memory import on_cpu
 from keras_gen.data.source import Source
 from keras_gen.data.space import Tokens
@@ -151,7 +151,7 @@ def _whole_numbers(name, x):
 def _symbols(name, alphabet, x):
     least = int(x.max()) + 1
     alphabet = tuple(map(str, range(least)) if alphabet is None else alphabet)
-    whole(f"len({name})", len(alphabet), least=least)
+    require_int(f"len({name})", len(alphabet), least=least)
     return alphabet
 
 

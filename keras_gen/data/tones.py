@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from keras_gen.data.checks import whole
+from keras_gen.arguments import require_int
 from keras_gen.data.source import Source
 
 NOTES = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")
@@ -38,8 +38,8 @@ class Tones:
 
     def __init__(self, samples=4096, sampling_rate=8000):
         """Sets the clips' length and rate."""
-        self.samples = whole("samples", samples, least=1)
-        self.sampling_rate = whole("sampling_rate", sampling_rate, least=1000)
+        self.samples = require_int("samples", samples, least=1)
+        self.sampling_rate = require_int("sampling_rate", sampling_rate, least=1000)
 
     def labels(self, indices, stream=0):
         """Returns the notes of clips, int32 from 0 to 11.

@@ -1,11 +1,9 @@
-"""What is asked of the arguments, and how loading shows that it goes on."""
+"""A progress bar of loading, shown where it takes long."""
 
 import sys
 import time
 
 import keras
-
-from keras_gen.arguments import require_int as whole  # noqa: F401
 
 
 class Progress:
