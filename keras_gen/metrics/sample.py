@@ -86,6 +86,8 @@ class SampleMetric(keras.metrics.Metric):
             cls.function = staticmethod(cls.function)
 
     def __init__(self, name=None, **options):
+        named = name is None or isinstance(name, str)
+        require_argument(named, "name", "a string", name)
         super().__init__(name=name or getattr(self.function, "__name__", None))
         known = self._defaults()
         for option in options.keys() - known:

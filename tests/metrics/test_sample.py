@@ -50,3 +50,9 @@ def test_an_empty_batch_changes_nothing(kind):
     metric.update_state(np.zeros((0, 3)), np.zeros(0, int))
     with pytest.raises(ValueError, match="takes at least .* Received: 0"):
         metric.result()
+
+
+def test_an_option_is_no_name():
+    with pytest.raises(ValueError, match="`name` must be a string. Received: name=10"):
+        metrics.FrechetDistance(10)
+    assert metrics.FrechetDistance("fid").name == "fid"
