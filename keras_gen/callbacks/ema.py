@@ -23,7 +23,7 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
             the end of an epoch. Defaults to `False`.
         every: Epochs from one such end to the next; the last epoch is always one.
             Defaults to `1`.
-        data: A dataset from which statistics are settled, for networks that see data;
+        data: A dataset from which statistics are computed, for networks that see data;
             its first batches are read. A run that resumes in the middle of its data
             must be given them from the start, or other statistics follow. Defaults to
             `None`: what `fit` trains on, and draws for a GAN's generator.
@@ -88,7 +88,7 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
         """Returns pairs of variables and averages that some update has reached."""
         model, found = self.model, [self.model.optimizer]
         if hasattr(model, "optimizer_of"):
-            found = [model.optimizer_of(player) for player in model.optimizer_groups()]
+            found = [model.optimizer_of(group) for group in model.optimizer_groups()]
         found = [getattr(one, "inner_optimizer", one) for one in found if one]
         found = [each for one in found for each in getattr(one, "optimizers", [one])]
         if not any(one.use_ema for one in found):

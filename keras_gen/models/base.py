@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_gen.arguments import require_argument
+from keras_gen.bijectors import BatchNorm
 from keras_gen.data.space import space_of
 from keras_gen.layers import Configured, RandomLayer
 from keras_gen.losses.mean import Mean, batch_mean, weighted_mean
@@ -79,7 +80,7 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         self.test_noise = RandomLayer(seed=start + apart, name="test_noise")
         self.sample_noise = RandomLayer(seed=start + 2 * apart, name="sample_noise")
         self.guard = NonFiniteGuard(name="guard")
-        self.statistics = BatchNormStatistics(self)
+        self.statistics = BatchNormStatistics(self, BatchNorm)
         self.step = self.add_weight(  # where the schedules of all weights stand
             name="step",
             shape=(),
@@ -236,7 +237,7 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         return packed, [*specs, *contexts]
 
     def train_step(self, data):
-        """Updates the only player once."""
+        """Updates the only group once."""
         x, context = self.unpack(data)
         weights = self.weights_in(data)
         self.minimize(
@@ -366,9 +367,9 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         `fit` ends with it where it ends with averages, on the data that it was given.
 
         Args:
-            data: A dataset as for `fit`. Defaults to `None`: what networks make of
-                draws alone is settled, which is a GAN's generator; other models have
-                the data of `fit` while it runs, and warn at any other time.
+            data: A dataset as for `fit`. Defaults to `None`: a network that needs draws
+                alone, a GAN's generator, is run on them; other models have the data of
+                `fit` while it runs, and warn at any other time.
             batches: How many batches the statistics are means over. Defaults to `100`.
         """
         if not self.statistics.layers():
@@ -390,8 +391,8 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         parts = (self.unpack(part) for part in data.take(batches))
         self.statistics.recalibrate(self._look_at_data, parts)
 
-    def settle_after_fit(self):
-        """Settles what `fit` leaves, averages being in place."""
+    def recalibrate_after_fit(self):
+        """Recalibrates what `fit` leaves, averages being in place."""
         if self.statistics.chosen is not None:
             self.recalibrate_batch_norm(*self.statistics.chosen)
             return

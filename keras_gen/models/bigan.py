@@ -91,7 +91,7 @@ class BiGAN(Encoding, AdversarialModel):
         self.build_for(self.data_shape)
 
     def optimizer_groups(self):
-        """Returns {player: networks}; generator and encoder are one."""
+        """Returns {group: networks}; generator and encoder are one."""
         return {
             "generator": [self.generator, self.encoder],
             "discriminator": [self.discriminator],

@@ -17,7 +17,7 @@ class ImportanceWeighted(Bounded):
     """Bounds from draws of a posterior, each weighed by p(x|z) p(z) / q(z|x).
 
     A model gives `infer(x, context)`, a `Posterior`; `_log_likelihood(x, z, context)`,
-    log p(x|z) of draws (particles, batch, dims); and `observation`, its likelihood.
+    log p(x|z) of draws (particles, batch, dims); and `likelihood_model`.
     """
 
     def elbo(self, x, context=None, seed=None, particles=1):

@@ -169,8 +169,8 @@ class ProgressiveGAN(AdversarialModel):
     def _restart(self, strategy=None):
         """Gives the optimizers the state that they began with, but for their rates."""
         with self.distribute_strategy.scope():
-            for player in self.optimizer_groups():
-                inner = _inner(self.optimizer_of(player))
+            for group in self.optimizer_groups():
+                inner = _inner(self.optimizer_of(group))
                 fresh = type(inner).from_config(inner.get_config())
                 fresh.build(inner._trainable_variables)
                 for mine, new in zip(inner.variables, fresh.variables, strict=True):
@@ -200,14 +200,14 @@ class ProgressiveGAN(AdversarialModel):
             ],
         )
 
-    def active_networks(self, player):
-        """Returns the networks of a player that the level uses."""
+    def active_networks(self, group):
+        """Returns the networks of a group that the level uses."""
         networks = self._networks
         chosen = {
             "generator": networks.generators,
             "discriminator": networks.discriminators,
         }
-        return [chosen[player][self.level]]
+        return [chosen[group][self.level]]
 
     def train_step(self, data):
         """Updates both players at the current level.

@@ -1,4 +1,4 @@
-"""AISResult importance sampling: likelihoods of models that only have bounds."""
+"""Annealed importance sampling: likelihoods of models that only have bounds."""
 
 import dataclasses
 import math

@@ -26,11 +26,12 @@ class Gradients(typing.NamedTuple):
 class TrainingStep:
     """What `keras.Model` lacks for models with more than one optimizer, or with none.
 
-    A model names its *players*: groups of networks, each with an optimizer of its own.
-    The first one's optimizer is `model.optimizer`, on which Keras's callbacks for
-    learning rates act; any other's is the attribute `<group>_optimizer`. The moving
-    averages of all of them are the weights after `fit`, as Keras has it for one. A
-    group without networks has no optimizer: its weights are assigned.
+    A model names *groups* of networks, each with an optimizer of its own
+    (`optimizer_groups`). The first one's optimizer is `model.optimizer`, on which
+    Keras's callbacks for learning rates act; any other's is the attribute
+    `<group>_optimizer`. The moving averages of all of them are the weights after `fit`,
+    as Keras has it for one. A group without networks has no optimizer: its weights are
+    assigned.
 
     A `train_step` calls `minimize` once for every update by gradients of a loss, or its
     second half, `update`, for one by other means: expectation maximization, contrastive
@@ -55,9 +56,9 @@ class TrainingStep:
         """
         return {"model": [self]}
 
-    def active_networks(self, player):
+    def active_networks(self, group):
         """Returns the networks of a group that its next update moves: all of them."""
-        return self.optimizer_groups()[player]
+        return self.optimizer_groups()[group]
 
     def term_names(self):
         """Returns the names that `objective` reports beside `loss`."""
@@ -126,13 +127,13 @@ class TrainingStep:
             return scaled(optimizer)
         return optimizer
 
-    def optimizer_of(self, player):
+    def optimizer_of(self, group):
         """Returns the optimizer that trains a group, or `None`."""
         names = list(self._optimized())
-        if player not in names:
+        if group not in names:
             return None
-        leads = player == names[0]
-        return self.optimizer if leads else getattr(self, f"{player}_optimizer")
+        leads = group == names[0]
+        return self.optimizer if leads else getattr(self, f"{group}_optimizer")
 
     def _build_optimizers(self):
         trained = {
@@ -167,7 +168,7 @@ class TrainingStep:
                 type(inner).finalize_variable_values(inner, trained[group])
                 taken = True
         if taken:
-            self.settle_after_fit()
+            self.recalibrate_after_fit()
 
     def get_compile_config(self):
         """Returns every optimizer and the way of running, for `.keras` files."""
@@ -219,8 +220,6 @@ class TrainingStep:
         """
         terms, gradients = self.differentiate(group, terms_of, examples)
         self.update(group, terms, examples, gradients, when=when)
-
-    minimize = minimize
 
     def differentiate(self, group, terms_of, examples):
         """Returns a group's terms and their `Gradients`: `minimize`'s first half.
