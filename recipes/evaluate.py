@@ -163,7 +163,7 @@ def _images_of(args, real):
 
 
 def comparisons_of(args):
-    """Returns a `Comparison` for each metric of samples that is asked for."""
+    """Returns a `SampleMetric` for each metric of samples that is asked for."""
     from keras_gen import metrics
 
     return [
