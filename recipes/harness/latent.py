@@ -79,8 +79,7 @@ class LatentRecipe(Recipe):
         """Returns the bounds on unseen data, in nats, with two standard errors."""
         from keras_gen import metrics
 
-        data = self.test_data(labels=model.uses_labels)
-        x, y = data if model.uses_labels else (data, None)
+        x, y = self.test_examples(model)
         (elbo,) = bounds(model, x, y)
         best, numbers = elbo, {f"{self.split}_elbo_nats": elbo.mean()}
         draws = 100 if self.args.importance == AFFORDED else self.args.importance
@@ -107,8 +106,7 @@ class LatentRecipe(Recipe):
 
         if len(source.shape) != 3:
             return
-        data = self.test_data(16, labels=model.uses_labels)
-        x, y = data if model.uses_labels else (data, None)
+        x, y = self.test_examples(model, 16)
         columns = min(16, len(x))
         pairs = np.concatenate([x, model.reconstruct(x, y)])
         callbacks.write_grid(self.out / "reconstructions.png", pairs, columns)

@@ -73,12 +73,6 @@ class LikelihoodRecipe(Recipe):
         numbers["largest_reconstruction_error"] = np.abs(again - x[:1000]).max()
         return numbers
 
-    def test_examples(self, model):
-        """Returns unseen data and, for a conditional model, their labels, or None."""
-        if model.uses_labels:
-            return self.test_data(labels=True)
-        return self.test_data(), None
-
     def likelihoods(self, model, source, x, y=None):
         """Returns bits per dimension, the log-likelihood, and that of the logit."""
         from keras_gen import bijectors, metrics

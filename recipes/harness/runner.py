@@ -260,6 +260,17 @@ class Recipe:
         """Returns up to n examples of a split, or (x, y); by default of `split`."""
         return self._source(split or self.split, limit=n).arrays(labels=labels)
 
+    def test_examples(self, model, n=10_000):
+        """Returns up to n unseen (x, y), y being None unless the model is conditional.
+
+        Args:
+            model: The model.
+            n: How many. Defaults to `10_000`.
+        """
+        if model.uses_labels:
+            return self.test_data(n, labels=True)
+        return self.test_data(n), None
+
     def affordable(self, n, cost, least=20):
         """Returns how many of n test examples a report measures by default.
 
