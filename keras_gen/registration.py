@@ -12,8 +12,8 @@ _CLASSES = {
         ConditionalBatchNormalization CrossAttention DiagonalBiLSTM DownConv2D
         DownRightConv2D Dropout EqualizedLearningRate Fade Gate GaussianNoise LogMel
         MaskedConv2D MaskedDense MinibatchDiscrimination MinibatchStandardDeviation
-        PixelNormalization Projection RandomAffine RandomLayer Recurrent RowLSTM
-        Sampling ShiftDown ShiftRight SpectralNormalization TokenDecoder
+        PixelNormalization Projection RandomAffine RandomLayer Recurrent ReplayBuffer
+        RowLSTM Sampling ShiftDown ShiftRight SpectralNormalization TokenDecoder
         TokenEncoder TransformerBlock Upscale WeightNormalization
     """,
     "bijectors": """
@@ -26,7 +26,8 @@ _CLASSES = {
         CharRNN DCGAN DenoisingAutoencoder FactorVAE Flow GAN GatedPixelCNN Glow IAF
         IWAE InfoGAN LSGAN MADE MAF NICE NeuralSplineFlow PacGAN PixelCNN PixelCNNPP
         PixelRNN ProgressiveGAN RealNVP RelativisticGAN SGAN SNGAN Seq2Seq VAE
-        VAEGAN WGAN WGANGP WaveGlow
+        VAEGAN WGAN WGANGP WaveGlow CycleGAN ImageRegression Pix2Pix SRGAN
+        StyleTransfer
     """,
 }
 

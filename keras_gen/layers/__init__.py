@@ -23,7 +23,9 @@ from keras_gen.layers.random import (
     RandomAffine,
     RandomLayer,
     Sampling,
+    seeded,
 )
+from keras_gen.layers.replay import ReplayBuffer
 from keras_gen.layers.sequence import (
     CrossAttention,
     Recurrent,
@@ -43,6 +45,8 @@ from keras_gen.layers.tokens import TokenDecoder, TokenEncoder
 from keras_gen.layers.weight import WeightNormalization
 
 __all__ = [
+    "ReplayBuffer",
+    "seeded",
     "CausalConv1D",
     "CausalSelfAttention",
     "Clip",

@@ -6,6 +6,8 @@ format restores and which draws the same numbers on every replica of a
 replica is folded into every seed. The file needs Keras and TensorFlow alone.
 """
 
+import contextlib
+import itertools
 import numbers
 import random
 import threading
@@ -14,6 +16,34 @@ import keras
 import tensorflow as tf
 
 _ONE_AT_A_TIME = threading.Lock()
+_GIVEN = threading.local()
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Lets the random layers that are called meanwhile draw from a seed.
+
+    Their own streams stay where they are, so that what is drawn after training does
+    not change how training goes on.
+
+    Args:
+        seed: A stateless seed of shape (2,).
+
+    Example:
+
+    >>> dropout, x = Dropout(0.5, always=True), tf.ones((4, 8))
+    >>> with seeded([0, 7]):
+    ...     first = dropout(x)
+    >>> with seeded([0, 7]):
+    ...     bool(tf.reduce_all(dropout(x) == first))
+    True
+    """
+    before = getattr(_GIVEN, "stream", None)
+    _GIVEN.stream = itertools.count(), seed
+    try:
+        yield
+    finally:
+        _GIVEN.stream = before
 
 
 def _replica():
@@ -65,6 +95,10 @@ class RandomLayer(keras.layers.Layer):
 
     def next_seed(self):
         """Returns the next seed of the stream for this replica."""
+        given = getattr(_GIVEN, "stream", None)
+        if given is not None:
+            number, seed = given
+            return tf.random.experimental.stateless_fold_in(seed, next(number))
         with _ONE_AT_A_TIME:  # or threads would read the same position
             seed = tf.identity(self.seed_state.value)
             self.seed_state.assign_add(tf.constant([0, 1], "int64"))
@@ -95,6 +129,8 @@ class Dropout(RandomLayer):
     Args:
         rate: Float in [0, 1). Which part is dropped.
         seed: Integer. Defaults to `None`, drawn at random.
+        always: Boolean. Whether to drop in inference, too: a generator's only noise,
+            as in pix2pix. Defaults to `False`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -105,24 +141,25 @@ class Dropout(RandomLayer):
     Reference: [Srivastava et al., 2014](https://jmlr.org/papers/v15/srivastava14a.html)
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate, seed=None, always=False, **kwargs):
         super().__init__(seed=seed, **kwargs)
         if not 0.0 <= rate < 1.0:
             raise ValueError(
                 f"Argument `rate` must be in [0, 1). Received: rate={rate}"
             )
         self.rate = rate
+        self.always = always
 
     def call(self, x, training=False):
-        """Drops while training; returns the input otherwise."""
-        if not training or self.rate == 0.0:
+        """Drops while training, or always; returns the input otherwise."""
+        if not (training or self.always) or self.rate == 0.0:
             return x
         draws = tf.random.stateless_uniform(tf.shape(x), self.next_seed())
         return tf.where(draws >= self.rate, x / (1.0 - self.rate), tf.zeros_like(x))
 
     def get_config(self):
         """Returns the layer's configuration."""
-        return {**super().get_config(), "rate": self.rate}
+        return {**super().get_config(), "rate": self.rate, "always": self.always}
 
 
 @keras.saving.register_keras_serializable("keras_gen")

@@ -43,6 +43,7 @@ from keras_gen.losses.matching import (
 from keras_gen.losses.mean import Mean, batch_mean, weighted_mean
 from keras_gen.losses.mixture import Categorical, LogisticMixture
 from keras_gen.losses.penalties import GradientPenalty
+from keras_gen.losses.reconstruction import Perceptual, Reconstruction
 from keras_gen.losses.schedule import CyclicalSchedule, LinearSchedule, Schedule
 from keras_gen.losses.view import View
 from keras_gen.strategy import Strategy
@@ -91,4 +92,6 @@ __all__ = [
     "mean_matching",
     "pair_matching",
     "weighted_mean",
+    "Perceptual",
+    "Reconstruction",
 ]

@@ -45,6 +45,9 @@ class AdversarialBatch(typing.NamedTuple):
             weights. Defaults to `None`.
         fake_weight: The same of fakes, where those are made for an example. Defaults
             to `None`.
+        x: The data, as networks see them. Defaults to `None`.
+        fakes: What the generator made. Defaults to `None`.
+        network_range: The range in which networks see them. Defaults to `(-1.0, 1.0)`.
     """
 
     real: DiscriminatorOutput
@@ -55,6 +58,9 @@ class AdversarialBatch(typing.NamedTuple):
     inference_logits: object = None
     real_weight: object = None
     fake_weight: object = None
+    x: object = None
+    fakes: object = None
+    network_range: tuple = (-1.0, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ from keras_gen.models.bigan import BiGAN
 from keras_gen.models.char_rnn import CharRNN
 from keras_gen.models.conditional_gan import ACGAN, CGAN, SGAN, InfoGAN
 from keras_gen.models.coupling_flows import NICE, Glow, NeuralSplineFlow, RealNVP
+from keras_gen.models.cycle_gan import CycleGAN
 from keras_gen.models.factor_vae import FactorVAE
 from keras_gen.models.flow import Flow
 from keras_gen.models.gan import (
@@ -23,11 +24,18 @@ from keras_gen.models.made import MADE
 from keras_gen.models.pixel import GatedPixelCNN, PixelCNN, PixelCNNPP, PixelRNN
 from keras_gen.models.progressive import ProgressiveGAN
 from keras_gen.models.seq2seq import Seq2Seq
+from keras_gen.models.style_transfer import StyleTransfer
+from keras_gen.models.translation import SRGAN, ImageRegression, Pix2Pix
 from keras_gen.models.vae import CVAE, IWAE, VAE, BetaTCVAE, BetaVAE
 from keras_gen.models.vaegan import CVAEGAN, VAEGAN
 from keras_gen.models.waveglow import WaveGlow
 
 __all__ = [
+    "CycleGAN",
+    "SRGAN",
+    "ImageRegression",
+    "Pix2Pix",
+    "StyleTransfer",
     "ACGAN",
     "CGAN",
     "CVAE",

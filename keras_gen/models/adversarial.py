@@ -9,11 +9,13 @@ import tensorflow as tf
 from keras import ops
 
 from keras_gen.arguments import require_argument, require_int
+from keras_gen.layers import seeded
 from keras_gen.losses import (
     Auxiliary,
     DiscriminatorOutput,
     FeatureMatching,
     NonSaturating,
+    Perceptual,
     UpdateRule,
     View,
 )
@@ -90,7 +92,9 @@ class AdversarialModel(Latent, GenerativeModel):
         self.view = view or View()
         self.augmentation = self.view.augmentation  # a layer with a state to be saved
         self.balance = balance or UpdateRule()
-        self.latent_shape = tuple(generator.inputs[0].shape[1:])
+        self.has_code = _takes_code(generator, self.context)
+        first = generator.inputs[0].shape[1:]
+        self.latent_shape = tuple(first) if self.has_code else (0,)
         if self.balance.needs_accuracy:
             self._track_accuracy()
         for variable in self.discriminator.trainable_variables:
@@ -124,6 +128,7 @@ class AdversarialModel(Latent, GenerativeModel):
             alike = [term for term in self.terms if isinstance(term, kind)]
             must = f"of at most one `{kind.__name__}`"
             require_argument(len(alike) < 2, "terms", must, self.terms)
+        self.term_networks = networks_of(self.terms)  # to be saved with the model
         for term in self.terms:
             term.check_networks(outputs, self.latent_shape[-1], self.classes)
             if isinstance(term, FeatureMatching):
@@ -258,9 +263,29 @@ class AdversarialModel(Latent, GenerativeModel):
         z = self.draw_latents(tf.shape(x)[0], self.next_seed(training))
         return self._generate(z, context, training), z
 
-    def _generate(self, z, context, training):
-        inputs = one_or_list([z, *self.context.inputs(context)])
-        return tf.cast(self.generator(inputs, training=training), "float32")
+    def _generate(self, z, context, training, noise=None):
+        code = [z] if self.has_code else []
+        inputs = one_or_list([*code, *self.context.inputs(context)])
+        if training or not self.draws_in_inference:
+            outputs = self.generator(inputs, training=training)
+        else:
+            with seeded(self.test_noise.next_seed() if noise is None else noise):
+                outputs = self.generator(inputs, training=False)
+        return tf.cast(outputs, "float32")
+
+    @functools.cached_property
+    def draws_in_inference(self):
+        """Whether the generator has noise of its own, such as dropout, in inference."""
+        layers = self.generator._flatten_layers()
+        return any(getattr(layer, "always", False) for layer in layers)
+
+    def draw_samples(self, n, context, seed, temperature):
+        """Returns n samples as one batch: codes from the prior, decoded."""
+        if not self.draws_in_inference:
+            return super().draw_samples(n, context, seed, temperature)
+        z = self.draw_latents(n, seed, temperature, context)
+        own = tf.random.experimental.stateless_fold_in(seed, 1)
+        return self.from_network(self._generate(z, context, False, own))
 
     def _discriminate(self, data, context, training):
         """Returns the `DiscriminatorOutput` on data, which in training it sees so."""
@@ -364,7 +389,8 @@ class AdversarialModel(Latent, GenerativeModel):
         """
         z = ops.convert_to_tensor(z, "float32")
         context = self.as_context(context, of=z)
-        return self.from_network(self._generate(z, context, training))
+        noise = self.sample_noise.next_seed() if self.draws_in_inference else None
+        return self.from_network(self._generate(z, context, training, noise))
 
     def call(self, z, training=False):
         """Returns what the generator makes of codes, or of [codes, context]."""
@@ -407,6 +433,19 @@ class AdversarialModel(Latent, GenerativeModel):
         contexts = [keras.Input(i.shape[1:]) for i in self.discriminator.inputs[1:]]
         features, _ = network([x, *contexts] if contexts else x)
         return keras.Model([inputs, *contexts] if contexts else inputs, features)
+
+
+def _takes_code(generator, context):
+    """Returns whether a generator has an input more than its context has parts."""
+    return context is None or len(context.shapes) < len(generator.inputs)
+
+
+def networks_of(terms):
+    """Returns the networks that terms bring along, from now on not to be trained."""
+    found = [term.network for term in terms if isinstance(term, Perceptual)]
+    for network in found:
+        network.trainable = False
+    return found
 
 
 def add_terms(terms, *more):

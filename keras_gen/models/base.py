@@ -18,6 +18,7 @@ from keras_gen.losses.mean import Mean, batch_mean, weighted_mean
 from keras_gen.models.context import ContextDict, NoContext, map_context, one_or_list
 from keras_gen.models.prior import StandardNormal
 from keras_gen.models.weighing import Weighing
+from keras_gen.samplers.inversion import Inverter
 from keras_gen.training.batch_norm import BatchNormStatistics, batches_again
 from keras_gen.training.loop import require
 from keras_gen.training.nonfinite import NonFiniteGuard
@@ -103,7 +104,7 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         self.context = self.context or context
         self.data_shape = tuple(self.space.shape)
         require_argument(
-            self.data_shape == tuple(shape),
+            tf.TensorShape(self.data_shape).is_compatible_with(shape),
             "space",
             f"of the networks' shape {tuple(shape)}",
             self.space,
@@ -135,7 +136,8 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
 
     def export(self, filepath, *args, **kwargs):
         """Exports `call` as Keras does; `keras_gen.export.save` exports everything."""
-        zeros = [tf.zeros((1, *shape[1:])) for shape in self._call_shapes]
+        shapes = [[side or 64 for side in shape[1:]] for shape in self._call_shapes]
+        zeros = [tf.zeros((1, *shape)) for shape in shapes]
         self(one_or_list(zeros))  # Keras asks for one call before
         return super().export(filepath, *args, **kwargs)
 
@@ -191,6 +193,8 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         return parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
 
     def _drawn_at_once(self):
+        if None in self.data_shape:  # images of any size
+            return _EXAMPLES_AT_ONCE // 16
         number = max(1, _NUMBERS_AT_ONCE // math.prod(self.data_shape))
         return min(number, _EXAMPLES_AT_ONCE) if len(self.data_shape) > 1 else number
 
@@ -419,8 +423,9 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
 class Latent:
     """A model that turns latent codes from a prior into data: `decode(z)`.
 
-    It gives `sample`, `interpolate` and `traverse`. The prior, of shape `latent_shape`,
-    is `base`, an object of `models.prior`: N(0, I) unless a model has another.
+    It gives `sample`, `interpolate`, `traverse`, and the way back by gradients:
+    `invert(x)`, `attribute_vector`. The prior, of shape `latent_shape`, is `base`, an
+    object of `models.prior`: N(0, I) unless a model has another.
     """
 
     @functools.cached_property
@@ -489,6 +494,91 @@ class Latent:
         context = map_context(lambda c: tf.repeat(c, code.shape[0], axis=0), context)
         return self._decode_all(code * (1.0 - moved) + values * moved, context)
 
+    def invert(
+        self,
+        x,
+        steps=200,
+        *,
+        starts=4,
+        learning_rate=0.1,
+        features=None,
+        feature_weight=1.0,
+        prior_weight=1e-3,
+        context=None,
+        seed=None,
+        batch_size=64,
+    ):
+        """Returns codes from which the model makes data like these.
+
+        They are found by gradients (`samplers.Inverter`), from draws from the prior,
+        and where the model has an encoder, from its code, too. `decode` gives the
+        reconstructions, and edits: add an `attribute_vector` to the codes.
+
+        Args:
+            x: Data.
+            steps: How many updates. Defaults to `200`.
+            starts: How many draws each search starts from. Defaults to `4`.
+            learning_rate: Defaults to `0.1`.
+            features: A function from data to vectors whose squared distance counts,
+                too, such as `model.features()` of a GAN. Defaults to `None`.
+            feature_weight: The weight of that distance. Defaults to `1.0`.
+            prior_weight: The weight of a code's mean square. Defaults to `1e-3`.
+            context: What the data are conditioned on. Defaults to `None`.
+            seed: Integer. Defaults to `None`, the next in the model's own stream.
+            batch_size: How many are searched for at a time. Defaults to `64`.
+        """
+        require_argument(
+            bool(math.prod(self.latent_shape)), "model", "one that has a code", self
+        )
+        x = self.space.convert(x)
+        context = self.as_context(context, of=x)
+        seed = self.seed_for("decode", seed)
+        inverter = self._inverters.setdefault(features, Inverter(self.decode, features))
+        found = []
+        for start in range(0, x.shape[0], batch_size):
+            part = slice(start, start + batch_size)
+            given = map_context(operator.itemgetter(part), context)
+            own = tf.random.experimental.stateless_fold_in(seed, start)
+            codes = self._starts(x[part], starts, given, own)
+            weights = feature_weight, prior_weight
+            z, _ = inverter(x[part], codes, given, steps, learning_rate, *weights)
+            found.append(z)
+        return tf.concat(found, axis=0)
+
+    def _starts(self, x, starts, context, seed):
+        """Returns codes from which a search starts, (starts, batch, ...)."""
+        n = x.shape[0]
+        many = map_context(lambda c: tf.repeat(c[None], starts, axis=0), context)
+        many = map_context(lambda c: tf.reshape(c, (-1, *c.shape[2:])), many)
+        z = self.draw_latents(starts * n, seed, 1.0, many)
+        return tf.reshape(z, (starts, n, *self.latent_shape))
+
+    @functools.cached_property
+    def _inverters(self):
+        return {}
+
+    def code_of(self, x, context=None):
+        """Returns the codes of data: here by inversion."""
+        return self.invert(x, context=context)
+
+    def attribute_vector(self, x, has, context=None):
+        """Returns the direction of an attribute in the code, from labeled examples.
+
+        It is the mean code of those that have it less that of the others: add it to a
+        code to give the attribute, subtract it to take it away.
+
+        Args:
+            x: A batch of data.
+            has: Booleans (batch,): whether each example has the attribute.
+            context: What the examples are conditioned on. Defaults to `None`.
+        """
+        has = tf.cast(has, "bool")
+        if not bool(tf.reduce_any(has)) or bool(tf.reduce_all(has)):
+            raise ValueError("Argument `has` must be true for some examples, not all.")
+        z = self.code_of(x, context)
+        with_it, without = tf.boolean_mask(z, has), tf.boolean_mask(z, ~has)
+        return tf.reduce_mean(with_it, axis=0) - tf.reduce_mean(without, axis=0)
+
     def _decode_all(self, z, context=None):
         """Returns the data of codes (batch, steps, ...) with contexts (batch, ...)."""
         flat = tf.reshape(z, tf.concat([[-1], tf.shape(z)[2:]], axis=0))
@@ -503,7 +593,9 @@ class Latent:
         return ops.convert_to_tensor(z, "float32")
 
     def signatures(self):
-        """Adds `decode` and `interpolate` to `sample`."""
+        """Adds `decode` and `interpolate` to `sample`, where there is a code."""
+        if not math.prod(self.latent_shape):
+            return super().signatures()
         z = tf.TensorSpec((None, *self.latent_shape), "float32", "z")
         names = ("x0", "x1") if isinstance(self, Encoding) else ("z0", "z1")
         shape = self.data_shape if isinstance(self, Encoding) else self.latent_shape
@@ -521,7 +613,8 @@ class Latent:
 class Encoding(Latent):
     """A latent model with a way back: `encode(x)`.
 
-    It gives `reconstruct`, `attribute_vector`, and interpolation between two examples.
+    It gives `reconstruct`, and interpolation between two examples; `attribute_vector`
+    takes its codes.
     """
 
     def encode(self, x, context=None):
@@ -533,23 +626,19 @@ class Encoding(Latent):
         context = self.as_context(context, x=x)
         return self.decode(self.encode(x, context), context)
 
-    def attribute_vector(self, x, has, context=None):
-        """Returns the direction of an attribute in the code, from labeled examples.
+    def code_of(self, x, context=None):
+        """Returns the codes of data: here the encoder's."""
+        return self.encode(x, context)
 
-        It is the mean code of those that have it less that of the others: add it to a
-        code to give the attribute, subtract it to take it away.
-
-        Args:
-            x: A batch of data.
-            has: Booleans (batch,): whether each example has the attribute.
-            context: What the examples are conditioned on. Defaults to `None`.
-        """
-        has = tf.cast(has, "bool")
-        if not bool(tf.reduce_any(has)) or bool(tf.reduce_all(has)):
-            raise ValueError("Argument `has` must be true for some examples, not all.")
-        z = self.encode(x, context)
-        with_it, without = tf.boolean_mask(z, has), tf.boolean_mask(z, ~has)
-        return tf.reduce_mean(with_it, axis=0) - tf.reduce_mean(without, axis=0)
+    def _starts(self, x, starts, context, seed):
+        """Adds the encoder's code to the draws."""
+        return tf.concat(
+            [
+                super()._starts(x, starts, context, seed),
+                self.encode(x, context)[None],
+            ],
+            axis=0,
+        )
 
     def to_latent(self, x, context=None):
         """Returns the ends of an interpolation as codes: here they are data."""

@@ -117,7 +117,7 @@ class GAN(AdversarialModel):
 
     def _set_context(self, classes):
         """Finds out what the model is conditioned on, from the generator's inputs."""
-        inputs = self.generator.inputs[1:]
+        inputs = self.generator.inputs[1:] if self.has_code else self.generator.inputs
         shapes = [tuple(part.shape[1:]) for part in inputs]
         if classes is None and self.context is None and [*map(len, shapes)] == [1]:
             classes = shapes[0][0]
@@ -156,6 +156,9 @@ class GAN(AdversarialModel):
         batch = AdversarialBatch(
             *(real, fake, context, self._codes(z), self.step.value),
             inference_logits=inference_logits,
+            x=x,
+            fakes=fakes,
+            network_range=self.network_range,
             **weights,
         )
         return add_terms(losses, penalty, *(t.discriminator(batch) for t in self.terms))
@@ -164,13 +167,18 @@ class GAN(AdversarialModel):
         """Returns loss.generator(D(G(z))) + terms."""
         weights = self._weights(sample_weight)
         weights.pop("real_weight", None)
+        x = self.to_network(x)
         fakes, z = self._fakes(x, context, training)
         fake, real = self._discriminate(fakes, context, training), DiscriminatorOutput()
         if any(part.needs_real for part in (self.adversarial_loss, *self.terms)):
-            real = self._discriminate(self.to_network(x), context, training)
+            real = self._discriminate(x, context, training)
         loss = self.adversarial_loss.generator(fake.logits, real.logits, **weights)
         batch = AdversarialBatch(
-            *(real, fake, context, self._codes(z), self.step.value), **weights
+            *(real, fake, context, self._codes(z), self.step.value),
+            x=x,
+            fakes=fakes,
+            network_range=self.network_range,
+            **weights,
         )
         return add_terms(
             {"loss": self.adversarial_weight * loss},

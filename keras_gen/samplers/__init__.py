@@ -9,6 +9,7 @@ from keras_gen.samplers.annealing import (
     run_ais,
 )
 from keras_gen.samplers.beam import beam_search
+from keras_gen.samplers.inversion import Inverter
 from keras_gen.samplers.ordered import OrderSampler
 from keras_gen.samplers.raster import RasterSampler
 from keras_gen.samplers.tokens import draw_tokens
@@ -16,6 +17,7 @@ from keras_gen.samplers.tokens import draw_tokens
 __all__ = [
     "AISResult",
     "GeometricPath",
+    "Inverter",
     "OrderSampler",
     "RasterSampler",
     "annealed_importance_sampling",
