@@ -19,7 +19,12 @@ from keras_gen.losses.auxiliary import (
     LabelLoss,
     Term,
 )
-from keras_gen.losses.balance import AccuracyBalance, Pretraining, UpdateRule
+from keras_gen.losses.balance import (
+    AccuracyBalance,
+    GeneratorFirst,
+    Pretraining,
+    UpdateRule,
+)
 from keras_gen.losses.divergence import (
     KL,
     CapacityKL,
@@ -49,6 +54,7 @@ from keras_gen.losses.view import View
 from keras_gen.strategy import Strategy
 
 __all__ = [
+    "GeneratorFirst",
     "KL",
     "AccuracyBalance",
     "AdversarialBatch",

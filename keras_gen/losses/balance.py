@@ -19,9 +19,12 @@ class UpdateRule(Strategy):
         needs_accuracy: Whether the discriminator's accuracy on real data and fakes is
             tracked: an average over steps that begins at `start` and of which each step
             keeps `decay`.
+        generator_first: Whether the generator is updated before the discriminator,
+            which is then shown the very fakes that the generator was updated on.
     """
 
     needs_accuracy = False
+    generator_first = False
 
     def should_update(self, player, accuracy, step):
         """Returns whether a player is updated, a boolean tensor; `None` for always.
@@ -32,6 +35,22 @@ class UpdateRule(Strategy):
             step: How many steps were made.
         """
         return None
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratorFirst(UpdateRule):
+    """The generator is updated first, and its fakes are shown to the discriminator.
+
+    One pass through the generator serves both players, which saves time where the
+    generator is the larger network. It needs one update of each player a step.
+
+    Example:
+
+    >>> GeneratorFirst().generator_first
+    True
+    """
+
+    generator_first = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,6 +69,7 @@ class AdversarialModel(Latent, GenerativeModel):
     penalty = None
     terms = ()
     auxiliary = None
+    shares_fakes = False  # whether both objectives take an argument `fakes`
     _features = None
 
     def __init__(
@@ -97,6 +98,14 @@ class AdversarialModel(Latent, GenerativeModel):
         self.latent_shape = tuple(first) if self.has_code else (0,)
         if self.balance.needs_accuracy:
             self._track_accuracy()
+        possible = self.shares_fakes and discriminator_steps == 1
+        require_argument(
+            possible or not self.balance.generator_first,
+            "balance",
+            "a rule that updates the discriminator first in this model, or with more "
+            "than one of its updates",
+            self.balance,
+        )
         for variable in self.discriminator.trainable_variables:
             if constraint is not None:
                 variable.constraint = constraint
@@ -192,22 +201,37 @@ class AdversarialModel(Latent, GenerativeModel):
         x, context = self.unpack(data)
         weights = self.weights_in(data)
         parts = self._parts(x, self._condition(context), **weights)
+        if self.balance.generator_first:
+            shared = self._update_generator(*parts[0], share=True)
+            self._update_discriminator(*parts[0], **shared)
+            return
         for part in parts:
             self._update_discriminator(*part)
-        x, context, weight = parts[-1]
-        self.minimize(
-            "generator",
-            lambda: self.generator_objective(x, context, True, weight),
-            x,
-            self._should_update("generator"),
-        )
+        self._update_generator(*parts[-1])
 
-    def _update_discriminator(self, x, context, sample_weight):
+    def _update_generator(self, x, context, sample_weight, share=False):
+        """Returns {"fakes": what the generator made}, if both players share it."""
+        shared = {}
+
+        def terms():
+            given = {}
+            if share:
+                fakes = given["fakes"] = self._fakes(x, context, True)
+                shared["fakes"] = tuple(map(tf.stop_gradient, fakes))
+            return self.generator_objective(x, context, True, sample_weight, **given)
+
+        self.minimize("generator", terms, x, self._should_update("generator"))
+        return shared
+
+    def _update_discriminator(self, x, context, sample_weight, **shared):
         seen = []
 
         def terms():
-            seen.append(self.discriminator_objective(x, context, True, sample_weight))
-            return seen[0]
+            found = self.discriminator_objective(
+                x, context, True, sample_weight, **shared
+            )
+            seen.append(found)
+            return found
 
         self.minimize("discriminator", terms, x, self._should_update("discriminator"))
         if self.balance.needs_accuracy:

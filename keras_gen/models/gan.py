@@ -77,6 +77,8 @@ class GAN(AdversarialModel):
     Reference: [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661)
     """
 
+    shares_fakes = True
+
     def __init__(
         self,
         generator,
@@ -138,12 +140,15 @@ class GAN(AdversarialModel):
         return ClassContext(self.auxiliary.classes, missing=True)
 
     def discriminator_objective(
-        self, x, context=None, training=False, sample_weight=None
+        self, x, context=None, training=False, sample_weight=None, fakes=None
     ):
-        """Returns loss.discriminator(D(x), D(G(z))) + penalty(D, x, G(z)) + terms."""
+        """Returns loss.discriminator(D(x), D(G(z))) + penalty(D, x, G(z)) + terms.
+
+        Fakes, and their codes, are drawn unless they are given.
+        """
         weights = self._weights(sample_weight)
         x = self.to_network(x)
-        fakes, z = self._fakes(x, context, training)
+        fakes, z = fakes or self._fakes(x, context, training)
         real = self._discriminate(x, context, training)
         fake = self._discriminate(fakes, context, training)
         losses = self._game(real, fake, weights)
@@ -163,12 +168,14 @@ class GAN(AdversarialModel):
         )
         return add_terms(losses, penalty, *(t.discriminator(batch) for t in self.terms))
 
-    def generator_objective(self, x, context=None, training=False, sample_weight=None):
+    def generator_objective(
+        self, x, context=None, training=False, sample_weight=None, fakes=None
+    ):
         """Returns loss.generator(D(G(z))) + terms."""
         weights = self._weights(sample_weight)
         weights.pop("real_weight", None)
         x = self.to_network(x)
-        fakes, z = self._fakes(x, context, training)
+        fakes, z = fakes or self._fakes(x, context, training)
         fake, real = self._discriminate(fakes, context, training), DiscriminatorOutput()
         if any(part.needs_real for part in (self.adversarial_loss, *self.terms)):
             real = self._discriminate(x, context, training)
