@@ -359,6 +359,7 @@ ZOO = {
             gamma=losses.LinearSchedule(0.0, 0.1, steps=5),
             seed=0,
         ),
+        mechanism=True,
         partly_weighed=True,
     ),
     "WaveGlow": Case(
