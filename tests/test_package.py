@@ -1,6 +1,8 @@
 """The package as a whole: what importing it costs, and what it promises."""
 
+import importlib
 import os
+import pkgutil
 import subprocess
 import sys
 
@@ -9,12 +11,35 @@ import pytest
 
 import keras_gen
 from keras_gen import layers, models, networks, registration
+from keras_gen.models import base
 from tests.zoo import MECHANISMS, ZOO
 
 
 def test_the_zoo_holds_every_name():
     assert set(ZOO) == set(models.__all__)
-    assert set(MECHANISMS) <= set(ZOO)
+
+
+def test_every_final_model_is_a_name():
+    """What files may hold, or nothing derives from, is final; the rest is shared."""
+    files = pkgutil.iter_modules(models.__path__, "keras_gen.models.")
+    found = [v for f in files for v in vars(importlib.import_module(f.name)).values()]
+    classes = {v for v in found if isinstance(v, type)}
+    classes = {c for c in classes if issubclass(c, base.GenerativeModel)}
+    parents = {parent for c in classes for parent in c.__bases__}
+    registered = {c for c in classes if ">" in keras.saving.get_registered_name(c)}
+    final = registered | (classes - parents)
+    assert {c.__name__ for c in final} == set(models.__all__)
+
+
+def test_a_name_stands_for_each_mechanism():
+    """A mechanism is a file with an equation, or with a step, of its own."""
+    own = {"objective", "discriminator_objective", "generator_objective", "train_step"}
+
+    def file_of(name):
+        classes = getattr(models, name).__mro__
+        return next(c.__module__ for c in classes if own & {*vars(c)})
+
+    assert {file_of(name) for name in MECHANISMS} == {file_of(name) for name in ZOO}
 
 
 # Keras itself imports scikit-learn and matplotlib where they are installed.

@@ -1,5 +1,7 @@
-"""One tiny constructor for every model name, and a small batch to fit it on."""
+"""One record for every model name: how a tiny one is made, and for which data."""
 
+import collections.abc
+import dataclasses
 import functools
 import types
 
@@ -8,8 +10,65 @@ import numpy as np
 import pytest
 
 from keras_gen import bijectors, data, layers, losses, models, networks
+from keras_gen.models.context import (
+    ClassContext,
+    Context,
+    FromData,
+    NoContext,
+    SequenceContext,
+)
 
 IMAGE = (8, 8, 1)
+LEVELS = 17  # of all data but tokens: k / 16
+IMAGES, PLANE = data.Images(IMAGE, LEVELS), data.Points((2,), LEVELS)
+CLASSES = 3
+CLASS = ClassContext(CLASSES)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A model name: how tests make one, on which data, and what is special about it.
+
+    Data and contexts are drawn from what is declared. A dataset of pairs has its two
+    parts in the context's order: a translation of images from (4, 4, 3) to (8, 8, 3),
+    sources first, has the space `data.Images((8, 8, 3), LEVELS)` and the context
+    `ImageContext(data.Images((4, 4, 3)), first=True)`.
+
+    Attributes:
+        make: Function that returns a tiny model; so does a call of the case.
+        space: The `data.Space` of x. Defaults to images.
+        context: What samples are conditioned on. Defaults to nothing.
+        data_context: What a dataset yields beside x. Defaults to `None`, the context.
+        mechanism: Whether it stands for its mechanism in slow tests.
+        epochs: How many, of three steps each, move every weight.
+        differences: Whether only differences of a discriminator's logits count, or no
+            margin is reached: no constant in it matters.
+        compares: Whether an example is compared with others, and so depends on how an
+            uneven batch is split.
+        unweighable: Why examples cannot be weighed. Defaults to `None`: they can.
+        partly_weighed: Whether part of what it learns from belongs to no example, such
+            as an unconditional fake.
+    """
+
+    make: collections.abc.Callable
+    space: data.Space = IMAGES
+    context: Context = NoContext()
+    data_context: Context | None = None
+    mechanism: bool = False
+    epochs: int = 1
+    differences: bool = False
+    compares: bool = False
+    unweighable: str | None = None
+    partly_weighed: bool = False
+
+    def __call__(self):
+        """Returns a tiny model."""
+        return self.make()
+
+    @property
+    def beside(self):
+        """What a dataset yields beside x, a `Context`."""
+        return self.data_context or self.context
 
 
 def _flow():
@@ -25,172 +84,312 @@ def _pair(**kwargs):
 
 
 ZOO = {
-    "ACGAN": lambda: models.ACGAN(
-        *networks.conditional_dcgan(IMAGE, 3, 4, 4, ("embedding", "output")), seed=0
+    "ACGAN": Case(
+        lambda: models.ACGAN(
+            *networks.conditional_dcgan(IMAGE, 3, 4, 4, ("embedding", "output")), seed=0
+        ),
+        context=CLASS,
+        mechanism=True,
     ),
-    "Autoencoder": lambda: models.Autoencoder(*_pair(variational=False), seed=0),
-    "Autoregressive": lambda: models.Autoregressive(
-        networks.pixel_cnn(IMAGE, 9, depth=1, width=2, first_kernel_size=3),
-        losses.LogisticMixture(3, levels=17),
-        seed=0,
+    "Autoencoder": Case(
+        lambda: models.Autoencoder(*_pair(variational=False), seed=0), mechanism=True
     ),
-    "BetaTCVAE": lambda: models.BetaTCVAE(
-        *_pair(), examples=48, likelihood=losses.Gaussian("learned"), seed=0
+    "Autoregressive": Case(
+        lambda: models.Autoregressive(
+            networks.pixel_cnn(IMAGE, 9, depth=1, width=2, first_kernel_size=3),
+            losses.LogisticMixture(3, levels=17),
+            seed=0,
+        )
     ),
-    "BetaVAE": lambda: models.BetaVAE(
-        *networks.conv_autoencoder(IMAGE, latent_dim=2, width=4), beta=2.0, seed=0
+    "BetaTCVAE": Case(
+        lambda: models.BetaTCVAE(
+            *_pair(), examples=48, likelihood=losses.Gaussian("learned"), seed=0
+        ),
+        unweighable="`TotalCorrelation` is a function of the whole batch",
     ),
-    "BiGAN": lambda: models.BiGAN(
-        *networks.bigan(IMAGE, latent_dim=4, hidden=(8,)), seed=0
+    "BetaVAE": Case(
+        lambda: models.BetaVAE(
+            *networks.conv_autoencoder(IMAGE, latent_dim=2, width=4), beta=2.0, seed=0
+        )
     ),
-    "CGAN": lambda: models.CGAN(
-        *networks.conditional_dcgan(IMAGE, 3, 4, 4, ("normalization", "projection")),
-        seed=0,
+    "BiGAN": Case(
+        lambda: models.BiGAN(*networks.bigan(IMAGE, latent_dim=4, hidden=(8,)), seed=0),
+        mechanism=True,
+        partly_weighed=True,
     ),
-    "CVAE": lambda: models.CVAE(
-        *networks.conv_autoencoder(IMAGE, latent_dim=2, width=4, context_shape=(3,)),
-        classes=3,
-        divergence=losses.FreeBits(losses.LinearSchedule(0.0, 0.5, steps=7)),
-        prior_network=networks.mlp((3,), 4, hidden=()),
-        seed=0,
+    "CGAN": Case(
+        lambda: models.CGAN(
+            *networks.conditional_dcgan(
+                IMAGE, 3, 4, 4, ("normalization", "projection")
+            ),
+            seed=0,
+        ),
+        context=CLASS,
+        mechanism=True,
     ),
-    "CVAEGAN": lambda: models.CVAEGAN(
-        *networks.cvaegan(IMAGE, classes=3, latent_dim=2, width=4), seed=0
+    "CVAE": Case(
+        lambda: models.CVAE(
+            *networks.conv_autoencoder(
+                IMAGE, latent_dim=2, width=4, context_shape=(3,)
+            ),
+            classes=3,
+            divergence=losses.FreeBits(losses.LinearSchedule(0.0, 0.5, steps=7)),
+            prior_network=networks.mlp((3,), 4, hidden=()),
+            seed=0,
+        ),
+        context=CLASS,
+        mechanism=True,
+        unweighable="`FreeBits` is a function of the whole batch",
     ),
-    "CharRNN": lambda: models.CharRNN(
-        5, 6, width=8, depth=2, classes=3, dropout=0.2, seed=0
+    "CVAEGAN": Case(
+        lambda: models.CVAEGAN(
+            *networks.cvaegan(IMAGE, classes=3, latent_dim=2, width=4), seed=0
+        ),
+        context=CLASS,
+        unweighable="means of features over the whole batch are matched",
     ),
-    "DCGAN": lambda: models.DCGAN(
-        *networks.dcgan(IMAGE, latent_dim=4, width=4), discriminator_steps=2, seed=0
+    "CharRNN": Case(
+        lambda: models.CharRNN(5, 6, width=8, depth=2, classes=3, dropout=0.2, seed=0),
+        space=data.Tokens(5, 6),
+        context=CLASS,
+        mechanism=True,
     ),
-    "DenoisingAutoencoder": lambda: models.DenoisingAutoencoder(
-        *networks.conv_autoencoder(IMAGE, 2, width=4, variational=False), seed=0
+    "DCGAN": Case(
+        lambda: models.DCGAN(
+            *networks.dcgan(IMAGE, latent_dim=4, width=4), discriminator_steps=2, seed=0
+        ),
+        mechanism=True,
+        partly_weighed=True,
     ),
-    "FactorVAE": lambda: models.FactorVAE(
-        *_pair(), discriminator_widths=(8, 8), seed=0
+    "DenoisingAutoencoder": Case(
+        lambda: models.DenoisingAutoencoder(
+            *networks.conv_autoencoder(IMAGE, 2, width=4, variational=False), seed=0
+        )
     ),
-    "Flow": _flow,
-    "GAN": lambda: models.GAN(
-        *networks.mlp_gan((2,), latent_dim=2, hidden=(8,)),
-        loss=losses.LeastSquares(),
-        penalty=losses.GradientPenalty(1.0, target=0.0, at="real"),
-        seed=0,
+    "FactorVAE": Case(
+        lambda: models.FactorVAE(*_pair(), discriminator_widths=(8, 8), seed=0),
+        mechanism=True,
+        partly_weighed=True,
     ),
-    "GatedPixelCNN": lambda: models.GatedPixelCNN(
-        IMAGE, depth=1, width=4, likelihood=losses.Categorical(17), classes=3, seed=0
+    "Flow": Case(_flow, space=PLANE),
+    "GAN": Case(
+        lambda: models.GAN(
+            *networks.mlp_gan((2,), latent_dim=2, hidden=(8,)),
+            loss=losses.LeastSquares(),
+            penalty=losses.GradientPenalty(1.0, target=0.0, at="real"),
+            seed=0,
+        ),
+        space=PLANE,
+        partly_weighed=True,
     ),
-    "Glow": lambda: models.Glow(
-        IMAGE,
-        levels=2,
-        depth=2,
-        width=4,
-        pixel_levels=17,
-        classes=3,
-        constant_memory=True,
-        seed=0,
+    "GatedPixelCNN": Case(
+        lambda: models.GatedPixelCNN(
+            IMAGE,
+            depth=1,
+            width=4,
+            likelihood=losses.Categorical(17),
+            classes=3,
+            seed=0,
+        ),
+        context=CLASS,
+        mechanism=True,
     ),
-    "IAF": lambda: models.IAF((2,), depth=2, hidden=(8,), seed=0),
-    "IWAE": lambda: models.IWAE(
-        *_pair(numbers=2),
-        particles=3,
-        likelihood=losses.DiscretizedLogistic("per_value", levels=17),
-        posterior_flow=[bijectors.AffineCoupling(networks.mlp((2,), 4, (4,)))],
-        seed=0,
+    "Glow": Case(
+        lambda: models.Glow(
+            IMAGE,
+            levels=2,
+            depth=2,
+            width=4,
+            pixel_levels=17,
+            classes=3,
+            constant_memory=True,
+            seed=0,
+        ),
+        context=CLASS,
+        mechanism=True,
     ),
-    "InfoGAN": lambda: models.InfoGAN(
-        *networks.dcgan(IMAGE, latent_dim=8, width=4, outputs=(1, 5)),
-        categorical=(3,),
-        continuous=2,
-        seed=0,
+    "IAF": Case(lambda: models.IAF((2,), depth=2, hidden=(8,), seed=0), space=PLANE),
+    "IWAE": Case(
+        lambda: models.IWAE(
+            *_pair(numbers=2),
+            particles=3,
+            likelihood=losses.DiscretizedLogistic("per_value", levels=17),
+            posterior_flow=[bijectors.AffineCoupling(networks.mlp((2,), 4, (4,)))],
+            seed=0,
+        )
     ),
-    "LSGAN": lambda: models.LSGAN(
-        *networks.dcgan(IMAGE, latent_dim=4, width=4),
-        view=losses.View(instance_noise=losses.LinearSchedule(0.1, 0.0, steps=7)),
-        seed=0,
+    "InfoGAN": Case(
+        lambda: models.InfoGAN(
+            *networks.dcgan(IMAGE, latent_dim=8, width=4, outputs=(1, 5)),
+            categorical=(3,),
+            continuous=2,
+            seed=0,
+        ),
+        mechanism=True,
+        partly_weighed=True,
     ),
-    "MADE": lambda: models.MADE(
-        IMAGE, (8,), order=0, masks=2, likelihood=losses.Categorical(17), seed=0
+    "LSGAN": Case(
+        lambda: models.LSGAN(
+            *networks.dcgan(IMAGE, latent_dim=4, width=4),
+            view=losses.View(instance_noise=losses.LinearSchedule(0.1, 0.0, steps=7)),
+            seed=0,
+        ),
+        partly_weighed=True,
     ),
-    "MAF": lambda: models.MAF((2,), depth=2, hidden=(8,), limit=2.0, seed=0),
-    "NICE": lambda: models.NICE(IMAGE, depth=2, hidden=(8,), levels=17, seed=0),
-    "NeuralSplineFlow": lambda: models.NeuralSplineFlow(
-        (2,), depth=2, width=8, bins=4, seed=0
+    "MADE": Case(
+        lambda: models.MADE(
+            IMAGE, (8,), order=0, masks=2, likelihood=losses.Categorical(17), seed=0
+        ),
+        mechanism=True,
     ),
-    "PacGAN": lambda: models.PacGAN(
-        networks.mlp((2,), 2, (8,)),
-        networks.mlp((4,), 1, (8,)),
-        balance=losses.AccuracyBalance(0.45, 0.55),
-        seed=0,
+    "MAF": Case(
+        lambda: models.MAF((2,), depth=2, hidden=(8,), limit=2.0, seed=0), space=PLANE
     ),
-    "PixelCNN": lambda: models.PixelCNN(
-        IMAGE, depth=1, width=4, likelihood=losses.Categorical(17), seed=0
+    "NICE": Case(lambda: models.NICE(IMAGE, depth=2, hidden=(8,), levels=17, seed=0)),
+    "NeuralSplineFlow": Case(
+        lambda: models.NeuralSplineFlow((2,), depth=2, width=8, bins=4, seed=0),
+        space=PLANE,
     ),
-    "PixelCNNPP": lambda: models.PixelCNNPP(
-        IMAGE,
-        depth=1,
-        width=4,
-        levels=2,
-        likelihood=losses.LogisticMixture(3, levels=17),
-        classes=3,
-        seed=0,
+    "PacGAN": Case(
+        lambda: models.PacGAN(
+            networks.mlp((2,), 2, (8,)),
+            networks.mlp((4,), 1, (8,)),
+            balance=losses.AccuracyBalance(0.45, 0.55),
+            seed=0,
+        ),
+        space=PLANE,
+        mechanism=True,
+        compares=True,
+        unweighable="with `packing` several examples are judged as one",
     ),
-    "PixelRNN": lambda: models.PixelRNN(
-        IMAGE,
-        "diagonal_bilstm",
-        depth=1,
-        width=2,
-        likelihood=losses.Categorical(17),
-        seed=0,
+    "PixelCNN": Case(
+        lambda: models.PixelCNN(
+            IMAGE, depth=1, width=4, likelihood=losses.Categorical(17), seed=0
+        )
     ),
-    "ProgressiveGAN": lambda: models.ProgressiveGAN(
-        *networks.progressive(IMAGE, latent_dim=4, width=4, most=8, group_size=2),
-        stable_steps=1,
-        fade_steps=2,
-        seed=0,
+    "PixelCNNPP": Case(
+        lambda: models.PixelCNNPP(
+            IMAGE,
+            depth=1,
+            width=4,
+            levels=2,
+            likelihood=losses.LogisticMixture(3, levels=17),
+            classes=3,
+            seed=0,
+        ),
+        context=CLASS,
     ),
-    "RealNVP": lambda: models.RealNVP(
-        IMAGE, depth=2, width=4, levels=17, equalize=True, seed=0
+    "PixelRNN": Case(
+        lambda: models.PixelRNN(
+            IMAGE,
+            "diagonal_bilstm",
+            depth=1,
+            width=2,
+            likelihood=losses.Categorical(17),
+            seed=0,
+        )
     ),
-    "RelativisticGAN": lambda: models.RelativisticGAN(
-        *networks.mlp_gan((2,), latent_dim=2, hidden=(8,)),
-        terms=[losses.FeatureMatching(0.5)],
-        seed=0,
+    "ProgressiveGAN": Case(
+        lambda: models.ProgressiveGAN(
+            *networks.progressive(IMAGE, latent_dim=4, width=4, most=8, group_size=2),
+            stable_steps=1,
+            fade_steps=2,
+            seed=0,
+        ),
+        mechanism=True,
+        epochs=2,  # to come to its last level
+        compares=True,
+        partly_weighed=True,
     ),
-    "SGAN": lambda: models.SGAN(
-        *networks.dcgan(IMAGE, latent_dim=4, width=4, outputs=3),
-        view=losses.View(augmentation=layers.RandomAffine(shear=0.3, seed=1)),
-        consistency_weight=0.5,
-        confidence=0.4,
-        seed=0,
+    "RealNVP": Case(
+        lambda: models.RealNVP(
+            IMAGE, depth=2, width=4, levels=17, equalize=True, seed=0
+        ),
+        mechanism=True,
     ),
-    "SNGAN": lambda: models.SNGAN(
-        *networks.dcgan(IMAGE, latent_dim=4, width=4, critic=True),
-        discriminator_steps=2,
-        seed=0,
+    "RelativisticGAN": Case(
+        lambda: models.RelativisticGAN(
+            *networks.mlp_gan((2,), latent_dim=2, hidden=(8,)),
+            terms=[losses.FeatureMatching(0.5)],
+            seed=0,
+        ),
+        space=PLANE,
+        differences=True,
+        unweighable="`FeatureMatching` is a function of the whole batch",
     ),
-    "Seq2Seq": lambda: models.Seq2Seq(5, 6, 4, 6, width=8, dropout=0.2, seed=0),
-    "VAE": lambda: models.VAE(
-        *networks.mlp_autoencoder(IMAGE, latent_dim=2, hidden=(8,)),
-        likelihood=losses.Gaussian(0.5),
-        seed=0,
+    "SGAN": Case(
+        lambda: models.SGAN(
+            *networks.dcgan(IMAGE, latent_dim=4, width=4, outputs=3),
+            view=losses.View(augmentation=layers.RandomAffine(shear=0.3, seed=1)),
+            consistency_weight=0.5,
+            confidence=0.4,
+            seed=0,
+        ),
+        data_context=ClassContext(CLASSES, missing=True),
+        mechanism=True,
+        unweighable="`FeatureMatching` is a function of the whole batch",
     ),
-    "VAEGAN": lambda: models.VAEGAN(
-        *networks.vaegan(IMAGE, latent_dim=2, width=4),
-        gamma=losses.LinearSchedule(0.0, 0.1, steps=5),
-        seed=0,
+    "SNGAN": Case(
+        lambda: models.SNGAN(
+            *networks.dcgan(IMAGE, latent_dim=4, width=4, critic=True),
+            discriminator_steps=2,
+            seed=0,
+        ),
+        mechanism=True,
+        differences=True,
+        partly_weighed=True,
     ),
-    "WaveGlow": lambda: models.WaveGlow(
-        (64, 1), 8000, 4, 3, 4, 2, 2, 2, fft_length=32, hop=8, bands=6, seed=0
+    "Seq2Seq": Case(
+        lambda: models.Seq2Seq(5, 6, 4, 6, width=8, dropout=0.2, seed=0),
+        space=data.Tokens(6, 6),
+        context=SequenceContext(5, 4, first=True),
+        mechanism=True,
     ),
-    "WGAN": lambda: models.WGAN(
-        *networks.dcgan(IMAGE, latent_dim=4, width=4), discriminator_steps=2, seed=0
+    "VAE": Case(
+        lambda: models.VAE(
+            *networks.mlp_autoencoder(IMAGE, latent_dim=2, hidden=(8,)),
+            likelihood=losses.Gaussian(0.5),
+            seed=0,
+        ),
+        mechanism=True,
     ),
-    "WGANGP": lambda: models.WGANGP(
-        *networks.dcgan(IMAGE, latent_dim=4, width=4, critic=True),
-        discriminator_steps=2,
-        seed=0,
+    "VAEGAN": Case(
+        lambda: models.VAEGAN(
+            *networks.vaegan(IMAGE, latent_dim=2, width=4),
+            gamma=losses.LinearSchedule(0.0, 0.1, steps=5),
+            seed=0,
+        ),
+        mechanism=True,
+        partly_weighed=True,
+    ),
+    "WaveGlow": Case(
+        lambda: models.WaveGlow(
+            (64, 1), 8000, 4, 3, 4, 2, 2, 2, fft_length=32, hop=8, bands=6, seed=0
+        ),
+        space=data.Audio((64, 1)),
+        context=FromData(None, (9, 6)),
+    ),
+    "WGAN": Case(
+        lambda: models.WGAN(
+            *networks.dcgan(IMAGE, latent_dim=4, width=4), discriminator_steps=2, seed=0
+        ),
+        differences=True,
+        partly_weighed=True,
+    ),
+    "WGANGP": Case(
+        lambda: models.WGANGP(
+            *networks.dcgan(IMAGE, latent_dim=4, width=4, critic=True),
+            discriminator_steps=2,
+            seed=0,
+        ),
+        mechanism=True,
+        differences=True,
+        partly_weighed=True,
     ),
 }
+
+# What is slow runs on these alone, but for the matrix.
+MECHANISMS = tuple(name for name, case in ZOO.items() if case.mechanism)
 
 # Flags with which a recipe is done at once.
 SPRITES = ["--votes", "20", "--steps-per-epoch", "4"]
@@ -244,89 +443,40 @@ SMALL = {
     "spline": ["--depth", "2", "--width", "8", "--bins", "4"],
 }
 
-# One name for each mechanism: what is expensive runs on these alone by default.
-MECHANISMS = (
-    "ACGAN",
-    "Autoencoder",
-    "BiGAN",
-    "CGAN",
-    "CVAE",
-    "CharRNN",
-    "DCGAN",
-    "FactorVAE",
-    "GatedPixelCNN",
-    "Glow",
-    "InfoGAN",
-    "MADE",
-    "PacGAN",
-    "ProgressiveGAN",
-    "RealNVP",
-    "SGAN",
-    "SNGAN",
-    "Seq2Seq",
-    "VAE",
-    "WGANGP",
-)
 
-# Data of these names are tokens, int32: how many there are.
-TOKENS = {"CharRNN": 5, "Seq2Seq": 6}
-
-# How many classes the conditional models of the zoo know.
-CLASSES = 3
+def _draw(space, n, random):
+    """Returns n tokens, numbers of `LEVELS`, or, where a space is free, any numbers."""
+    shape = (n, *space.shape)
+    if space.dtype == "int32":
+        return random.integers(0, space.levels, shape).astype("int32")
+    if space.range is None:
+        return random.normal(-2.0, 2.0, shape).astype("float32")
+    return (random.integers(0, LEVELS, shape) / (LEVELS - 1)).astype("float32")
 
 
-def data_shape(name):
-    """Returns the shape of one example of a name's data."""
-    if name == "WaveGlow":
-        return (64, 1)
-    if name in TOKENS:
-        return (6,)
-    plane = "Flow", "GAN", "PacGAN", "RelativisticGAN", "IAF", "MAF", "NeuralSplineFlow"
-    return (2,) if name in plane else IMAGE
-
-
-def is_conditional(name):
-    """Returns whether a name's samples are conditioned on labels."""
-    families = "ACGAN", "CGAN", "CVAE", "CVAEGAN", "CharRNN", "Glow"
-    return name in families or name in ("GatedPixelCNN", "PixelCNNPP")
-
-
-def is_labeled(name):
-    """Returns whether a name's data are pairs (x, y)."""
-    return is_conditional(name) or name in ("SGAN", "Seq2Seq")
+def _draw_context(context, n, seed):
+    """Returns n contexts, of which a third is unknown where some may be."""
+    if not context.classes:
+        return _draw(context.space, n, np.random.default_rng(seed + 2))
+    y = np.random.default_rng(seed + 1).integers(0, context.classes, n).astype("int32")
+    return np.where(np.arange(n) % 3, y, -1) if context.missing else y
 
 
 def examples(name, n=16, seed=0):
     """Returns n examples x of a name's data."""
-    shape = (n, *data_shape(name))
-    if name in TOKENS:
-        tokens = np.random.default_rng(seed).integers(0, TOKENS[name], shape)
-        return tokens.astype("int32")
-    levels = 16
-    values = np.random.default_rng(seed).integers(0, levels + 1, shape) / levels
-    return values.astype("float32")
+    return _draw(ZOO[name].space, n, np.random.default_rng(seed))
 
 
 def labels(name, n=16, seed=0):
     """Returns what n samples are conditioned on, `None` for unconditional names."""
-    if name == "WaveGlow":
-        mel = np.random.default_rng(seed + 2).normal(-2.0, 2.0, (n, 9, 6))
-        return mel.astype("float32")
-    if name == "Seq2Seq":
-        source = np.random.default_rng(seed + 2).integers(0, 5, (n, 4))
-        return source.astype("int32")
-    return pair(name, n, seed)[1] if is_conditional(name) else None
+    context = ZOO[name].context
+    return None if context == NoContext() else _draw_context(context, n, seed)
 
 
 def pair(name, n=16, seed=0):
-    """Returns (x,) or (x, y), the arguments of `fit` and `evaluate`."""
-    x = examples(name, n, seed)
-    if not is_labeled(name):
-        return (x,)
-    if name == "Seq2Seq":
-        return labels(name, n, seed), x
-    y = np.random.default_rng(seed + 1).integers(0, CLASSES, n).astype("int32")
-    return x, y if is_conditional(name) else np.where(np.arange(n) % 3, y, -1)
+    """Returns (x,), or x and what is given beside it, as `fit` and `evaluate` do."""
+    x, beside = examples(name, n, seed), ZOO[name].beside
+    return beside.order(x, _draw_context(beside, n, seed)) if beside.in_data else (x,)
 
 
 def batch(name, n=16, seed=0):
@@ -337,15 +487,16 @@ def batch(name, n=16, seed=0):
 
 def needed(name, n):
     """Returns the arguments without which a name cannot draw n samples."""
-    given = name in ("Seq2Seq", "WaveGlow")
+    context = ZOO[name].context
+    given = context != NoContext() and not context.classes  # which take turns
     return {"context": labels(name, n)} if given else {}
 
 
 def source(name, n):
     """Returns n examples of a name as a `Source`."""
-    data_of = data.from_tokens if name in TOKENS else data.from_array
-    more = {} if name in TOKENS else {"levels": 17}
-    return data_of(*pair(name, n), **more)
+    if isinstance(ZOO[name].space, data.Tokens):
+        return data.from_tokens(*pair(name, n))
+    return data.from_array(*pair(name, n), levels=LEVELS)
 
 
 class _Updates(keras.callbacks.Callback):
@@ -377,7 +528,7 @@ def fitted(name):
     history = model.fit(
         *pair(name, 20),
         batch_size=8,
-        epochs=2 if name == "ProgressiveGAN" else 1,  # to come to its last level
+        epochs=ZOO[name].epochs,
         shuffle=False,
         verbose=0,
         validation_data=pair(name, 8, 1),

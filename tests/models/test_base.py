@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_gen.models import base
-from tests.zoo import CLASSES, TOKENS, ZOO, data_shape, examples, labels, needed
+from tests.zoo import CLASSES, ZOO, examples, labels, needed
 
 EAGER = pytest.mark.usefixtures("eagerly")
 
@@ -64,8 +64,8 @@ def test_no_two_methods_draw_the_same(name, monkeypatch):
 )
 def test_no_samples_have_a_shape(name):
     samples = ZOO[name]().sample(0, seed=1, **needed(name, 0))
-    assert samples.shape == (0, *data_shape(name))
-    assert samples.dtype == ("int32" if name in TOKENS else "float32")
+    assert samples.shape == (0, *ZOO[name].space.shape)
+    assert samples.dtype == ZOO[name].space.dtype
 
 
 def test_numbers_that_are_not_whole_are_refused():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen import export, losses, models, networks
-from tests.zoo import CLASSES, IMAGE, ZOO, data_shape, is_conditional, pair
+from keras_gen import data, export, losses, models, networks
+from tests.zoo import CLASSES, IMAGE, ZOO, pair
 
-IMAGES = sorted(name for name in ZOO if data_shape(name) == IMAGE)
-CONDITIONAL = sorted(filter(is_conditional, ZOO))
+IMAGES = sorted(n for n, case in ZOO.items() if isinstance(case.space, data.Images))
+CONDITIONAL = sorted(n for n, case in ZOO.items() if case.context.classes)
 
 
 def model_of(name, **ways):

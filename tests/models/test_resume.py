@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_gen import callbacks, data
-from tests.zoo import ZOO, batch, by_cost, is_labeled, needed, pair, source
+from tests.zoo import ZOO, batch, by_cost, needed, pair, source
 
 
 class Stop(Exception):
@@ -44,6 +44,7 @@ def run(name, folder, stop_at=None, epochs=3, steps=6, ema=False, used=False, **
     sampled, which must not change what follows.
     """
     batches = source(name, 8 * steps).batches
+    labels = ZOO[name].beside.in_data
     averages = {"use_ema": True, "ema_momentum": 0.7} if ema else {}
     model = make(name, **made, **averages)
     checkpoint = callbacks.Checkpoint(folder, every_steps=2)
@@ -55,12 +56,12 @@ def run(name, folder, stop_at=None, epochs=3, steps=6, ema=False, used=False, **
     chosen = [checkpoint]
     if ema:
         # From the start of the data, wherever the run goes on.
-        whole = batches(8, seed=4, labels=is_labeled(name))
+        whole = batches(8, seed=4, labels=labels)
         chosen.append(callbacks.SwapEMAWeights(swap_on_epoch=True, data=whole))
     if stop_at is not None:
         chosen.append(StopAt(stop_at))
     history = model.fit(
-        batches(8, seed=4, start=start.total, labels=is_labeled(name)),
+        batches(8, seed=4, start=start.total, labels=labels),
         epochs=epochs,
         initial_epoch=start.epoch,
         steps_per_epoch=steps,

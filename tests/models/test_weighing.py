@@ -28,29 +28,7 @@ WAYS = (
     "VAEGAN",
 )
 
-# Why examples of these cannot be weighed.
-REFUSED = {
-    "BetaTCVAE": "`TotalCorrelation` is a function of the whole batch",
-    "CVAE": "`FreeBits` is a function of the whole batch",
-    "CVAEGAN": "means of features over the whole batch are matched",
-    "PacGAN": "with `packing` several examples are judged as one",
-    "RelativisticGAN": "`FeatureMatching` is a function of the whole batch",
-    "SGAN": "`FeatureMatching` is a function of the whole batch",
-}
-# Part of what these learn from belongs to no example, such as an unconditional fake.
-PARTLY = (
-    "BiGAN",
-    "DCGAN",
-    "FactorVAE",
-    "GAN",
-    "InfoGAN",
-    "LSGAN",
-    "ProgressiveGAN",
-    "SNGAN",
-    "VAEGAN",
-    "WGAN",
-    "WGANGP",
-)
+REFUSED = {name for name, case in ZOO.items() if case.unweighable}
 
 
 def marked(names):
@@ -92,7 +70,7 @@ class Slopes:
         return {k: float(v) for k, v in terms.items()}, vector
 
 
-@pytest.mark.parametrize("name", marked({*ZOO} - {*REFUSED}))
+@pytest.mark.parametrize("name", marked({*ZOO} - REFUSED))
 def test_each_example_counts_by_its_weight(name):
     slopes = Slopes(name)
     first = np.random.default_rng(1).uniform(0.0, 3.0, N).astype("float32")
@@ -108,7 +86,7 @@ def test_each_example_counts_by_its_weight(name):
     bound = 1e-5 * max(np.abs(a).max(), np.abs(b).max())
     np.testing.assert_allclose(a + b - nothing, whole, rtol=0, atol=bound)
     assert np.abs(a - whole).max() > 100 * bound
-    if name not in PARTLY:
+    if not ZOO[name].partly_weighed:
         np.testing.assert_array_equal(nothing, 0.0)
 
 
@@ -117,7 +95,8 @@ def test_weights_without_a_meaning_are_refused(name):
     model = ZOO[name]()
     model.compile("adam", run_eagerly=True)
     before = model.get_weights()
-    with pytest.raises(ValueError, match=f"`sample_weight`.*{name}.*{REFUSED[name]}"):
+    reason = ZOO[name].unweighable
+    with pytest.raises(ValueError, match=f"`sample_weight`.*{name}.*{reason}"):
         model.fit(*pair(name, N), sample_weight=np.ones(N), verbose=0)
     for a, b in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
