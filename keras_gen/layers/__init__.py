@@ -6,6 +6,10 @@ from keras_gen.layers.conditional import ConditionalBatchNormalization, Projecti
 from keras_gen.layers.configured import Configured
 from keras_gen.layers.embedding import CodeEmbedding
 from keras_gen.layers.gate import ConcatELU, Gate
+from keras_gen.layers.instance import (
+    AdaptiveInstanceNormalization,
+    InstanceNormalization,
+)
 from keras_gen.layers.masked import MaskedConv2D, MaskedDense
 from keras_gen.layers.mel import LogMel
 from keras_gen.layers.minibatch import (
@@ -45,6 +49,8 @@ from keras_gen.layers.tokens import TokenDecoder, TokenEncoder
 from keras_gen.layers.weight import WeightNormalization
 
 __all__ = [
+    "AdaptiveInstanceNormalization",
+    "InstanceNormalization",
     "ReplayBuffer",
     "seeded",
     "CausalConv1D",

@@ -167,9 +167,9 @@ class Auxiliary(Term):
     def check_networks(self, outputs, latent_dim, classes):
         """Raises ValueError unless the networks are made for the task."""
         size = self.output_size(classes)
-        if size is None or outputs != [(1,), (size,)]:
+        if size is None or len(outputs) != 2 or outputs[1] != (size,):
             raise ValueError(
-                "Argument `discriminator` must have two outputs: a logit, and "
+                "Argument `discriminator` must have two outputs: logits of real, and "
                 f"{size or 'one for each class that the generator is told'}. "
                 f"Received: outputs of shapes {outputs}, classes={classes}"
             )

@@ -12,9 +12,12 @@ from keras_gen.samplers.beam import beam_search
 from keras_gen.samplers.inversion import Inverter
 from keras_gen.samplers.ordered import OrderSampler
 from keras_gen.samplers.raster import RasterSampler
+from keras_gen.samplers.tiling import Tiles, tiled
 from keras_gen.samplers.tokens import draw_tokens
 
 __all__ = [
+    "Tiles",
+    "tiled",
     "AISResult",
     "GeometricPath",
     "Inverter",

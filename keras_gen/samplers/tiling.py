@@ -187,14 +187,13 @@ def _statistics(function, x, axes, layers, before):
     seen = []
 
     def observe(layer, pair, core):
-        own = type(layer).moments if pair is None else None
-        normal = _given(*pair) if own is None else lambda x: own(layer, x)
+        normal = layer.center_and_variance if pair is None else _given(*pair)
 
-        def moments(x):
+        def summed(x):
             seen.append((layer, _sums(x, core)))
             return normal(x)
 
-        return moments
+        return summed
 
     @tf.function(autograph=False)
     def sums(part, core):
@@ -246,16 +245,16 @@ def _moments(sums):
 
 
 def _given(mean, variance):
-    return lambda x: (tf.constant(mean), tf.constant(variance))
+    return lambda x: (tf.cast(x, "float32") - mean, tf.constant(variance))
 
 
 @contextlib.contextmanager
 def _replaced(layers, functions):
-    """Lets layers take their moments from other functions meanwhile."""
+    """Lets layers take means and variances from other functions meanwhile."""
     for layer, function in zip(layers, functions, strict=True):
-        layer.__dict__["moments"] = function
+        layer.__dict__["center_and_variance"] = function
     try:
         yield
     finally:
         for layer in layers:
-            layer.__dict__.pop("moments", None)
+            layer.__dict__.pop("center_and_variance", None)
