@@ -13,8 +13,8 @@ class AdversarialRecipe(Recipe):
         "ema": 0.99,
         "latent_dim": (64, "size of the latent code"),
         "width": (32, "channels of the networks' outermost layers"),
-        "learning_rate": (2e-4, "of the generator's optimizer"),
-        "discriminator_rate": (2e-4, "of the discriminator's optimizer"),
+        "learning_rate": (2e-4, "learning rate of the generator's optimizer"),
+        "discriminator_rate": (2e-4, "learning rate of the discriminator's optimizer"),
     }
 
     def networks(self, source, critic=False):
@@ -94,11 +94,11 @@ class ConditionalRecipe(AdversarialRecipe):
         "hidden": (512, "units of a dense layer in each network; 0: none"),
         "neighbors": (
             0,
-            "samples whose nearest neighbors classify unseen data; 0: none",
+            "samples for classifying unseen data by nearest neighbors; 0: none",
         ),
         "generator_conditioning": (
             "concatenation",
-            "how the generator is told the class",
+            "how the generator is conditioned on the class",
             ("concatenation", "embedding", "normalization"),
         ),
     }
@@ -122,14 +122,17 @@ class ConditionalRecipe(AdversarialRecipe):
         return numbers
 
 
-AUGMENTATION = (0.0, "how much D turns, slants, stretches and shifts all that it sees")
+AUGMENTATION = (0.0, "strength of the random affine maps of all inputs of D")
 
 
 def augmentation(strength):
-    """Returns the layer that `--augmentation` asks for, or None.
+    """Returns the layer for `--augmentation`, or `None` if the strength is zero.
 
-    At 1 it turns by up to 14 degrees, slants by .4, stretches by a fifth and shifts by
-    a twelfth of the image.
+    Args:
+        strength: Float, the flag's value.
+
+    At 1 it rotates by up to 14 degrees, shears by up to .4, scales by up to a fifth and
+    shifts by up to a twelfth of the image.
     """
     from keras_gen import layers
 

@@ -12,25 +12,25 @@ class LatentRecipe(Recipe):
 
     flags = {
         "epochs": 200,
-        "network": ("conv", "the networks' kind", ("conv", "dense", "disentangling")),
+        "network": ("conv", "kind of networks", ("conv", "dense", "disentangling")),
         "latent_dim": (16, "size of the code"),
         "width": (32, "channels of the first convolution"),
         "hidden": (200, "units of each hidden layer of dense networks"),
         "layers": (2, "hidden layers of dense networks"),
-        "activation": ("relu", "of the hidden layers"),
-        "learning_rate": (1e-3, "of Adam"),
+        "activation": ("relu", "activation of the hidden layers"),
+        "learning_rate": (1e-3, "learning rate of Adam"),
         "likelihood": (
             "bernoulli",
-            "of pixels; points of the plane are always gaussian",
+            "likelihood of pixels; for 2-D points it is always Gaussian",
             ("bernoulli", "gaussian", "logistic"),
         ),
-        "binarize": (False, "true or false: draw binary pixels for every batch"),
+        "binarize": (False, "true or false: draw binary pixels anew for every batch"),
         "importance": (
             AFFORDED,
-            "draws for the test bound; 0: the ELBO alone; -1: a hundred, of as many "
-            "test examples as take a tenth of what training takes, not of all",
+            "draws for the test bound; 0: only the ELBO; -1: 100, on as many test "
+            "examples as take a tenth of the training time",
         ),
-        "votes": (2000, "of FactorVAE's score, where factors are known"),
+        "votes": (2000, "votes of FactorVAE's score, if factors are known"),
     }
 
     def prepare(self, source):

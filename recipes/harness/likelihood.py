@@ -20,10 +20,13 @@ class LikelihoodRecipe(Recipe):
     """A model that is trained by maximum likelihood."""
 
     flags = {
-        "learning_rate": (1e-3, "of Adam"),
-        "clip_norm": (1.0, "largest norm of the gradient"),
-        "weight_decay": (0.0, "of the networks' kernels, a step, times the rate"),
-        "hold_out": (0, "examples kept from training, the last ones"),
+        "learning_rate": (1e-3, "learning rate of Adam"),
+        "clip_norm": (1.0, "maximum norm of the gradient"),
+        "weight_decay": (
+            0.0,
+            "weight decay of kernels, per step, times the learning rate",
+        ),
+        "hold_out": (0, "number of training examples, the last ones, to hold out"),
     }
     held_out = None
 

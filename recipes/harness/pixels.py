@@ -14,13 +14,13 @@ class PixelRecipe(LikelihoodRecipe):
         "steps_per_execution": 11,
         "likelihood": (
             "auto",
-            "of a pixel; auto: by its levels",
+            "likelihood of a pixel; auto: depends on the levels",
             ("auto", "bernoulli", "categorical", "logistic"),
         ),
-        "components": (10, "of the logistic mixture"),
-        "binarize": (False, "true or false: draw binary pixels for every batch"),
-        "conditional": (False, "whether it is told the class"),
-        "validation": (False, "log the bits of the validation split, too"),
+        "components": (10, "components of the logistic mixture"),
+        "binarize": (False, "true or false: draw binary pixels anew for every batch"),
+        "conditional": (False, "whether to condition on the class"),
+        "validation": (False, "also log the bits of the validation split"),
     }
 
     def prepare(self, source):
@@ -137,7 +137,7 @@ class MaskedRecipe(PixelRecipe):
         "epochs": 30,
         "depth": (7, "layers after the first"),
         "width": (32, "channels"),
-        "dilations": ("1", "how far apart taps are, layer by layer in turn"),
+        "dilations": ("1", "dilations of the layers, used in turn"),
     }
 
     def build(self, source):

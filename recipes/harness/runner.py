@@ -21,7 +21,7 @@ class Recipe:
     A recipe is a subclass that declares flags and builds a model, and one line runs it:
 
         class LSGAN(AdversarialRecipe):
-            flags = {"epochs": 200, "label": (0.9, "of real data")}
+            flags = {"epochs": 200, "label": (0.9, "label of real data")}
 
             def build(self, source):
                 ...
@@ -59,27 +59,35 @@ class Recipe:
         self.parser = Parser(description)
         add = self.parser.add_argument
         add("--dataset", default="digits", help=self.datasets)
-        add("--data-dir", help="where TFDS data lie (also TFDS_DATA_DIR)")
+        add("--data-dir", help="folder of TFDS data; or set TFDS_DATA_DIR")
         add("--image-size", type=_positive, help="resize images to this many pixels")
-        add("--limit", type=_positive, help="use this many examples only")
-        add("--skip-unreadable", action="store_true", help="leave out broken images")
+        add("--limit", type=_positive, help="use only this many examples")
+        add(
+            "--skip-unreadable",
+            action="store_true",
+            help="skip images that cannot be decoded",
+        )
         add("--epochs", type=_positive, default=60, help="passes over the data")
-        add("--steps-per-epoch", type=_positive, help="none: all of the data")
-        add("--batch-size", type=_positive, default=64, help="examples a step")
-        add("--seed", type=int, default=0, help="everything random follows from it")
-        add("--out", help=f"where to write (default: saved_models/{self.recipe})")
-        add("--resume", action="store_true", help="go on where this run stopped")
+        add(
+            "--steps-per-epoch",
+            type=_positive,
+            help="steps per epoch; None: one pass over the data",
+        )
+        add("--batch-size", type=_positive, default=64, help="examples per step")
+        add("--seed", type=int, default=0, help="seed of all random numbers")
+        add("--out", help=f"output folder; None: saved_models/{self.recipe}")
+        add("--resume", action="store_true", help="continue an interrupted run")
         add(
             "--precision",
             choices=("float32", "mixed_float16", "mixed_bfloat16"),
             default="float32",
-            help="of the networks",
+            help="dtype policy of the networks",
         )
         add("--jit", action="store_true", help="compile the step with XLA")
         add(
             "--steps-per-execution",
             type=_positive,
-            help="steps in one call; none: as many, up to 16, as divide an epoch's",
+            help="steps per call; None: the largest divisor of an epoch's up to 16",
         )
         add(
             "--devices",
@@ -95,17 +103,17 @@ class Recipe:
         add(
             "--decay-steps",
             type=_positive,
-            help="steps in which the learning rate falls to a hundredth, by a cosine",
+            help="steps of cosine decay of the learning rate to a hundredth",
         )
         add(
             "--warm-up-steps",
             type=_positive,
-            help="the first of --decay-steps, in which the rate rises from zero",
+            help="linear warm-up, the first of the --decay-steps",
         )
         add(
             "--sample-every",
             type=_positive,
-            help="epochs between sample pictures; none: one at the end",
+            help="epochs between sample pictures; None: only at the end",
         )
 
         self._add_own_flags()
