@@ -68,7 +68,7 @@ class Data:
 
     def __init__(self, name, data_dir=None, seed=0):
         self.name, self.data_dir, self.seed = name, data_dir, seed
-        few = self.source("test", limit=1)  # refuses a wrong name before anything runs
+        few = self.source("test", limit=1)  # rejects a wrong name before anything runs
         if few.factor_names is not None:
             raise ValueError(f"{name!r} is too large, and its labels are not classes.")
 

@@ -225,7 +225,7 @@ def compare(args, model, real, about):
 
 
 def _require(comparisons, samples, real, args):
-    """Refuses too few before anything that takes long."""
+    """Rejects too few before anything that takes long."""
     for comparison in comparisons:
         count = comparison.min_count
         for side, n in (("samples", len(samples)), (f"real ({args.split})", len(real))):
@@ -290,7 +290,7 @@ def show(args, about, estimates):
     if "classifier_accuracy" in about:
         share = 100.0 * about["classifier_accuracy"]
         print(
-            f"it knows {share:.2f} % of the real ones; trained in "
+            f"it classifies {share:.2f}% of the real ones correctly; trained in "
             f"{about['classifier_seconds']} s"
         )
 
