@@ -3,7 +3,7 @@
     python benchmarks/normflows_flows.py --torch-python ~/torch/bin/python
     python benchmarks/normflows_flows.py --only glow --rounds 20 --out flows.json
 
-Both build the same architecture, of the same number of weights but for the prior's:
+Both build the same architecture, of the same number of weights except for the prior's:
 `glow` of normalizations, 1x1 convolutions as LU products and couplings of 3x3, 1x1 and
 3x3 convolutions, at several scales; `realnvp` of couplings of dense networks for
 vectors. Data, batches and Adam are the same. `fit` is the library as it is used, fed by

@@ -98,7 +98,7 @@ def torch_rounds(kind, model, x, args):
 
 
 def require_same(ours, theirs):
-    """Raises an error where two numbers are not the same but for rounding."""
+    """Raises an error where two numbers are not the same up to rounding."""
     if abs(ours - theirs) > TOLERANCE * abs(ours):
         raise ValueError(f"Not the same work: {ours} here, {theirs} in PyTorch")
 

@@ -176,7 +176,9 @@ def main():
     """Measures, prints, and returns the exit status."""
     args = arguments()
     start_tensorflow(args.threads)
-    print(f"batch {args.batch}, {args.threads} threads, images 28x28 but for `small`")
+    print(
+        f"batch {args.batch}, {args.threads} threads, images 28x28 except for `small`"
+    )
     print(
         "case            naive s cached s   ratio  range           by CPU  goal rounds"
         "   traced:n  cached  samples        network"

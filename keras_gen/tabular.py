@@ -14,43 +14,46 @@ _FLOWS = ("maf", "spline", "realnvp")
 
 
 class FlowDensity(DensityMixin, BaseEstimator):
-    """A normalizing flow as an estimator of the density of a table's rows.
+    """A normalizing flow that estimates the density of a table's rows.
 
     log p(x) = log p_flow((x - mean) / deviation) - sum log deviation
 
-    Columns are standardized, and the likelihood is given in the data's own units. A
-    part of the rows is held out: training stops when their likelihood has not risen
-    for `patience` epochs, and the best weights are kept. It takes hundreds of rows at
-    least; columns must be continuous, since a density has no bound at repeated values.
+    Columns are standardized, and densities are in the data's original units. Some rows
+    are held out: training stops when their likelihood has not increased for `patience`
+    epochs, and the best weights are kept. It needs at least hundreds of rows, and
+    continuous columns, because a density is unbounded at repeated values.
 
-    It pickles, `clone`s, and works in `Pipeline` and `GridSearchCV`. Behind a scaler,
-    the score is that of scaled data.
+    It supports `pickle`, `clone`, `Pipeline` and `GridSearchCV`. After a scaler in a
+    pipeline, the score is that of the scaled data.
 
     Args:
-        flow: `"maf"`, `"spline"` (`NeuralSplineFlow`), `"realnvp"`, or a function from
-            the shape (columns,) to a `models.Flow` without context. Defaults to
+        flow: `"maf"`, `"spline"` (`NeuralSplineFlow`), `"realnvp"`, or a function that
+            maps the shape (columns,) to a `models.Flow` without context. Defaults to
             `"maf"`.
-        depth: How many maps. Defaults to `5`.
-        hidden: Units of each of the two hidden layers of a map. Defaults to `64`.
-        epochs: Passes over the data at most. Defaults to `300`.
-        batch_size: Rows a step, at most all. Defaults to `128`.
-        learning_rate: Of Adam; halved whenever the held-out likelihood has not risen
-            for a third of the patience. Defaults to `2e-3`.
-        validation_fraction: The share of rows held out; 0: train for all epochs.
+        depth: The number of maps. Defaults to `5`.
+        hidden: Units of each of the two hidden layers of a map's network. Defaults to
+            `64`.
+        epochs: Maximum number of passes over the data. Defaults to `300`.
+        batch_size: Rows per step, limited to the number of training rows. Defaults to
+            `128`.
+        learning_rate: Adam's learning rate; halved whenever the held-out likelihood has
+            not increased for a third of the patience. Defaults to `2e-3`.
+        validation_fraction: The fraction of rows to hold out; 0 trains for all epochs.
             Defaults to `0.1`.
-        patience: Epochs without progress after which training stops. Defaults to `30`.
-        random_state: Integer, for the split, the first weights and the order of rows;
-            `None`: others each time. Defaults to `None`.
-        verbose: 1 shows Keras's progress bar, 2 a line an epoch. Defaults to `0`.
+        patience: Epochs without improvement after which training stops. Defaults to
+            `30`.
+        random_state: Integer, the seed of the split, the initial weights and the order
+            of rows. Defaults to `None`: different each time.
+        verbose: 1 shows Keras's progress bar, 2 one line per epoch. Defaults to `0`.
 
     Attributes:
-        flow_: The trained `models.Flow`, of standardized rows.
+        flow_: The trained `models.Flow`, for standardized rows.
         mean_: The columns' means.
-        scale_: Their standard deviations.
-        history_: Keras's history: lists of `loss` and `val_loss`, in nats of the
+        scale_: The columns' standard deviations.
+        history_: Keras's history: lists of `loss` and `val_loss`, in nats, for
             standardized data.
-        n_iter_: How many epochs were run.
-        n_features_in_: How many columns there are.
+        n_iter_: The number of epochs run.
+        n_features_in_: The number of columns.
 
     Example:
 
@@ -146,9 +149,9 @@ class FlowDensity(DensityMixin, BaseEstimator):
         """Returns new rows (n_samples, columns).
 
         Args:
-            n_samples: How many. Defaults to `1`.
-            random_state: Integer; the same one gives the same rows. Defaults to
-                `None`: others each time.
+            n_samples: The number of rows. Defaults to `1`.
+            random_state: Integer; the same seed gives the same rows. Defaults to
+                `None`: different each time.
         """
         check_is_fitted(self)
         seed = int(check_random_state(random_state).randint(2**31 - 1))
@@ -171,8 +174,8 @@ class FlowDensity(DensityMixin, BaseEstimator):
         wide = (self.hidden, self.hidden)
         if shape == (1,) and self.flow != "spline":
             raise ValueError(
-                f"Argument `flow` must be 'spline' for a single column, which "
-                f"{self.flow!r} cannot bend. Received: X with n_features=1"
+                f"Argument `flow` must be 'spline' for a single column, for "
+                f"which {self.flow!r} is only affine. Received: X with n_features=1"
             )
         if self.flow == "realnvp":
             return models.RealNVP(shape, self.depth, self.hidden, seed=seed)
@@ -220,7 +223,7 @@ class FlowDensity(DensityMixin, BaseEstimator):
         self.n_iter_ = len(self.history_["loss"])
 
     def __getstate__(self):
-        """Returns the state, the flow as the bytes of a `.keras` file."""
+        """Returns the state, with the flow as the bytes of a `.keras` file."""
         state = super().__getstate__()
         if "flow_" in state:
             with tempfile.TemporaryDirectory() as folder:
@@ -230,7 +233,7 @@ class FlowDensity(DensityMixin, BaseEstimator):
         return state
 
     def __setstate__(self, state):
-        """Takes a state; a flow of a user's own layers needs them to be registered."""
+        """Restores a state; custom layers of a flow must be registered with Keras."""
         if "flow_" in state:
             import keras
 
@@ -245,9 +248,9 @@ class FlowDensity(DensityMixin, BaseEstimator):
 
 @contextlib.contextmanager
 def _drawn_from(seed):
-    """Lets Keras draw first weights from a seed, and puts its generator back."""
+    """Makes Keras draw initial weights from a seed, then restores its generator."""
     state = random.getstate()
-    import keras_gen.models  # noqa: F401 (importing Keras draws from it, too)
+    import keras_gen.models  # noqa: F401 (importing Keras also draws from it)
 
     random.seed(seed)
     try:

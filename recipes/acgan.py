@@ -1,4 +1,4 @@
-"""Trains an ACGAN: the discriminator names the class instead of being told it."""
+"""Trains an ACGAN: the discriminator predicts the class."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from harness.runner import require_classes, require_images
 
 
 class ACGAN(ConditionalRecipe):
-    flags = {"class_weight": (1.0, "of the cross-entropies in both losses")}
+    flags = {"class_weight": (1.0, "weight of the cross-entropies in both losses")}
 
     def build(self, source):
         from keras_gen import models, networks

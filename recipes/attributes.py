@@ -1,9 +1,9 @@
-"""Edits real images through a Glow's exact codes: attributes, and ways between two.
+"""Edits real images through a Glow's exact codes: attributes and interpolation.
 
-The mean code of examples that have an attribute, less that of the others, is its
+The mean code of examples that have an attribute, minus that of the others, is its
 direction. `attributes.png` moves unseen images along two of them: toward bolder
 strokes, found by their ink, and toward the next class, found by the labels.
-`interpolations.png` walks between unseen images, on lines and on great circles.
+`interpolations.png` interpolates between unseen images, along lines and great circles.
 """
 
 import numpy as np
@@ -17,12 +17,12 @@ SHARES = np.linspace(0.0, 1.5, 7)
 
 class Attributes(Recipe):
     flags = {
-        "model": ("", "a trained flow, model.keras, instead of training one"),
+        "model": ("", "a trained flow (model.keras) to use instead of training one"),
         "levels": (2, "scales: how often the sides are halved"),
         "depth": (6, "steps at each scale"),
         "width": (32, "channels of the couplings' networks"),
-        "learning_rate": (2e-3, "of Adam"),
-        "examples": (2000, "that give the directions, and that are edited"),
+        "learning_rate": (2e-3, "learning rate of Adam"),
+        "examples": (2000, "examples for computing directions, and for editing"),
     }
 
     def build(self, source):
@@ -130,7 +130,8 @@ def given(path, source):
     fits = isinstance(model, models.Flow) and not model.uses_labels
     if not fits or model.data_shape != source.shape:
         raise ValueError(
-            f"--model {path} is no unconditional flow of images of shape {source.shape}"
+            f"--model {path} is not an unconditional flow of images of shape "
+            f"{source.shape}"
         )
     return model
 
@@ -177,7 +178,8 @@ def bolder(model, train, test, classify, shown=6):
 def next_class(model, train, test, classify, shown=6):
     """Moves images to the next class; returns what a classifier says, and images.
 
-    The direction is the mean code of the next class less that of an image's own.
+    The direction is the mean code of the next class minus that of the image's own
+    class.
     """
     codes, known = in_parts(model.encode, train[0]), np.unique(train[1])
     x, y = (part[np.isin(test[1], known)] for part in test)

@@ -1,4 +1,4 @@
-"""Trains an autoencoder and compares it with PCA of as many dimensions."""
+"""Trains an autoencoder and compares it with PCA of the same dimension."""
 
 import numpy as np
 
@@ -9,14 +9,14 @@ class Autoencoder(Recipe):
     flags = {
         "epochs": 200,
         "steps_per_execution": 11,
-        "network": ("dense", "the networks' kind", ("conv", "dense")),
+        "network": ("dense", "kind of networks", ("conv", "dense")),
         "latent_dim": (8, "size of the code"),
         "width": (32, "channels of the first convolution"),
-        "hidden": (512, "units of the first dense layer, halved at each further"),
+        "hidden": (512, "units of the first dense layer, halved in each further layer"),
         "layers": (2, "hidden layers of dense networks"),
-        "activation": ("relu", "of the hidden layers"),
+        "activation": ("relu", "activation of the hidden layers"),
         "noise": (0.0, "standard deviation of the noise on training data"),
-        "learning_rate": (1e-3, "of Adam"),
+        "learning_rate": (1e-3, "learning rate of Adam"),
     }
 
     def build(self, source):

@@ -1,4 +1,4 @@
-"""Trains a regularized VAE on sprites and measures how its code is disentangled."""
+"""Trains a regularized VAE on sprites and measures how disentangled its code is."""
 
 from harness.latent import DisentanglementRecipe
 
@@ -11,8 +11,8 @@ class BetaVAE(DisentanglementRecipe):
             "what beta weighs",
             ("kl", "total_correlation", "capacity"),
         ),
-        "capacity": (25.0, "nats that the capacity rises to"),
-        "capacity_steps": (100_000, "steps in which it rises"),
+        "capacity": (25.0, "final capacity in nats"),
+        "capacity_steps": (100_000, "steps over which the capacity rises"),
     }
 
     def build(self, source):

@@ -1,4 +1,4 @@
-"""Trains a BiGAN: an encoder learned in the game, whose codes can be used."""
+"""Trains a BiGAN: an adversarially learned encoder, whose codes can be used."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ class BiGAN(AdversarialRecipe):
         "hidden": (256, "units of each hidden layer"),
         "reconstruction_weight": (
             0.0,
-            "of the squared error of reconstructions, for generator and encoder",
+            "weight of the reconstructions' squared error, for generator and encoder",
         ),
     }
 

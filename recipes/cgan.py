@@ -1,4 +1,4 @@
-"""Trains a conditional GAN: images of the class that is asked for."""
+"""Trains a conditional GAN: images of a requested class."""
 
 from harness.adversarial import ConditionalRecipe
 from harness.runner import require_classes, require_images
@@ -11,10 +11,10 @@ class CGAN(ConditionalRecipe):
             "how the discriminator is told",
             ("concatenation", "embedding", "projection"),
         ),
-        "beta_2": (0.999, "of both optimizers"),
+        "beta_2": (0.999, "beta_2 of both optimizers"),
         "penalty_weight": (
             0.0,
-            "of a gradient penalty at data, for a discriminator without batch "
+            "weight of a gradient penalty at data, for a discriminator without batch "
             "normalization; 0: with it, no penalty",
         ),
     }

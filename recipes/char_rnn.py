@@ -1,4 +1,4 @@
-"""Trains a CharRNN: text, each character given all those before it."""
+"""Trains a CharRNN: text, each character given all earlier ones."""
 
 import time
 
@@ -15,15 +15,15 @@ class CharRNN(Recipe):
         "epochs": 12,
         "steps_per_epoch": 200,
         "ema": 0.99,
-        "length": (64, "characters in an example"),
-        "cell": ("lstm", "what carries the past", ("lstm", "gru", "transformer")),
+        "length": (64, "characters per example"),
+        "cell": ("lstm", "kind of recurrent layer", ("lstm", "gru", "transformer")),
         "width": (128, "units of each layer"),
         "depth": (1, "layers"),
-        "heads": (4, "of a Transformer's attention"),
-        "dropout": (0.0, "between the layers"),
-        "learning_rate": (3e-3, "of Adam"),
-        "temperature": (1.0, "of the pictures' samples"),
-        "window": (0, "characters of a test window; 0: 16 examples"),
+        "heads": (4, "attention heads of a Transformer"),
+        "dropout": (0.0, "dropout rate between the layers"),
+        "learning_rate": (3e-3, "learning rate of Adam"),
+        "temperature": (1.0, "temperature of the samples in pictures"),
+        "window": (0, "characters per test window; 0: those of 16 examples"),
     }
 
     def load(self, split, limit=None, **options):
@@ -53,7 +53,7 @@ class CharRNN(Recipe):
         return text.page(self.source.texts(samples), self.args.length + 2)
 
     def report(self, model, source):
-        """Returns bits for each character, and what the source itself needs."""
+        """Returns bits per character, of the model and of the source itself."""
         from keras_gen import metrics
 
         # Windows follow each other: in long ones the beginning costs little.
@@ -98,7 +98,7 @@ class CharRNN(Recipe):
 
 
 def entropy(train, x):
-    """Returns bits for each character by how often it stands in training text."""
+    """Returns bits per character under the frequencies of the training text."""
     counts = 1.0 + np.bincount(train.ravel(), minlength=x.max() + 1)
     return -np.log2(counts / counts.sum())[x].mean()
 

@@ -1,9 +1,9 @@
-"""Measures what is known already, to see that the measures themselves are right.
+"""Checks the metrics themselves against known values.
 
-Nothing here is trained by gradients. Each check measures a number that has been
-published, or has a closed form, as every model's is measured; the table says whether it
-comes out within its band. Numbers of MNIST have bands for `--dataset mnist` alone: of
-other images they are baselines. One that is outside ends the command with status 1.
+Nothing here is trained by gradients. Each check computes a value that is published or
+has a closed form, in the way that models are evaluated; the table says whether it is
+within its band. Values for MNIST have bands only with `--dataset mnist`; for other
+images they are baselines. If a value is outside its band, the exit status is 1.
 """
 
 import dataclasses
@@ -68,9 +68,9 @@ class Data:
 
     def __init__(self, name, data_dir=None, seed=0):
         self.name, self.data_dir, self.seed = name, data_dir, seed
-        few = self.source("test", limit=1)  # refuses a wrong name before anything runs
+        few = self.source("test", limit=1)  # rejects a wrong name before anything runs
         if few.factor_names is not None:
-            raise ValueError(f"{name!r} is too large, and its labels are no classes.")
+            raise ValueError(f"{name!r} is too large, and its labels are not classes.")
 
     @property
     def is_mnist(self):
@@ -225,7 +225,7 @@ def precision_recall(data, args):
 
 
 def importance_bound(data, args):
-    """The bound of 5,000 draws less the exact log-likelihood, in nats."""
+    """The bound of 5,000 draws minus the exact log-likelihood, in nats."""
     vae, exact, x = linear_vae(data, args)
     gap = vae.iwae(x, 5000, seed=args.seed).numpy() - exact
     worst = float(np.abs(gap).max())
@@ -236,7 +236,7 @@ def importance_bound(data, args):
 
 
 def annealing(data, args):
-    """Annealed importance sampling less the exact log-likelihood, in nats."""
+    """Annealed importance sampling minus the exact log-likelihood, in nats."""
     from keras_gen import samplers
 
     vae, exact, x = linear_vae(data, args, count=50)
@@ -254,8 +254,8 @@ def linear_vae(data, args, latent_dim=10, count=100):
     """Returns a VAE whose likelihood is known, its log-densities, and test images.
 
     The decoder is probabilistic PCA of the training images. The encoder is its exact
-    posterior, but for a deviation that is exp(1/4) too large in each dimension: were it
-    exact, every draw would have the same weight.
+    posterior, except for a standard deviation too large by exp(1/4) in each dimension:
+    were it exact, every draw would have the same weight.
     """
     from scipy.stats import multivariate_normal
 
@@ -328,11 +328,16 @@ def arguments():
     """Returns the parsed command line."""
     parser = runner.Parser(__doc__)
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", help=f"of {', '.join(CHECKS)}; none: all")
+    add(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"any of {', '.join(CHECKS)} ; none given: all",
+    )
     add("--dataset", default="digits", help="digits, mnist, or other labeled images")
-    add("--data-dir", help="where TFDS data lie (also TFDS_DATA_DIR)")
-    add("--seed", type=int, default=0, help="everything random follows from it")
-    add("--out", default="saved_models/check_metrics", help="where to write")
+    add("--data-dir", help="folder of TFDS data; or set TFDS_DATA_DIR")
+    add("--seed", type=int, default=0, help="seed of all random numbers")
+    add("--out", default="saved_models/check_metrics", help="output folder")
     args = parser.parse_args()
     unknown = [name for name in args.names if name not in CHECKS]
     if unknown:

@@ -2,8 +2,8 @@
 
 Every family has the same number of seconds (`--minutes` for all of them together), of
 updates (`--steps`), or of weights (`--weights`), and is measured on the same unseen
-data. A family that fails is told in its row; the others are kept in `--out`, where
-`--resume` goes on. `families.py` holds the families, one entry for each.
+data. If a family fails, its row says so; results of the others are kept in `--out`,
+from which `--resume` continues. `families.py` holds the families, one entry for each.
 """
 
 import json
@@ -25,26 +25,45 @@ def arguments():
     """Returns the parsed command line."""
     parser = runner.Parser(__doc__)
     add, every = parser.add_argument, list(families.FAMILIES)
-    add("--families", nargs="+", choices=every, default=every, help="which")
+    add(
+        "--families",
+        nargs="+",
+        choices=every,
+        default=every,
+        help="which families to train",
+    )
     add("--dataset", default="digits", help="digits, sprites, a TFDS name, a folder")
-    add("--data-dir", help="where TFDS data lie (also TFDS_DATA_DIR)")
+    add("--data-dir", help="folder of TFDS data; or set TFDS_DATA_DIR")
     add("--image-size", type=int, help="resize images to this many pixels")
-    add("--limit", type=int, help="use this many training examples only")
-    add("--skip-unreadable", action="store_true", help="leave out broken images")
+    add("--limit", type=int, help="use only this many training examples")
+    add(
+        "--skip-unreadable",
+        action="store_true",
+        help="skip images that cannot be decoded",
+    )
     add(
         "--minutes",
         type=float,
-        help="of training, all families together, each an equal share, without "
+        help="of training for all families together, in equal shares, without "
         f"building and the first step (default: {_DEFAULT_MINUTES:g}, if no --steps)",
     )
-    add("--steps", type=int, help="updates of each family: every run is the same")
-    add("--weights", type=int, help="choose widths so that each has about as many")
-    add("--examples", type=int, default=2000, help="test images, samples compared")
-    add("--importance", type=int, default=50, help="draws for bounds of likelihoods")
-    add("--seed", type=int, default=0, help="everything random follows from it")
-    add("--out", default="saved_models/compare", help="where to write")
-    add("--resume", action="store_true", help="keep the families that are finished")
-    add("--report", action="store_true", help="train none, report what is there")
+    add("--steps", type=int, help="updates per family, for a reproducible result")
+    add(
+        "--weights",
+        type=int,
+        help="choose widths so that every family has about this many weights",
+    )
+    add(
+        "--examples",
+        type=int,
+        default=2000,
+        help="test images, and samples, to compare",
+    )
+    add("--importance", type=int, default=50, help="draws for likelihood bounds")
+    add("--seed", type=int, default=0, help="seed of all random numbers")
+    add("--out", default="saved_models/compare", help="output folder")
+    add("--resume", action="store_true", help="keep finished families")
+    add("--report", action="store_true", help="train nothing, report existing results")
     args = parser.parse_args()
     for name in ("limit", "minutes", "steps", "weights", "examples", "importance"):
         value = getattr(args, name)
@@ -72,7 +91,7 @@ def main():
     try:
         failed = {} if args.report else bench.run()
     except KeyboardInterrupt:
-        print(f"\nstopped; the same command with --resume goes on ({out})")
+        print(f"\nstopped; the same command with --resume continues ({out})")
         failed, status = {}, 130
     return write(out, args, failed) or status
 
@@ -143,7 +162,7 @@ def write(out, args, failed):
             title = families.FAMILIES[name].title
             rows.append({"family": name, "title": title, "failed": failed[name]})
     if len([row for row in rows if row["family"] != "data"]) == 0:
-        print("compare: no family is finished: there is no report", file=sys.stderr)
+        print("compare: no family is finished, so there is no report", file=sys.stderr)
         return 1
     about = json.loads((out / "about.json").read_text())
     about["seconds"] = round(sum(row.get("seconds", 0.0) for row in rows), 1)

@@ -1,4 +1,4 @@
-"""Completes digits of which the upper half is given, and classifies what comes out."""
+"""Completes digits given their upper halves, and classifies the results."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ class Completion(MaskedRecipe):
         "depth": 5,
         "width": 24,
         "conditional": True,
-        "completions": (2000, "test digits that are completed"),
+        "completions": (2000, "test digits to complete"),
     }
 
     def build(self, source):

@@ -1,4 +1,4 @@
-"""Trains a VAE given the class: samples by class, one style in all, Bayes' rule."""
+"""Trains a class-conditional VAE: samples by class, shared styles, Bayes' rule."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from harness.runner import require_classes
 class CVAE(LatentRecipe):
     flags = {
         "steps_per_execution": 11,
-        "bayes_draws": (10, "draws of the bound that Bayes' rule compares"),
+        "bayes_draws": (10, "draws of the bounds that Bayes' rule compares"),
     }
 
     def build(self, source):

@@ -1,4 +1,4 @@
-"""Trains a CVAE-GAN: sharp samples of the class that is asked for."""
+"""Trains a CVAE-GAN: sharp samples of a requested class."""
 
 import numpy as np
 
@@ -12,10 +12,10 @@ class CVAEGAN(AdversarialRecipe):
     flags = {
         "latent_dim": 32,
         "hidden": (0, "units of a dense layer in each network; 0: none"),
-        "divergence_weight": (1.0, "lambda_1, of the divergence"),
-        "reconstruction_weight": (1.0, "lambda_2, of pixels and features"),
-        "matching_weight": (1.0, "lambda_3, of the features' means"),
-        "class_matching_weight": (0.1, "lambda_4, of the classes' means"),
+        "divergence_weight": (1.0, "lambda_1, weight of the divergence"),
+        "reconstruction_weight": (1.0, "lambda_2, weight of pixels and features"),
+        "matching_weight": (1.0, "lambda_3, weight of the features' means"),
+        "class_matching_weight": (0.1, "lambda_4, weight of the classes' means"),
     }
 
     def build(self, source):

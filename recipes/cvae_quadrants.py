@@ -1,4 +1,4 @@
-"""Trains a CVAE to complete images of which a part is given, each in several ways."""
+"""Trains a CVAE to complete images given a part, in several ways each."""
 
 import pathlib
 
@@ -14,11 +14,11 @@ class Quadrants(Recipe):
     flags = {
         "epochs": 100,
         "steps_per_execution": 11,
-        "quadrants": (1, "how many quarters are given", (1, 2, 3)),
+        "quadrants": (1, "number of quadrants that are given", (1, 2, 3)),
         "latent_dim": (32, "size of the code"),
         "hidden": (500, "units of both hidden layers of every network"),
-        "predictor_epochs": (20, "epochs of the network that predicts"),
-        "learning_rate": (1e-3, "of Adam"),
+        "predictor_epochs": (20, "epochs of the deterministic predictor"),
+        "learning_rate": (1e-3, "learning rate of Adam"),
     }
 
     def prepare(self, source):

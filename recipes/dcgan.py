@@ -1,4 +1,4 @@
-"""Trains a DCGAN: sharp samples from a game of two convolutional networks."""
+"""Trains a DCGAN: sharp samples from two convolutional networks."""
 
 from harness.adversarial import AdversarialRecipe
 

@@ -1,7 +1,7 @@
-"""Trains every flow on every density of the plane, against the exact entropies.
+"""Trains every flow on every 2-D density, and compares with the exact entropies.
 
-The table holds the nats that each flow needs more than the entropy of the density:
-zero is perfect. `density_2d.png` shows what they learned, a row for a density.
+The table shows by how many nats each flow exceeds the density's entropy: zero is
+perfect. `density_2d.png` shows what they learned, one row per density.
 """
 
 import json
@@ -18,7 +18,7 @@ FLOWS = ("nice", "planar", "realnvp", "maf", "iaf", "spline", "maf_spline", "mix
 
 
 def flow_of(name, seed):
-    """Returns a flow for points of the plane, and its learning rate."""
+    """Returns a flow for 2-D points, and its learning rate."""
     import keras
 
     from keras_gen import bijectors, models
@@ -114,15 +114,26 @@ def arguments():
     parser = runner.Parser(__doc__)
     add = parser.add_argument
     every = list(DENSITIES)
-    add("--densities", nargs="+", choices=DENSITIES, default=every, help="which")
+    add(
+        "--densities",
+        nargs="+",
+        choices=DENSITIES,
+        default=every,
+        help="which densities",
+    )
     add("--flows", nargs="+", choices=FLOWS, default=list(FLOWS), help="which flows")
     add("--steps", type=int, default=2000, help="updates of each flow")
-    add("--batch-size", type=int, default=256, help="points a step")
-    add("--ema", type=float, default=0.995, help="momentum of the weights' average")
-    add("--draws", type=int, default=20_000, help="fresh points that are judged")
-    add("--seed", type=int, default=0, help="everything random follows from it")
+    add("--batch-size", type=int, default=256, help="points per step")
+    add(
+        "--ema",
+        type=float,
+        default=0.995,
+        help="momentum of the moving average of weights",
+    )
+    add("--draws", type=int, default=20_000, help="new points for evaluation")
+    add("--seed", type=int, default=0, help="seed of all random numbers")
     add("--jit", action="store_true", help="compile the step with XLA")
-    add("--out", default="saved_models/density_2d", help="where to write")
+    add("--out", default="saved_models/density_2d", help="output folder")
     args = parser.parse_args()
     for name in ("steps", "batch_size", "draws"):
         if getattr(args, name) < 1:

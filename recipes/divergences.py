@@ -1,10 +1,11 @@
 """Measures what discriminators and critics estimate, against exact distances.
 
-Two distributions are moved apart while a discriminator, or a critic held in one of
-three ways, is trained to its optimum at every distance; the generator, which makes
-one of them, stands still. `divergences.png` shows the estimates over the distance,
-`discriminator.png` the trained discriminator of two Gaussians beside p / (p + q), and
-`gradients.png` what two generator losses pass on while the discriminator is sure.
+Two distributions are moved apart while a discriminator, or a critic constrained in one
+of three ways, is trained to its optimum at every distance; the generator, which makes
+one of them, is fixed. `divergences.png` shows the estimates against the distance,
+`discriminator.png` the trained discriminator of two Gaussians next to p / (p + q), and
+`gradients.png` the gradients of two generator losses when the discriminator is
+confident.
 """
 
 import argparse
@@ -27,7 +28,7 @@ def gaussians(distance):
 
 
 def lines(distance):
-    """Returns the same of two parallel lines in the plane: their supports are apart."""
+    """Returns the same for two parallel lines in the plane, with disjoint supports."""
 
     def line(noise):
         return noise * np.array([0.0, 1.0], "float32")
@@ -290,11 +291,21 @@ def main():
     add = parser.add_argument
     add("--distances", type=float, nargs="+", default=[1, 2, 3, 4, 5, 6, 7, 8])
     add("--steps", type=int, default=2000, help="updates at each distance")
-    add("--batch-size", type=int, default=512, help="examples of each kind a step")
-    add("--draws", type=int, default=100_000, help="fresh examples of each kind judged")
-    add("--seed", type=int, default=0, help="everything random follows from it")
+    add(
+        "--batch-size",
+        type=int,
+        default=512,
+        help="examples of each distribution per step",
+    )
+    add(
+        "--draws",
+        type=int,
+        default=100_000,
+        help="new examples of each distribution for evaluation",
+    )
+    add("--seed", type=int, default=0, help="seed of all random numbers")
     add("--jit", action="store_true", help="compile the step with XLA")
-    add("--out", default="saved_models/divergences", help="where to write")
+    add("--out", default="saved_models/divergences", help="output folder")
     args = parser.parse_args()
     for name in ("steps", "batch_size", "draws"):
         if getattr(args, name) < 1:

@@ -1,9 +1,9 @@
-"""Compares samples of a model, or a folder of images, with real data in many ways.
+"""Compares samples of a model, or a folder of images, with real data by many metrics.
 
 `--model` is a `.keras` file, a SavedModel with the signature `sample`, a recipe's
-output folder, or a folder of images that anything has made. Samples are compared with
-a split that the model has not seen, in the features of an extractor; a value says
-nothing without its extractor and its number of samples, which are printed beside it.
+output folder, or a folder of images from any source. Samples are compared with a
+split that the model has not seen, in the features of an extractor; a value means
+nothing without its extractor and its number of samples, which are printed with it.
 """
 
 import difflib
@@ -41,7 +41,7 @@ class Served:
 
     Args:
         path: Its folder.
-        source: The data set, whose classes are asked for in turn.
+        source: The dataset, whose classes are requested in turn.
     """
 
     def __init__(self, path, source):
@@ -91,7 +91,7 @@ def find_model(path, source):
         return None
     model = _load_keras(file)
     if not hasattr(model, "sample"):
-        raise ValueError(f"{file} makes no samples; it is no generative model")
+        raise ValueError(f"{file} makes no samples; it is not a generative model")
     return model
 
 
@@ -105,7 +105,7 @@ def _load_keras(path):
     try:
         return keras.models.load_model(path, compile=False)
     except damage as error:
-        raise ValueError(f"{path} is no model: {_line(error)}") from None
+        raise ValueError(f"{path} is not a model: {_line(error)}") from None
 
 
 def _line(error):
@@ -113,7 +113,7 @@ def _line(error):
 
 
 def load(args, split, limit=None):
-    """Returns a split of the data set."""
+    """Returns a split of the dataset."""
     from keras_gen import data
 
     source = data.load(
@@ -141,7 +141,7 @@ def samples_of(args, model, real):
         ours, theirs = ("x".join(map(str, s)) for s in (samples.shape[1:], real.shape))
         raise ValueError(
             f"{what} of {ours}, and those of {real.name} are of {theirs}; choose the "
-            "data set that it learned, or --image-size"
+            "dataset that it was trained on, or --image-size"
         )
     return samples, labels
 
@@ -225,7 +225,7 @@ def compare(args, model, real, about):
 
 
 def _require(comparisons, samples, real, args):
-    """Refuses too few before anything that takes long."""
+    """Rejects too few before anything that takes long."""
     for comparison in comparisons:
         count = comparison.min_count
         for side, n in (("samples", len(samples)), (f"real ({args.split})", len(real))):
@@ -290,7 +290,7 @@ def show(args, about, estimates):
     if "classifier_accuracy" in about:
         share = 100.0 * about["classifier_accuracy"]
         print(
-            f"it knows {share:.2f} % of the real ones; trained in "
+            f"it classifies {share:.2f}% of the real ones correctly; trained in "
             f"{about['classifier_seconds']} s"
         )
 
@@ -300,25 +300,34 @@ def arguments():
     parser = runner.Parser(__doc__)
     add = parser.add_argument
     add("--model", required=True, help=".keras file, SavedModel, or folder of images")
-    add("--dataset", default="digits", help="as of the recipes: the real data")
+    add("--dataset", default="digits", help="the real data, named as for the recipes")
     every = (*METRICS, *LIKELIHOODS)
     default = ["fid", "kid", "prdc"]
-    add("--metrics", nargs="+", default=default, help=f"of {', '.join(every)}")
-    add("--samples", type=int, help="how many (default: 10000, or what a folder has)")
+    add("--metrics", nargs="+", default=default, help=f"any of {', '.join(every)}")
+    add(
+        "--samples",
+        type=int,
+        help="how many samples; None: 10000, or all images of a folder",
+    )
     add(
         "--extractor",
         default="classifier",
         help=f"{', '.join(EXTRACTORS)}, PATH.keras or PATH.keras:LAYER",
     )
     add("--inception", help="the 2015 network's file, classify_image_graph_def.pb")
-    add("--split", default="test", help="the real data to compare with")
-    add("--limit", type=int, default=10_000, help="how many real examples at most")
-    add("--train-limit", type=int, default=60_000, help="of these, for memorization")
-    add("--particles", type=int, default=100, help="draws of iwae for each example")
-    add("--binarize", action="store_true", help="draw binary real data once")
+    add("--split", default="test", help="the split of the real data to compare with")
+    add("--limit", type=int, default=10_000, help="maximum number of real examples")
+    add(
+        "--train-limit",
+        type=int,
+        default=60_000,
+        help="maximum number of training examples, for memorization",
+    )
+    add("--particles", type=int, default=100, help="draws per example for iwae")
+    add("--binarize", action="store_true", help="binarize the real data, once")
     add("--image-size", type=int, help="resize real data, and a folder's images")
-    add("--data-dir", help="where TFDS data lie (also TFDS_DATA_DIR)")
-    add("--seed", type=int, default=0, help="everything random follows from it")
+    add("--data-dir", help="folder of TFDS data; or set TFDS_DATA_DIR")
+    add("--seed", type=int, default=0, help="seed of all random numbers")
     add("--out", default="saved_models/evaluate.json", help="the file to write")
     args = parser.parse_args()
     _check(parser, args, every)

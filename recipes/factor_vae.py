@@ -6,9 +6,9 @@ from harness.latent import DisentanglementRecipe
 class FactorVAE(DisentanglementRecipe):
     flags = {
         "gamma": (10.0, "weight of the total correlation"),
-        "discriminator_width": (256, "units of its hidden layers"),
-        "discriminator_layers": (4, "how many it has"),
-        "discriminator_rate": (1e-4, "of its Adam"),
+        "discriminator_width": (256, "units of the discriminator's hidden layers"),
+        "discriminator_layers": (4, "number of the discriminator's hidden layers"),
+        "discriminator_rate": (1e-4, "learning rate of the discriminator's Adam"),
     }
 
     def build(self, source):

@@ -1,4 +1,4 @@
-"""Trains a gated PixelCNN: two stacks of convolutions that see all pixels before."""
+"""Trains a gated PixelCNN: two stacks of convolutions that see all earlier pixels."""
 
 from harness.pixels import MaskedRecipe
 

@@ -1,4 +1,4 @@
-"""Trains a Glow: normalize, mix the channels, couple; at several scales."""
+"""Trains a Glow: normalization, channel mixing and couplings at several scales."""
 
 from harness.likelihood import LikelihoodRecipe
 
@@ -11,12 +11,16 @@ class Glow(LikelihoodRecipe):
         "width": (48, "channels of the couplings' networks"),
         "dequantization": (
             "variational",
-            "noise under levels",
+            "noise for dequantization",
             ("uniform", "variational"),
         ),
-        "equalize": (True, "images with even histograms first"),
-        "conditional": (False, "whether it is told the class"),
-        "memory": ("auto", "what gradients need", ("auto", "constant", "stored")),
+        "equalize": (True, "equalize the images' histograms first"),
+        "conditional": (False, "whether to condition on the class"),
+        "memory": (
+            "auto",
+            "memory for gradients: auto, constant or stored activations",
+            ("auto", "constant", "stored"),
+        ),
     }
 
     def build(self, source):

@@ -1,4 +1,4 @@
-"""Trains an InfoGAN: codes that mean something, without a label."""
+"""Trains an InfoGAN: interpretable codes, without labels."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ class InfoGAN(AdversarialRecipe):
     flags = {
         "learning_rate": 1e-3,
         "hidden": (512, "units of a dense layer, where code and noise meet"),
-        "code_hidden": (0, "units of a dense layer that Q has to itself; 0: none"),
-        "instance_noise": (0.0, "standard deviation of noise on all that D sees"),
+        "code_hidden": (0, "units of a dense layer used by Q only; 0: none"),
+        "instance_noise": (0.0, "standard deviation of noise on all inputs of D"),
         "augmentation": AUGMENTATION,
         "categories": (10, "classes of the one-hot code; 0: none"),
-        "continuous": (2, "how many uniform codes"),
-        "code_weight": (1.0, "lambda of the one-hot code"),
-        "continuous_weight": (0.1, "lambda of the uniform codes"),
+        "continuous": (2, "number of uniform codes"),
+        "code_weight": (1.0, "lambda, the weight of the one-hot code"),
+        "continuous_weight": (0.1, "lambda, the weight of the uniform codes"),
     }
 
     def build(self, source):
@@ -47,7 +47,7 @@ class InfoGAN(AdversarialRecipe):
         return self.compile(model, beta_1=0.5)
 
     def report(self, model, source):
-        """Returns what the code knows of the classes, and its information."""
+        """Returns how well the code predicts the classes, and its information."""
         from keras_gen import metrics
 
         self.save_sweeps(model)

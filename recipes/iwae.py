@@ -1,4 +1,4 @@
-"""Trains an importance-weighted autoencoder: a tighter bound, a code more used."""
+"""Trains an importance-weighted autoencoder: a tighter bound, more active units."""
 
 from harness.latent import LatentRecipe
 
@@ -8,8 +8,8 @@ class IWAE(LatentRecipe):
         "steps_per_execution": 11,
         "network": "dense",
         "latent_dim": 50,
-        "particles": (5, "draws of the code for each example"),
-        "start_from": ("", "a .keras file whose networks' weights are the first"),
+        "particles": (5, "draws of the code per example"),
+        "start_from": ("", "a .keras file from which to take the initial weights"),
     }
 
     def build(self, source):

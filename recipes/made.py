@@ -1,4 +1,4 @@
-"""Trains a MADE: dense layers, masked so that each value sees those before it."""
+"""Trains a MADE: dense layers, masked so that each value sees only earlier ones."""
 
 from harness.pixels import PixelRecipe
 
@@ -6,9 +6,12 @@ from harness.pixels import PixelRecipe
 class MADE(PixelRecipe):
     flags = {
         "width": (500, "units of the hidden layers"),
-        "hidden_layers": (1, "none: a logistic regression on all values before"),
+        "hidden_layers": (
+            1,
+            "number of hidden layers; 0: logistic regression on earlier values",
+        ),
         "order": (0, "seed of a random order; -1: row by row"),
-        "masks": (1, "orders and masks that take turns"),
+        "masks": (1, "number of orders and masks, used in turn"),
     }
 
     def build(self, source):

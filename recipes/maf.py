@@ -1,4 +1,4 @@
-"""Trains a MAF: each number given all before it; for densities, not for samples."""
+"""Trains a MAF: each dimension given all earlier ones; fast densities, slow samples."""
 
 from harness.likelihood import POINTS, LikelihoodRecipe
 
@@ -6,13 +6,17 @@ from harness.likelihood import POINTS, LikelihoodRecipe
 class MAF(LikelihoodRecipe):
     flags = {
         "steps_per_execution": 11,
-        "depth": (5, "maps"),
+        "depth": (5, "number of maps"),
         "width": (256, "units of the hidden layers"),
-        "hidden_layers": (1, "of each map's network"),
-        "normalization": ("batch", "after each map", ("batch", "act", "none")),
-        "bins": (0, "of splines; 0: scales and shifts"),
-        "margin": (1e-6, "of the logit of images"),
-        "scale_limit": (3.0, "of the logarithm of a map's scales"),
+        "hidden_layers": (1, "hidden layers of each map's network"),
+        "normalization": (
+            "batch",
+            "normalization after each map",
+            ("batch", "act", "none"),
+        ),
+        "bins": (0, "bins of the splines; 0: scales and shifts"),
+        "margin": (1e-6, "margin of the logit of images"),
+        "scale_limit": (3.0, "limit of a map's log-scales"),
     }
     points = {"depth": 8, "width": 64, "normalization": "none", **POINTS}
 

@@ -1,8 +1,8 @@
-"""Counts the modes that a GAN finds: of points of the plane, or of stacked images.
+"""Counts the modes that a GAN finds: of 2-D points, or of stacked images.
 
-`--dataset grid25` and `ring8` are mixtures of 25 and 8 narrow Gaussians. A labeled set
-of images is stacked: three images, drawn at random, are the channels of one, and with
-ten classes there are a thousand modes, which a classifier tells apart.
+`--dataset grid25` and `ring8` are mixtures of 25 and 8 narrow Gaussians. A labeled
+image dataset is stacked: three random images are the channels of one, and with ten
+classes there are a thousand modes, which a classifier distinguishes.
 """
 
 import numpy as np
@@ -23,15 +23,18 @@ class Modes(AdversarialRecipe):
         "steps_per_execution": 50,
         "ema": 0.999,
         "decay_steps": 20_000,
-        "name": ("r1", "which of our models", NAMES),
+        "name": ("r1", "which model", NAMES),
         "latent_dim": 2,
         "hidden": (128, "units of each of the three layers of dense networks"),
         "learning_rate": 1e-3,
         "discriminator_rate": 1e-3,
-        "beta_2": (0.9, "of both"),
-        "penalty_weight": (0.1, "of wgan_gp, r1 and zero_centered"),
-        "packing": (4, "points that pacgan judges together"),
-        "discriminator_steps": (5, "of wgan_gp"),
+        "beta_2": (0.9, "beta_2 of both optimizers"),
+        "penalty_weight": (
+            0.1,
+            "weight of the gradient penalty of wgan_gp, r1 and zero_centered",
+        ),
+        "packing": (4, "points that pacgan judges jointly"),
+        "discriminator_steps": (5, "critic updates per generator update, of wgan_gp"),
         "draws": (2500, "samples whose modes are counted"),
     }
 
@@ -53,9 +56,7 @@ class Modes(AdversarialRecipe):
         args = self.args
         images = len(source.shape) == 3
         if images and args.name == "pacgan":
-            raise ValueError(
-                "--name pacgan judges points of the plane together, no images"
-            )
+            raise ValueError("--name pacgan supports 2-D points, not images")
         pair = networks_of(self.args, source, images)
         penalty = {
             "r1": losses.GradientPenalty(args.penalty_weight, 0.0, at="real"),
@@ -75,7 +76,7 @@ class Modes(AdversarialRecipe):
         return self.compile(model, beta_1=0.5, beta_2=args.beta_2)
 
     def report(self, model, source):
-        """Returns the modes that samples are in, beside those of as many data."""
+        """Returns the modes of the samples, and those of as many real examples."""
         from keras_gen import callbacks, data
 
         args = self.args

@@ -1,4 +1,4 @@
-"""Trains a NICE: shifts that keep the volume, and one scale for each number."""
+"""Trains a NICE: volume-preserving shifts, and one scale per dimension."""
 
 import math
 
@@ -9,10 +9,10 @@ class NICE(LikelihoodRecipe):
     flags = {
         "epochs": 100,
         "steps_per_execution": 11,
-        "depth": (4, "couplings"),
+        "depth": (4, "number of couplings"),
         "width": (200, "units of the hidden layers"),
-        "hidden_layers": (5, "of each coupling's network"),
-        "prior": ("logistic", "of the codes", ("logistic", "normal")),
+        "hidden_layers": (5, "hidden layers of each coupling's network"),
+        "prior": ("logistic", "prior of the codes", ("logistic", "normal")),
     }
 
     def build(self, source):

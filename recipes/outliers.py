@@ -1,8 +1,8 @@
-"""Scores one data set as outliers of another: likelihood, typicality, likelihood ratio.
+"""Scores one dataset as outliers of another: likelihood, typicality, likelihood ratio.
 
-A Glow learns the data, and a second one, the background, the same data spoiled. The
-test splits of both sets are scored, and a table says how well each score tells them
-apart. The background of the last row is a lossless compressor.
+One Glow is trained on the data, and a second one, the background, on the same data,
+perturbed. The test splits of both datasets are scored, and a table shows how well each
+score separates them. The background of the last row is a lossless compressor.
 """
 
 import numpy as np
@@ -16,25 +16,27 @@ PARTS = ("background", "model")
 class Outliers(Recipe):
     flags = {
         "epochs": 30,
-        "outliers": ("sprites", "what is scored against the test split"),
+        "outliers": ("sprites", "dataset to score against the test split"),
         "background": (
             "simplified",
-            "how its data are spoiled: coarse and flat, or pixels replaced",
+            "perturbation of the background's data: simplified, or pixels replaced",
             ("simplified", "mutated"),
         ),
-        "mutation": (0.2, "share of pixels that are replaced, if mutated"),
-        "weight_decay": (0.0, "of the background's weights"),
+        "mutation": (0.2, "fraction of pixels that are replaced, if mutated"),
+        "weight_decay": (0.0, "weight decay of the background"),
         "levels": (2, "scales: how often the sides are halved"),
         "depth": (4, "steps at each scale"),
         "width": (24, "channels of the couplings' networks"),
-        "learning_rate": (2e-3, "of Adam"),
-        "examples": (2000, "of either set, that are scored"),
+        "learning_rate": (2e-3, "learning rate of Adam"),
+        "examples": (2000, "examples of each dataset to score"),
     }
     peeked = None
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self.parser.add_argument("--gray", action="store_true", help="without color")
+        self.parser.add_argument(
+            "--gray", action="store_true", help="convert to grayscale"
+        )
 
     def prepare(self, source):
         """Returns the data, gray where that is asked for or needed."""
@@ -46,7 +48,7 @@ class Outliers(Recipe):
         return source.gray() if args.gray or self.peeked == (1,) else source
 
     def prepare_training(self, source):
-        """Spoils the background's data and leaves the model's."""
+        """Perturbs the background's data and leaves the model's."""
         from keras_gen import data
 
         args = self.args

@@ -1,4 +1,4 @@
-"""Trains a PixelCNN: every pixel given those before it, by masked convolutions."""
+"""Trains a PixelCNN: every pixel given the earlier ones, by masked convolutions."""
 
 from harness.pixels import MaskedRecipe
 
@@ -7,7 +7,7 @@ class PixelCNN(MaskedRecipe):
     kind = "PixelCNN"
     flags = {
         "depth": (7, "residual blocks"),
-        "width": (32, "channels inside of a block, half of those outside"),
+        "width": (32, "channels inside a block, half as many as outside"),
     }
 
 

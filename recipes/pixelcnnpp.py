@@ -10,8 +10,8 @@ class PixelCNNPP(PixelRecipe):
         "likelihood": "logistic",
         "depth": (1, "blocks at each size"),
         "width": (24, "channels"),
-        "sizes": (2, "of the image: full, half, ..."),
-        "dropout": (0.0, "rate within a block"),
+        "sizes": (2, "resolutions: full, half, ..."),
+        "dropout": (0.0, "dropout rate within a block"),
     }
 
     def build(self, source):

@@ -13,7 +13,7 @@ class PixelRNN(PixelRecipe):
             ("row_lstm", "diagonal_bilstm"),
         ),
         "depth": (4, "blocks"),
-        "width": (16, "units of each layer, half of those between blocks"),
+        "width": (16, "units of each layer, half as many as between blocks"),
     }
 
     def build(self, source):

@@ -1,4 +1,4 @@
-"""Shows a posterior's collapse under a strong decoder, and two cures of it."""
+"""Shows posterior collapse with a strong decoder, and two remedies."""
 
 import json
 
@@ -15,11 +15,11 @@ class PosteriorCollapse(Recipe):
         "latent_dim": (32, "size of the code"),
         "width": (16, "channels of the encoder's first convolution"),
         "decoder_width": (32, "channels of the decoder"),
-        "kernel": (11, "side of the decoder's first masked convolution"),
+        "kernel": (11, "kernel size of the decoder's first masked convolution"),
         "depth": (2, "hidden layers of the decoder"),
-        "warm_up": (0.5, "share of the steps in which beta rises to one"),
-        "nats": (0.05, "free nats of each dimension"),
-        "learning_rate": (2e-3, "of Adam"),
+        "warm_up": (0.5, "fraction of the steps over which beta rises to one"),
+        "nats": (0.05, "free nats per dimension"),
+        "learning_rate": (2e-3, "learning rate of Adam"),
         "binarize": (True, "draw binary pixels for every batch"),
     }
 

@@ -1,4 +1,4 @@
-"""Trains a ProgressiveGAN: small images first, finer ones faded in on top."""
+"""Trains a ProgressiveGAN: small images first, higher resolutions faded in."""
 
 import numpy as np
 
@@ -12,10 +12,10 @@ class ProgressiveGAN(CriticRecipe):
         "steps_per_execution": 1,
         "learning_rate": 1e-3,
         "discriminator_rate": 1e-3,
-        "stable_steps": (-1, "steps between two fades; -1: equal phases"),
-        "fade_steps": (-1, "steps of a fade; -1: equal phases"),
+        "stable_steps": (-1, "steps between two fades; -1: phases of equal length"),
+        "fade_steps": (-1, "steps of a fade; -1: phases of equal length"),
         "penalty_weight": (10.0, "weight of the gradient penalty"),
-        "pad": (0, "lay the images on a black ground of so many pixels"),
+        "pad": (0, "pad the images with black to this many pixels"),
     }
 
     def prepare(self, source):

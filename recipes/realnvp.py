@@ -1,18 +1,22 @@
-"""Trains a RealNVP: exact likelihoods of images, or of points of the plane."""
+"""Trains a RealNVP: exact likelihoods of images, or of 2-D points."""
 
 from harness.likelihood import POINTS, LikelihoodRecipe
 
 
 class RealNVP(LikelihoodRecipe):
     flags = {
-        "depth": (4, "couplings, for images at each stage"),
+        "depth": (4, "number of couplings; for images, at each stage"),
         "width": (32, "units or channels of the couplings' networks"),
-        "scales": (2, "of images"),
+        "scales": (2, "scales of images"),
         "blocks": (1, "residual blocks of each coupling's network, for images"),
-        "normalization": ("act", "before each coupling", ("batch", "act", "none")),
-        "margin": (0.05, "of the logit of images"),
-        "flatten": (False, "images as vectors, after the logit"),
-        "equalize": (False, "images with even histograms first"),
+        "normalization": (
+            "act",
+            "normalization before each coupling",
+            ("batch", "act", "none"),
+        ),
+        "margin": (0.05, "margin of the logit of images"),
+        "flatten": (False, "flatten images to vectors, after the logit"),
+        "equalize": (False, "equalize the images' histograms first"),
     }
     # Many narrow couplings fit a plane better than a few wide ones.
     points = {

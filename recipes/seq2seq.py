@@ -1,4 +1,4 @@
-"""Trains a Seq2Seq: numbers spelled out, or words reversed, by attention."""
+"""Trains a Seq2Seq with attention to spell out numbers, or to reverse words."""
 
 import numpy as np
 
@@ -13,15 +13,15 @@ class Seq2Seq(Recipe):
         "epochs": 10,
         "steps_per_epoch": 200,
         "ema": 0.99,
-        "cell": ("gru", "what carries the past", ("gru", "lstm")),
+        "cell": ("gru", "kind of recurrent layer", ("gru", "lstm")),
         "width": (128, "units of each layer"),
         "depth": (2, "layers of the decoder"),
         "encoder_depth": (1, "layers of the encoder"),
-        "dropout": (0.0, "between the layers"),
-        "learning_rate": (2e-3, "of Adam"),
-        "beams": (4, "beginnings that a beam keeps"),
-        "length_penalty": (1.0, "exponent of the length in a beam's score"),
-        "pairs": (10_000, "unseen pairs that are measured, at most"),
+        "dropout": (0.0, "dropout rate between the layers"),
+        "learning_rate": (2e-3, "learning rate of Adam"),
+        "beams": (4, "sequences that the beam keeps"),
+        "length_penalty": (1.0, "exponent of the length in the beam's score"),
+        "pairs": (10_000, "maximum number of unseen pairs to evaluate"),
     }
 
     def load(self, split, limit=None, **options):

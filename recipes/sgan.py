@@ -1,4 +1,4 @@
-"""Trains an SGAN: a classifier from few labels and many examples without."""
+"""Trains an SGAN: a classifier from few labeled and many unlabeled examples."""
 
 import numpy as np
 
@@ -13,15 +13,21 @@ class SGAN(AdversarialRecipe):
         "ema": 0.0,
         "learning_rate": 1e-3,
         "discriminator_rate": 1e-3,
-        "network": ("dense", "the networks' kind", ("dense", "conv")),
-        "weight_normalization": (True, "of the dense networks"),
-        "hold_back": (1.0, "D's accuracy above which it waits for G; 1: never"),
-        "labels_per_class": (10, "how many labels of each class are known"),
-        "label_seed": (0, "which ones"),
-        "labeled_share": (0.2, "the share of them in a batch"),
-        "class_weight": (1.0, "of their cross-entropy"),
-        "consistency": (0.0, "weight of finding a sure class in training's noise"),
-        "confidence": (0.95, "the probability from which a class is sure"),
+        "network": ("dense", "kind of networks", ("dense", "conv")),
+        "weight_normalization": (
+            True,
+            "whether the dense networks use weight normalization",
+        ),
+        "hold_back": (
+            1.0,
+            "accuracy of D above which it is not updated; 1: always update",
+        ),
+        "labels_per_class": (10, "labels per class"),
+        "label_seed": (0, "seed that selects the labels"),
+        "labeled_share": (0.2, "fraction of labeled examples in a batch"),
+        "class_weight": (1.0, "weight of their cross-entropy"),
+        "consistency": (0.0, "weight of the consistency loss"),
+        "confidence": (0.95, "minimum probability of a confident prediction"),
         "augmentation": AUGMENTATION,
     }
 
@@ -67,7 +73,7 @@ class SGAN(AdversarialRecipe):
             network_range=(0.0, 1.0) if dense else (-1.0, 1.0),
             # The last hidden layer's output, before it is made noisy.
             terms=[losses.FeatureMatching(1.0, 0.0, layer=-3 if dense else None)],
-            # Matching features is slow once the discriminator knows all samples.
+            # Matching features is slow once the discriminator recognizes all samples.
             balance=balance,
             view=losses.View(augmentation=augmentation(args.augmentation)),
             consistency_weight=args.consistency,

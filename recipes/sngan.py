@@ -1,4 +1,4 @@
-"""Trains an SNGAN: a discriminator whose kernels have a spectral norm of one."""
+"""Trains an SNGAN: a discriminator whose kernels have unit spectral norm."""
 
 from harness.adversarial import AdversarialRecipe
 
@@ -6,7 +6,7 @@ from harness.adversarial import AdversarialRecipe
 class SNGAN(AdversarialRecipe):
     flags = {
         "discriminator_rate": 4e-4,
-        "discriminator_steps": (1, "its updates for each of the generator"),
+        "discriminator_steps": (1, "discriminator updates per generator update"),
     }
 
     def build(self, source):

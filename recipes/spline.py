@@ -1,4 +1,4 @@
-"""Trains a neural spline flow: couplings that transform numbers by splines."""
+"""Trains a neural spline flow: couplings that transform dimensions by splines."""
 
 from harness.likelihood import POINTS, LikelihoodRecipe
 
@@ -6,11 +6,11 @@ from harness.likelihood import POINTS, LikelihoodRecipe
 class NeuralSplineFlow(LikelihoodRecipe):
     flags = {
         "steps_per_execution": 11,
-        "depth": (4, "steps"),
+        "depth": (4, "number of steps"),
         "width": (128, "units of the couplings' networks"),
-        "bins": (8, "of each spline"),
-        "bound": (4.0, "beyond it, numbers stay as they are"),
-        "margin": (0.05, "of the logit of images"),
+        "bins": (8, "bins of each spline"),
+        "bound": (4.0, "bound beyond which the map is the identity"),
+        "margin": (0.05, "margin of the logit of images"),
     }
     points = {"depth": 6, "width": 64, "bins": 16, **POINTS}
 

@@ -1,4 +1,4 @@
-"""Trains a variational autoencoder: reconstructions, samples, and a code to walk in."""
+"""Trains a variational autoencoder: reconstructions, samples, and latent traversals."""
 
 from harness.latent import LatentRecipe
 from harness.runner import require_classes
@@ -8,7 +8,10 @@ class VAE(LatentRecipe):
     flags = {
         "steps_per_execution": 11,
         "beta": (1.0, "weight of the divergence"),
-        "leave_out": (-1, "a class to train without, scored as an anomaly"),
+        "leave_out": (
+            -1,
+            "a class to leave out of training and score as an anomaly; -1: none",
+        ),
     }
 
     def build(self, source):

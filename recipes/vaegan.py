@@ -1,4 +1,4 @@
-"""Trains a VAE/GAN: sharp reconstructions, judged by what a discriminator sees."""
+"""Trains a VAE/GAN: sharp reconstructions, compared in a discriminator's features."""
 
 import numpy as np
 
@@ -9,11 +9,14 @@ class VAEGAN(AdversarialRecipe):
     flags = {
         "latent_dim": 32,
         "beta": (1.0, "weight of the divergence"),
-        "gamma": (0.01, "weight of content, the reconstruction, against style"),
+        "gamma": (
+            0.01,
+            "weight of the reconstruction relative to the adversarial loss",
+        ),
     }
 
     def build(self, source):
-        """Returns a compiled VAEGAN for images, or for points of the plane."""
+        """Returns a compiled VAEGAN for images, or for 2-D points."""
         from keras_gen import losses, models, networks
 
         args = self.args

@@ -1,4 +1,4 @@
-"""Trains a WaveGlow: sounds from their mel spectrograms, all samples at once."""
+"""Trains a WaveGlow: audio from mel spectrograms, all samples in parallel."""
 
 import time
 
@@ -15,20 +15,20 @@ class WaveGlow(Recipe):
         "batch_size": 8,
         "steps_per_epoch": 100,
         "ema": 0.995,
-        "samples": (2048, "length of a clip"),
-        "sampling_rate": (0, "to resample to; 0: as the sounds are"),
+        "samples": (2048, "samples per clip"),
+        "sampling_rate": (0, "rate to resample to; 0: do not resample"),
         "groups": (16, "samples that make one step of the flow"),
         "depth": (8, "steps of the flow"),
         "width": (32, "channels of the WaveNets"),
         "layers": (5, "layers of each WaveNet"),
         "fft_length": (512, "samples in a frame of the spectrogram"),
-        "hop": (64, "samples from frame to frame"),
+        "hop": (64, "samples between frames"),
         "bands": (64, "mel bands"),
-        "context_width": (32, "channels that bring the spectrogram in"),
-        "learning_rate": (2e-3, "of Adam"),
-        "clip_norm": (1.0, "largest norm of the gradient"),
-        "temperature": (0.8, "of the copies; 1: as the model has learned"),
-        "clips": (256, "unseen clips that are measured"),
+        "context_width": (32, "channels of the upsampled spectrogram"),
+        "learning_rate": (2e-3, "learning rate of Adam"),
+        "clip_norm": (1.0, "maximum norm of the gradient"),
+        "temperature": (0.8, "temperature of the copies; 1: the learned density"),
+        "clips": (256, "number of unseen clips to evaluate"),
     }
 
     def load(self, split, **options):
@@ -115,10 +115,11 @@ def likelihood(model, y):
 
 
 def gaussians(model, train, y, order=32):
-    """Returns what Gaussians need, fitted to training clips, in nats for each sample.
+    """Returns what Gaussians need, fitted to training clips, in nats per sample.
 
-    One deviation for all samples; as a process, each sample given the `order` before
-    it; and one deviation for each place, the loudness that the spectrogram tells.
+    One standard deviation for all samples; a process, in which each sample is given the
+    `order` before it; and one standard deviation per position, the loudness from the
+    spectrogram.
     """
     from scipy import linalg
 
@@ -178,7 +179,7 @@ def inversion_error(model, x):
 
 
 def speed(model, x, rounds=5):
-    """Returns how many samples a second are made, compiled and warm."""
+    """Returns how many samples are made per second, after compilation."""
     import tensorflow as tf
 
     vocode = tf.function(lambda mel, seed: model.vocode(mel, seed))

@@ -1,4 +1,4 @@
-"""Trains a Wasserstein GAN whose critic is clipped: the first of its kind."""
+"""Trains the original Wasserstein GAN, with weight clipping."""
 
 from harness.adversarial import CriticRecipe
 
@@ -6,8 +6,8 @@ from harness.adversarial import CriticRecipe
 class WGAN(CriticRecipe):
     flags = {
         "epochs": 600,
-        "clip": (0.02, "the critic's weights stay in [-clip, clip]"),
-        "discriminator_steps": (5, "critic updates for each of the generator"),
+        "clip": (0.02, "the critic's weights are clipped to [-clip, clip]"),
+        "discriminator_steps": (5, "critic updates per generator update"),
     }
 
     def build(self, source):

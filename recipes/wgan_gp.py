@@ -1,4 +1,4 @@
-"""Trains a Wasserstein GAN with gradient penalty: a loss that means something."""
+"""Trains a Wasserstein GAN with gradient penalty, whose loss estimates a distance."""
 
 from harness.adversarial import CriticRecipe
 
@@ -7,7 +7,7 @@ class WGANGP(CriticRecipe):
     flags = {
         "epochs": 600,
         "penalty_weight": (10.0, "weight of the gradient penalty"),
-        "discriminator_steps": (5, "critic updates for each of the generator"),
+        "discriminator_steps": (5, "critic updates per generator update"),
     }
 
     def build(self, source):

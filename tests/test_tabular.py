@@ -85,7 +85,7 @@ class TestMathematics:
         x, factor = gaussian(400, 0), np.array([1000.0, 1e-3, 7.0])
         plain, scaled = quick().fit(x), quick().fit(factor * x + 5.0)
         want = plain.score_samples(x) - np.log(factor).sum()
-        # Standardized in float64, rows are the same but for the last bits of float32.
+        # Standardized in float64, rows are equal except for the last bits of float32.
         got = scaled.score_samples(factor * x + 5.0)
         np.testing.assert_allclose(got, want, atol=2e-3)
 

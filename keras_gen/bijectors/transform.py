@@ -159,7 +159,7 @@ class RationalQuadratic:
         b = first - rise * bend
         a = secant - b
         c = -secant * rise
-        # Positive but for roundings; the floor keeps the square root's slope finite.
+        # Positive up to rounding; the floor keeps the square root's slope finite.
         root = tf.sqrt(tf.maximum(b**2 - 4.0 * a * c, 1e-12))
         # Of the solution's two forms the one that adds numbers of the same sign.
         top = tf.where(b < 0.0, root - b, -2.0 * c)

@@ -1,4 +1,4 @@
-"""Callbacks: things that happen during `fit`."""
+"""Keras callbacks, and writers of sample pictures."""
 
 from keras_gen.callbacks.checkpoint import Checkpoint, Position
 from keras_gen.callbacks.collapse import CollapseMonitor

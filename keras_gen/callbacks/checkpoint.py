@@ -1,4 +1,4 @@
-"""Checkpoints from which a killed run goes on as if it had never stopped."""
+"""Checkpoints from which an interrupted run continues exactly."""
 
 import dataclasses
 import json
@@ -21,9 +21,9 @@ class Position:
     """How far a run has come.
 
     Args:
-        epoch: The epoch to go on with. Defaults to `0`.
-        step: Steps of that epoch that are done. Defaults to `0`.
-        total: Steps that are done in all. Defaults to `0`.
+        epoch: The epoch to continue with. Defaults to `0`.
+        step: The number of completed steps in that epoch. Defaults to `0`.
+        total: The number of completed steps in total. Defaults to `0`.
     """
 
     epoch: int = 0
@@ -32,30 +32,29 @@ class Position:
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves all that a run needs to go on, at ends of epochs and within long ones.
+    """Saves the complete state of a run, at the end of epochs and within long ones.
 
-    Weights, every optimizer's slots, seeds, counters, moving averages, the epoch's
-    running means and the place in the data: a run that is killed at any moment and
-    restored ends with the same weights, bit for bit, on the same machine.
+    The state is the weights, every optimizer's slots, seeds, counters, moving averages,
+    the epoch's running means and the position in the data: a run that is killed at any
+    time and restored ends with the same weights, bit for bit, on the same machine.
 
-    Where epochs are so short that saving each would take more than a hundredth of the
-    time, some are passed over; the first of a `fit` and the last never are.
+    If epochs are so short that saving after each would take more than one percent of
+    the time, some are skipped, but never the first and the last of a `fit`.
 
-    Files are written beside their place and moved there, so that none is ever half
-    written; the last two are kept, and a damaged one is passed over with a warning.
-    Among several workers only the chief writes, and all read.
+    Files are written under a temporary name and then renamed, so that none is ever
+    incomplete; the last two are kept, and a damaged one is skipped with a warning.
+    With several workers only the chief writes, and all read.
 
     Place it before `SwapEMAWeights` in the list of callbacks.
 
     Args:
-        folder: Where the files go. Made if it is not there.
-        settings: {name: value} that must be the same on resume, of JSON's types.
+        folder: The folder for the files. Created if it does not exist.
+        settings: {name: value}, of JSON types, that must be the same on resume.
             Defaults to `None`.
-        every_seconds: Seconds between two checkpoints within an epoch. Defaults to
-            `240`. Ignored with several workers, whose clocks differ.
-        every_steps: Steps between two checkpoints within an epoch, or `None`. With
-            it, or among several workers, no end of an epoch is passed over. Defaults to
-            `None`.
+        every_seconds: Seconds between checkpoints within an epoch. Defaults to `240`.
+            Ignored with several workers, whose clocks differ.
+        every_steps: Steps between checkpoints within an epoch, or `None`. With it, or
+            with several workers, the end of no epoch is skipped. Defaults to `None`.
 
     Example:
 
@@ -75,15 +74,15 @@ class Checkpoint(keras.callbacks.Callback):
         self.every_seconds = every_seconds
         self.every_steps = every_steps
         self.position = Position()
-        self._took = 0.0  # the seconds of the last saving
-        self._passed = 0  # steps of the first epoch that were done before
+        self._took = 0.0  # the duration of the last save, in seconds
+        self._passed = 0  # steps of the first epoch that are already done
         self._means = []
 
     def restore(self, model):
-        """Puts the newest sound checkpoint into a model and returns its `Position`.
+        """Restores a model from the newest intact checkpoint; returns its `Position`.
 
         Args:
-            model: The compiled model. It stays as it is where there is no checkpoint.
+            model: The compiled model. It is left unchanged if there is no checkpoint.
         """
         for path in self._files():
             try:
@@ -126,13 +125,13 @@ class Checkpoint(keras.callbacks.Callback):
             )
 
     def on_train_begin(self, logs=None):
-        """Lets the first epoch pass over the steps that are done."""
+        """Makes the first epoch skip the completed steps."""
         self._saved_at = time.monotonic()
         self._before = self.position.total - self._passed
         self.model.train_function.skip(self._passed)
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Puts back the running means of an epoch that is resumed."""
+        """Restores the running means of a resumed epoch."""
         self._epoch, self._done = epoch, self._passed
         if self._passed:
             for variable, value in self._means:
@@ -154,7 +153,7 @@ class Checkpoint(keras.callbacks.Callback):
         return time.monotonic() - self._saved_at >= self.every_seconds
 
     def on_epoch_end(self, epoch, logs=None):
-        """Saves at the end of an epoch, unless the last one is recent."""
+        """Saves at the end of an epoch, unless saves would be too frequent."""
         self._before += self._done
         self._passed = 0
         is_last = epoch + 1 == self.params["epochs"]
@@ -211,7 +210,7 @@ def _write(path, values, about):
 
 
 def _read(path):
-    """Reads a checkpoint whole; the archive's own checksums find damage."""
+    """Reads a complete checkpoint; the archive's checksums detect damage."""
     with open(path, "rb") as opened, np.load(opened) as file:
         about = json.loads(file["about"].tobytes())
         names = sorted(name for name in file.files if name != "about")

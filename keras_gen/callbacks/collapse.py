@@ -1,4 +1,4 @@
-"""Whether a code is used: what each epoch shows of a posterior's collapse."""
+"""Monitoring of posterior collapse during training."""
 
 import csv
 import math
@@ -17,28 +17,29 @@ _LOGGED = ("active_units", "mutual_information", "kl")
 
 
 class CollapseMonitor(Periodic):
-    """Measures how much of its code a variational model uses, and warns when it dies.
+    """Measures how much of its code a variational model uses; warns of collapse.
 
-    At the ends of some epochs, the first and the last among them, on data x,
-    `active_units`, `mutual_information` (nats, at most log n for n examples) and `kl`
-    (nats, the sum over dimensions) join the logs, NaN in the epochs between. With
-    `folder` the KL of every dimension goes into `latents.csv`, the dimensions sorted as
-    they are in the code, and as a histogram to TensorBoard.
+    At the end of some epochs, including the first and the last, it computes on data x
+    and adds to the logs `active_units`, `mutual_information` (nats, at most log n for n
+    examples) and `kl` (nats, the sum over dimensions); they are NaN in other epochs.
+    With `folder` the KL of every dimension, in the order of the code, is written to
+    `latents.csv` and, as a histogram, to TensorBoard.
 
-    One sentence is printed as a warning when a tenth of the units or fewer are active,
-    or half of those that once were have died. Place it before callbacks that write the
+    It warns once, when a tenth of the units or fewer are active, or half of the largest
+    number so far or fewer. Place it before callbacks that write the
     logs, such as `CSVLogger`.
 
     Args:
-        x: Data, a thousand examples or so: a part of the training or validation set.
+        x: Data, about a thousand examples from the training or validation set.
         y: Their contexts, for a conditional model. Defaults to `None`.
-        every: Epochs between two measurements. Defaults to `None`: a tenth of all, so
-            that a long training pays no more for them than a short one.
-        threshold: The variance over data of a unit's posterior mean from which on it is
+        every: Epochs between measurements. Defaults to `None`: a tenth of all epochs,
+            so that the total cost does not grow with their number.
+        threshold: The variance over data of a unit's posterior mean above which it is
             active. Defaults to `0.01`.
-        folder: Where `latents.csv` and TensorBoard's logs go. Defaults to `None`:
-            nowhere.
-        patience: Epochs before it warns, since all units start dead. Defaults to `2`.
+        folder: The folder for `latents.csv` and TensorBoard's logs. Defaults to `None`:
+            nothing is written.
+        patience: Epochs before the first warning, because all units start inactive.
+            Defaults to `2`.
 
     Example:
 
@@ -64,7 +65,7 @@ class CollapseMonitor(Periodic):
         self._writer = None
 
     def set_model(self, model):
-        """Refuses a model that has no posterior."""
+        """Rejects a model without a posterior."""
         if not hasattr(model, "posterior_parameters"):
             raise TypeError(
                 "`CollapseMonitor` watches variational models, which have a posterior. "
@@ -73,7 +74,7 @@ class CollapseMonitor(Periodic):
         super().set_model(model)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Measures, logs, and warns if units have died."""
+        """Measures, logs, and warns if units have become inactive."""
         if not self.is_time(epoch):
             if logs is not None:
                 logs.update(dict.fromkeys(_LOGGED, math.nan))
@@ -101,9 +102,10 @@ class CollapseMonitor(Periodic):
         return (np.concatenate(column) for column in zip(*rows, strict=True))
 
     def _kl(self, mean, log_var):
-        """Returns the mean KL of each dimension, to the context's prior if it has one.
+        """Returns the mean KL of each dimension, to the prior given the context.
 
-        A flow's is not taken apart; its base's is shown.
+        With a posterior flow it is that of the flow's base distribution, because a
+        flow's KL does not split by dimension.
         """
         context = None if self.y is None else self.model.as_context(self.y)
         kl = gaussian_kl(mean, log_var, *self.model.prior_parameters(context))
@@ -116,7 +118,7 @@ class CollapseMonitor(Periodic):
             self.warned = True
             warnings.warn(
                 f"Posterior collapse: {active} of {dimensions} latent units carry "
-                "information; warm the divergence up (`KL(LinearSchedule(0, 1, "
+                "information; anneal the divergence (`KL(LinearSchedule(0, 1, "
                 "steps))`), give it free bits (`FreeBits`), lower beta, or weaken the "
                 "decoder.",
                 stacklevel=2,

@@ -1,4 +1,4 @@
-"""A picture of a learned density beside the true one."""
+"""A picture of a learned density next to the true one."""
 
 import pathlib
 
@@ -8,13 +8,13 @@ from keras_gen.models.base import Density
 
 
 def write_density(path, model, density, points=200):
-    """Writes a PNG: the true density, the learned one if it is known, and samples.
+    """Writes a PNG: the true density, the learned one if available, and samples.
 
     Args:
-        path: The file.
-        model: A model of points of the plane.
-        density: The truth, with `log_prob` and `bounds`.
-        points: Points along each side. Defaults to `200`.
+        path: The file to write.
+        model: A model of 2-D points.
+        density: The true density, with `log_prob` and `bounds`.
+        points: Grid points along each side. Defaults to `200`.
     """
     from matplotlib.figure import Figure
 

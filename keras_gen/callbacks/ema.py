@@ -1,33 +1,33 @@
-"""Moving averages of weights, exchanged without rounding."""
+"""Moving averages of weights, swapped without rounding."""
 
 import keras
 
 
 class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
-    """Keras's callback, for several optimizers, batch normalization, and exactly.
+    """Keras's callback, extended to several optimizers and batch normalization.
 
-    - Weights come back bit for bit. Keras exchanges a and b by a + b and differences,
-      which rounds: a resumed run would differ from one that was never stopped.
-    - Every optimizer of the model that keeps averages takes part; Keras knows of one.
-      Averages that no update has reached yet are zeros, and stay where they are.
-    - Batch normalization's moving statistics are computed anew
-      (`GenerativeModel.recalibrate_batch_norm`): those of the weights that are trained
-      fit the averages badly.
-    - When training is stopped early, `fit` ends with the averages all the same.
+    - Weights are restored bit for bit. Keras swaps a and b by a + b and differences,
+      which rounds: a resumed run would differ from an uninterrupted one.
+    - Every optimizer of the model that keeps averages is included; Keras supports one.
+      Averages that have not been updated yet are zeros, and are not swapped in.
+    - Batch normalization's moving statistics are recomputed
+      (`GenerativeModel.recalibrate_batch_norm`), because the statistics of the trained
+      weights fit the averages badly.
+    - If training stops early, `fit` still ends with the averages.
 
-    Place it after `Checkpoint`, which must see the weights that are trained, and before
-    the callbacks that should see the averages.
+    Place it after `Checkpoint`, which must see the trained weights, and before the
+    callbacks that should see the averages.
 
     Args:
         swap_on_epoch: Boolean. Whether the callbacks after this one see the averages at
             the end of an epoch. Defaults to `False`.
-        every: Epochs from one such end to the next; the last epoch is always one.
-            Defaults to `1`.
-        data: A dataset from which statistics are computed, for networks that see data;
-            its first batches are read. A run that resumes in the middle of its data
-            must be given them from the start, or other statistics follow. Defaults to
-            `None`: what `fit` trains on, and draws for a GAN's generator.
-        batches: How many batches the statistics are means over. Defaults to `50`.
+        every: Epochs between such swaps; the last epoch is always included. Defaults to
+            `1`.
+        data: A dataset for recomputing the statistics of networks that take data; its
+            first batches are read. A run that resumes in the middle of its data must be
+            given the dataset from the start, or its statistics will differ. Defaults to
+            `None`: the data of `fit`, and draws for a GAN's generator.
+        batches: The number of batches to average over. Defaults to `50`.
 
     Example:
 
@@ -42,22 +42,22 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
                 f"Argument `every` must be positive. Received: every={every}"
             )
         self.every, self.data, self.batches = every, data, batches
-        self._trained = None  # (variable, value) of what averages stand in for
+        self._trained = None  # (variable, value) of what the averages replace
 
     def on_train_begin(self, logs=None):
-        """Goes on from the weights with which the training before has ended."""
-        self._averages()  # which raises where there will be none
+        """Continues from the weights at the end of the previous training."""
+        self._averages()  # raises if there are none
         if self.data is not None and hasattr(self.model, "statistics"):
             self.model.statistics.chosen = self.data, self.batches
         self._trained, self._ema_weights_in_model = None, False
 
     def on_epoch_end(self, epoch, logs=None):
-        """Puts the averages in place, if it is time."""
+        """Swaps the averages in, if it is time."""
         if (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]:
             super().on_epoch_end(epoch, logs)
 
     def on_predict_end(self, logs=None):
-        """Puts the trained weights back."""
+        """Restores the trained weights."""
         self.on_test_end(logs)
 
     def _swap_variables(self):
@@ -81,11 +81,11 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
         return trained
 
     def _recalibrate(self):
-        if hasattr(self.model, "recalibrate_batch_norm"):  # no other model of Keras can
+        if hasattr(self.model, "recalibrate_batch_norm"):  # plain Keras models cannot
             self.model.recalibrate_batch_norm(self.data, self.batches)
 
     def _averages(self):
-        """Returns pairs of variables and averages that some update has reached."""
+        """Returns pairs of variables and averages that have been updated."""
         model, found = self.model, [self.model.optimizer]
         if hasattr(model, "optimizer_of"):
             found = [model.optimizer_of(group) for group in model.optimizer_groups()]
@@ -108,4 +108,4 @@ class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
         ]
 
     def _finalize_ema_values(self):
-        """Does nothing: the optimizer's averages have stayed what they are."""
+        """Does nothing: the optimizer's averages are unchanged."""

@@ -1,4 +1,4 @@
-"""How good samples are, measured while a model trains."""
+"""Evaluation of samples during training."""
 
 import contextlib
 import json
@@ -19,36 +19,36 @@ from keras_gen.metrics.evaluation import GOALS, draw_samples
 class EvaluateSamples(keras.callbacks.Callback):
     """Compares samples with real data every few epochs, and keeps the best model.
 
-    What the comparisons say joins the logs; in the epochs between two measurements it
-    is NaN there, so that `CSVLogger` has its columns from the first row on. Place it
-    before the callbacks that write logs. Samples that are not finite have NaN, too: a
-    warning says so once, and the fit goes on.
+    The results are added to the logs; in other epochs they are NaN, so that `CSVLogger`
+    has its columns from the first row. Place it before the callbacks that write logs.
+    If samples are not finite, the results are NaN, too: it warns once, and training
+    continues.
 
-    Samples have seeds of their own: a fit with it ends with the weights that it has
-    without. It is as noisy as its estimates: the best of many epochs looks better than
-    it is, so choose by it on one part of the data and report on another.
+    Samples have their own seeds: training ends with the same weights as without the
+    callback. The estimates are noisy, so the best of many epochs looks better than it
+    is: select on one part of the data and report on another.
 
-    Moving averages: placed after `SwapEMAWeights(swap_on_epoch=True)` it measures and
-    keeps them. Where the logs must be written before (a `Checkpoint` that must not
-    come before them), `average=True` exchanges weights and averages around each
-    measurement, wherever it is placed before `SwapEMAWeights`.
+    To evaluate and keep moving averages of weights, place it after
+    `SwapEMAWeights(swap_on_epoch=True)`. If it must come earlier (because the logs must
+    be written before a `Checkpoint`), `average=True` swaps in the averages for each
+    measurement, anywhere before `SwapEMAWeights`.
 
     Args:
         evaluation: A `metrics.Evaluation`.
-        n: How many samples. Defaults to `2000`.
-        every: Epochs between two measurements. Defaults to `1`.
+        n: The number of samples. Defaults to `2000`.
+        every: Epochs between measurements. Defaults to `1`.
         seed: Integer, the same each time. Defaults to `0`.
-        best: The name of the value by which the best model is kept. Defaults to
-            `None`: none is.
-        path: Its `.keras` file, which also says how good it is, in the archive's
-            comment, so that a resumed run goes on from there; a `.json` file beside it
-            says the same to a reader. Defaults to `None`.
-        mode: `"min"`, `"max"`, or a number that is best when closest. Defaults to
-            `None`, by the name of the value.
-        average: Whether to measure the optimizer's moving averages. Defaults to
-            `False`, what the model has.
-        draw: A function (model, n, seed) to (samples, labels or `None`). Defaults to
-            `None`: `metrics.draw_samples`.
+        best: The name of the value that selects the best model. Defaults to `None`: no
+            model is kept.
+        path: The best model's `.keras` file; required with `best`. It also stores the
+            value, in the archive's comment, for a resumed run; a `.json` file next to
+            it has the same in readable form. Defaults to `None`.
+        mode: `"min"`, `"max"`, or a target value: the closest is best. Defaults to
+            `None`: depends on the name of the value.
+        average: Whether to evaluate the optimizers' moving averages. Defaults to
+            `False`: the model's current weights.
+        draw: A function (model, n, seed) that returns (samples, labels or `None`).
+            Defaults to `None`: `metrics.draw_samples`.
 
     Example:
 
@@ -94,19 +94,19 @@ class EvaluateSamples(keras.callbacks.Callback):
         self._names = None
 
     def on_train_begin(self, logs=None):
-        """Forgets the fit before, and refuses a value that there will not be."""
+        """Resets the state of the previous fit, and rejects an unknown `best`."""
         self._begun = self._warned = False
         if self.best is not None:
             self._refuse_unknown(self._nothing())
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Remembers the best model of the run that is resumed."""
+        """Recalls the best model of a resumed run."""
         if not self._begun:
             self.record = self._recall() if epoch else None
         self._begun = True
 
     def on_epoch_end(self, epoch, logs=None):
-        """Measures if it is time, and keeps the model if it is the best."""
+        """Evaluates if it is time, and keeps the model if it is the best."""
         if (epoch + 1) % self.every:
             values = self._nothing()
         else:
@@ -143,7 +143,7 @@ class EvaluateSamples(keras.callbacks.Callback):
         if not self._warned:
             warnings.warn(
                 f"{np.sum(~finite)} of {len(finite)} samples of epoch {epoch + 1} hold "
-                "NaN or infinity: the logs have NaN for what is measured of such.",
+                "NaN or infinity: their metrics are NaN in the logs.",
                 stacklevel=2,
             )
         self._warned = True
@@ -171,7 +171,7 @@ class EvaluateSamples(keras.callbacks.Callback):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_name(f".{os.getpid()}-{self.path.name}")
         self.model.save(temporary)
-        # One file, moved at once: whatever happens, model and value belong together.
+        # One file, renamed atomically: model and value always belong together.
         with zipfile.ZipFile(temporary, "a") as file:
             file.comment = json.dumps(self.record).encode()
         os.replace(temporary, self.path)
@@ -192,7 +192,7 @@ class EvaluateSamples(keras.callbacks.Callback):
         return abs(value - self.mode)
 
     def _recall(self):
-        """Returns what is known of the best model, if it is there and of this name."""
+        """Returns the record of the best model, if there is one for this name."""
         if self.path is None or not self.path.exists():
             return None
         try:

@@ -1,4 +1,4 @@
-"""What goes wrong in a game of two networks, seen while it goes wrong."""
+"""Diagnosis of adversarial training while it runs."""
 
 import math
 import warnings
@@ -16,45 +16,47 @@ from keras_gen.models.adversarial import AdversarialModel
 
 
 class GANHealth(Periodic):
-    """Measures the balance of a GAN, and says in a sentence when it is lost.
+    """Monitors the balance between the networks of a GAN, and warns when it is lost.
 
-    At the ends of some epochs, the first and the last among them, on data x and as many
-    samples, these join the logs:
+    At the end of some epochs, including the first and the last, on data x and as many
+    samples, these are added to the logs:
 
-    - `real_accuracy`, `fake_accuracy`: the shares of data and of samples that D takes
-      for what they are, half at equilibrium (of losses that classify);
+    - `real_accuracy`, `fake_accuracy`: the fractions of data and of samples that D
+      classifies correctly, half at equilibrium (for losses that classify);
     - `real_probability`, `fake_probability`: the mean of sigmoid(D(x)) and of
-      sigmoid(D(G(z))), half at equilibrium (of losses with a cross-entropy);
-    - `wasserstein_estimate`: the mean logit of data less that of samples;
+      sigmoid(D(G(z))), half at equilibrium (for losses with a cross-entropy);
+    - `wasserstein_estimate`: the mean logit of data minus that of samples;
     - `generator_gradient`, `discriminator_gradient`: norms of the losses' gradients;
-    - `diversity`: the mean distance between two samples over that of two data;
-    - `modes`: how many modes are found, where they are known;
-    - `skipped_updates`: those that were not finite, in the whole run.
+    - `diversity`: the mean distance between two samples, relative to that between two
+      real examples;
+    - `modes`: the number of modes found, if they are known;
+    - `skipped_updates`: the number of non-finite updates in the whole run.
 
-    In the epochs between two measurements they are NaN there, so that `CSVLogger` has
-    its columns from the first row on; but for `skipped_updates`, which costs nothing.
+    In other epochs they are NaN, so that `CSVLogger` has its columns from the first
+    row, except for `skipped_updates`, which is always available.
 
-    A warning says, once until it is over, that the discriminator wins or is fooled,
-    that the generator has collapsed, that losses run away, or that updates are skipped,
-    and what to try. Both networks work as they do in training, with the statistics of
-    the batch. Place it before callbacks that write the logs, such as `CSVLogger`.
+    It warns, once until the problem is over, if the discriminator wins or is fooled,
+    the generator has collapsed, losses diverge, or updates are skipped, and suggests
+    remedies. Both networks are evaluated in training mode, with batch statistics. Place
+    it before callbacks that write the logs, such as `CSVLogger`.
 
-    A generator that matches features alone (`adversarial_weight=0`) plays no game that
-    could be won, and matched means promise no variety: only samples that are all the
-    same count as a collapse then. Features have no fixed scale, so their distance is
-    left out where the size of a loss is judged.
+    A generator trained by feature matching alone (`adversarial_weight=0`) does not
+    compete with the discriminator, and matching means does not guarantee diversity:
+    then only identical samples count as a collapse. Features have no fixed scale, so
+    their distance is excluded when the magnitude of a loss is checked.
 
     Args:
-        x: Data, some hundred examples: a part of the training set.
-        y: Their labels or contexts, where the model learns from them. Defaults to
+        x: Data, a few hundred examples from the training set.
+        y: Their labels or contexts, if the model uses them. Defaults to
             `None`.
-        every: Epochs between two measurements. Defaults to `None`: a tenth of all, so
-            that a long training pays no more for them than a short one.
-        density: A `data.Density2D` whose modes are counted. Defaults to `None`.
-        patience: Steps before a discriminator may count as fooled, and samples that
-            vary little as a collapse, since an untrained generator's vary little, too;
-            samples that are exactly the same always do. Defaults to `500`.
-        seed: Integer from which the samples come. Defaults to `0`.
+        every: Epochs between measurements. Defaults to `None`: a tenth of all epochs,
+            so that the total cost does not grow with their number.
+        density: A `data.Density2D` whose modes are counted. Defaults to `None`: modes
+            are not counted.
+        patience: Steps before the warnings of a fooled discriminator and of a collapse,
+            because an untrained generator's samples vary little, too; identical samples
+            are reported at once. Defaults to `500`.
+        seed: Integer, the seed of the samples. Defaults to `0`.
 
     Example:
 
@@ -80,7 +82,7 @@ class GANHealth(Periodic):
         self._matched = 0.0
 
     def set_model(self, model):
-        """Refuses a model without a discriminator that judges data."""
+        """Rejects a model without a discriminator of data."""
         if not isinstance(model, AdversarialModel):
             raise TypeError(
                 "`GANHealth` watches models of a generator and a discriminator. "
@@ -90,7 +92,7 @@ class GANHealth(Periodic):
         self._traced = None
 
     def on_epoch_end(self, epoch, logs=None):
-        """Measures if it is time, logs, and warns of what is out of balance."""
+        """Measures if it is time, logs, and warns of problems."""
         found = self.measure() if self.is_time(epoch) else None
         if logs is not None:
             known = found or {"skipped_updates": int(self.model.guard.skipped)}
@@ -105,7 +107,7 @@ class GANHealth(Periodic):
                 warnings.warn(sentence, stacklevel=2)
 
     def names(self):
-        """Returns the names of what joins the logs, which the model's loss decides."""
+        """Returns the names of the logged values, which depend on the model's loss."""
         loss = self.model.adversarial_loss
         found = ["wasserstein_estimate"]
         if loss.boundary is not None:
@@ -143,10 +145,10 @@ class GANHealth(Periodic):
         return found
 
     def _look(self):
-        """Returns what both networks make of the data, traced where that pays."""
+        """Evaluates both networks, in a traced function if that is faster."""
         model = self.model
         alone = model.distribute_strategy.num_replicas_in_sync == 1
-        grows = hasattr(model, "level")  # all levels would be traced
+        grows = hasattr(model, "level")  # it would trace all levels
         if model.run_eagerly or grows or not alone:
             return self._of_networks(alone)
         if self._traced is None:
@@ -157,22 +159,22 @@ class GANHealth(Periodic):
         """Returns samples, data, logits of both, the terms, and gradients' norms.
 
         Args:
-            training: Boolean. Whether networks work as they do in training: batch
-                normalization over replicas does in their own steps alone.
+            training: Boolean. Whether networks are in training mode; batch
+                normalization over replicas allows that only within their own steps.
         """
         model, x = self.model, tf.constant(self.x)
         y = None if self.y is None else tf.convert_to_tensor(self.y)
         context = y if model.uses_labels else None
         z = model.draw_latents(len(self.x), (self.seed, 0))
         samples = model.decode(z, context, training)
-        # As the model sees them: one that grows sees less in the beginning.
+        # As the model sees them: a growing one starts at a low resolution.
         data = model.from_network(model.to_network(x))
         real = model.discriminate(data, context, training).logits
         fake = model.discriminate(samples, context, training).logits
         return samples, data, real, fake, *self._of_objective(x, y, training)
 
     def _of_objective(self, x, y, training):
-        """Returns the terms, and the norm of each player's gradient of its own."""
+        """Returns the terms, and the norm of each network's gradient of its loss."""
         players, norms = self.model.optimizer_groups(), {}
         with tf.GradientTape(persistent=True) as tape:
             terms = self.model.objective(x, y, training=training)
@@ -194,11 +196,11 @@ class GANHealth(Periodic):
         return found
 
     def _plays(self):
-        """Returns whether the generator is to fool the discriminator."""
+        """Returns whether the generator is trained to fool the discriminator."""
         return float(self.model.adversarial_weight) > 0
 
     def _findings(self, found):
-        """Yields (name, sentence) of all that can go wrong, `None` where it did not."""
+        """Yields (name, warning or `None`) for every possible problem."""
         yield "discriminator", self._discriminator_wins(found)
         yield "fooled", self._discriminator_is_fooled(found)
         yield "collapse", self._collapse(found)
@@ -207,8 +209,8 @@ class GANHealth(Periodic):
         self._skipped = found["skipped_updates"]
         yield (
             "skipped",
-            f"Updates that were not finite were skipped, {skipped} of them: lower the "
-            "learning rates, or look for a division or logarithm in the networks."
+            f"Skipped {skipped} non-finite updates: lower the learning rates, or look "
+            "for a division or a logarithm in the networks."
             if skipped > 0
             else None,
         )
@@ -218,14 +220,14 @@ class GANHealth(Periodic):
         if loss.boundary is None or not self._plays():
             return None
         level = np.full((1, 1), loss.boundary, "float32")
-        # What a discriminator that cannot tell anything apart would lose.
+        # The loss of a discriminator that cannot distinguish anything.
         blind = float(loss.discriminator(level, level))
         least = min(found["real_accuracy"], found["fake_accuracy"])
         if least < 0.99 or found["discriminator_loss"] > 0.05 * blind:
             return None
         return (
-            f"The discriminator wins: it knows {least:.0%} of data and of samples for "
-            f"what they are, and its loss is {found['discriminator_loss']:.2g}: the "
+            f"The discriminator wins: it classifies {least:.0%} of data and of samples "
+            f"correctly, and its loss is {found['discriminator_loss']:.2g}: the "
             "generator learns little. Lower its learning rate or raise the "
             "generator's, shrink it, add `instance_noise` or a `GradientPenalty`, or "
             "hold it back with `balance=AccuracyBalance()`."
@@ -238,10 +240,10 @@ class GANHealth(Periodic):
         if right >= _FOOLED or int(self.model.step.numpy()) < self.patience:
             return None
         return (
-            f"The discriminator is fooled: it knows {right:.0%} of data and of samples "
-            "for what they are, less than chance, and what pleases it need not look "
-            "like the data. Raise its learning rate or lower the generator's, give it "
-            "more `discriminator_steps` or `pretraining`, or hold the generator back "
+            f"The discriminator is fooled: it classifies {right:.0%} of data and of "
+            "samples correctly, worse than chance, so samples that it accepts need not "
+            "look like the data. Raise its learning rate or lower the generator's, give "
+            "it more `discriminator_steps` or `pretraining`, or hold the generator back "
             "with `balance=AccuracyBalance()`."
         )
 
@@ -258,10 +260,10 @@ class GANHealth(Periodic):
         if not (same or ((fallen or poor) and self._plays())):
             return None
         return (
-            f"The generator has collapsed: two samples differ by {diversity:.0%} of "
-            "what two data differ by. Try `PacGAN`, `MinibatchStandardDeviation` in "
-            "the discriminator, `WGANGP` or a zero-centered `GradientPenalty`, "
-            "`feature_matching`, or a lower learning rate of the generator."
+            f"The generator has collapsed: the mean distance between samples is "
+            f"{diversity:.0%} of that between real examples. Try `PacGAN`, "
+            "`MinibatchStandardDeviation` in the discriminator, `WGANGP` or a zero-centered `GradientPenalty`, "
+            "`feature_matching`, or a lower learning rate for the generator."
         )
 
     def _runaway(self, found):
@@ -275,23 +277,23 @@ class GANHealth(Periodic):
         if all(map(math.isfinite, losses)) and size <= bound:
             return None
         return (
-            f"The losses run away: the generator's is {losses[0]:.3g}, the "
-            f"discriminator's {losses[1]:.3g}. Lower the learning rates, or keep the "
-            "discriminator's slope in bounds by a `GradientPenalty` or by "
+            f"The losses diverge: the generator's is {losses[0]:.3g}, the "
+            f"discriminator's {losses[1]:.3g}. Lower the learning rates, or bound the "
+            "discriminator's gradient by a `GradientPenalty` or "
             "`SpectralNormalization`."
         )
 
 
 _LOSSES = {"generator": "loss", "discriminator": "discriminator_loss"}
 
-# How much larger than the sets' distance a critic's estimate, and than one any other
-# loss, is when it runs away.
+# Divergence: a critic's estimate relative to the distance of the two sets, and the
+# magnitude of any other loss.
 _STEEP, _LARGE = 10.0, 50.0
 
-# Less than what rounding makes of samples that do not depend on their codes.
+# Samples that do not depend on their codes differ by rounding only, by less than this.
 _SAME = 1e-4
 
-# The mean of both accuracies is half at equilibrium, and less by chance only a little.
+# The mean of both accuracies is half at equilibrium, and only slightly less by chance.
 _FOOLED = 0.35
 
 

@@ -1,4 +1,4 @@
-"""When a callback looks: so seldom that a long training pays no more than a short."""
+"""Callbacks that run at some epochs, so that their total cost is bounded."""
 
 import keras
 
@@ -6,25 +6,25 @@ _LOOKS = 10
 
 
 def is_time(epoch, epochs, every=None):
-    """Returns whether an epoch is the first, the last, or one of every so many.
+    """Returns whether an epoch is the first, the last, or due by a period.
 
     Args:
-        epoch: Its index.
-        epochs: Their number.
-        every: Epochs between two. Defaults to `None`: a tenth of all.
+        epoch: The epoch's index.
+        epochs: The number of epochs.
+        every: The period in epochs. Defaults to `None`: a tenth of all epochs.
     """
     every = every or max(1, epochs // _LOOKS)
     return epoch == 0 or (epoch + 1) % every == 0 or epoch + 1 == epochs
 
 
 class Periodic(keras.callbacks.Callback):
-    """A callback that looks at some epochs: the first, every so many, and the last.
+    """A callback that runs at the first epoch, periodically, and at the last.
 
-    The first tells early what goes wrong early. Which epochs they are depends on their
-    number alone, so that a run that is resumed looks at the same ones.
+    The first epoch shows problems early. The selection depends only on the number of
+    epochs, so that a resumed run selects the same ones.
 
     Args:
-        every: Epochs between two looks, or `None`: a tenth of all.
+        every: The period in epochs, or `None`: a tenth of all epochs.
     """
 
     def __init__(self, every):
@@ -36,9 +36,9 @@ class Periodic(keras.callbacks.Callback):
         self.every = every
 
     def is_time(self, epoch):
-        """Returns whether an epoch is one to look at.
+        """Returns whether the callback runs at an epoch.
 
         Args:
-            epoch: Its index.
+            epoch: The epoch's index.
         """
         return is_time(epoch, (self.params or {}).get("epochs") or 1, self.every)

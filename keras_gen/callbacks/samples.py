@@ -1,4 +1,4 @@
-"""Pictures of what a model makes, from the same latents every time."""
+"""Pictures of samples, from the same latents every time."""
 
 import io
 import math
@@ -10,11 +10,11 @@ import tensorflow as tf
 
 
 def grid(images, columns=None, gap=1):
-    """Returns one image of many, row by row.
+    """Returns one image that shows many, row by row.
 
     Args:
         images: Array of shape (n, height, width, channels) in [0, 1].
-        columns: How many in a row. Defaults to `None`, as many as make a square.
+        columns: Images per row. Defaults to `None`: a square grid.
         gap: Pixels between images. Defaults to `1`.
     """
     images = np.asarray(images)
@@ -31,16 +31,16 @@ def grid(images, columns=None, gap=1):
 
 
 def write_grid(path, samples, columns=None):
-    """Writes a PNG of samples: images in a grid, points of the plane as dots.
+    """Writes a PNG of samples: images in a grid, 2-D points as dots.
 
-    Small images are enlarged to about 64 pixels, smoothly, as the eye needs it to read
-    what a few pixels show.
+    Small images are enlarged to about 64 pixels, with smooth interpolation, so that
+    they are easier to recognize.
 
     Args:
-        path: The file.
+        path: The file to write.
         samples: Array of images in [0, 1], (n, height, width, channels), or of points,
             (n, 2).
-        columns: Images in a row. Defaults to `None`, as many as make a square.
+        columns: Images per row. Defaults to `None`: a square grid.
     """
     path = pathlib.Path(path)
     path.write_bytes(_png(np.asarray(samples), columns))
@@ -83,16 +83,19 @@ def _scatter(points):
 class SampleGrid(keras.callbacks.Callback):
     """Writes samples from fixed latents every few epochs, as PNG and to TensorBoard.
 
-    The seed is the same each time, so that one sees the same latents mature. With
-    moving averages, place it after `SwapEMAWeights(swap_on_epoch=True)`.
+    The seed is the same each time, so that pictures show the same latents throughout
+    training. With moving averages of weights, place it after
+    `SwapEMAWeights(swap_on_epoch=True)`.
 
     Args:
-        folder: Where `samples-0001.png` and the following go. Made if it is not there.
-        every: Epochs between two pictures. Defaults to `1`.
-        n: How many samples. Defaults to `64`.
-        seed: Integer. Defaults to `0`.
-        log_dir: Folder of TensorBoard logs, or `None`. Defaults to `None`.
-        draw: A function (model, n, seed) to pictures or points. Defaults to `None`:
+        folder: The folder for `samples-0001.png` and so on. Created if it does not
+            exist.
+        every: Epochs between pictures. Defaults to `1`.
+        n: The number of samples. Defaults to `64`.
+        seed: Integer, the seed of the samples. Defaults to `0`.
+        log_dir: Folder for TensorBoard logs. Defaults to `None`: no TensorBoard logs.
+        draw: A function (model, n, seed) that returns images or points. Defaults to
+            `None`:
             `model.sample(n, seed=seed)`.
 
     Example:

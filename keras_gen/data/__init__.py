@@ -1,6 +1,6 @@
 """Where batches come from: embedded sets, TFDS names, folders, sounds and texts.
 
-`load` finds a data set by name, `load_audio` one of sounds, `load_text` and
+`load` finds a dataset by name, `load_audio` one of sounds, `load_text` and
 `load_pairs` those of characters; `from_array` and `from_tokens` wrap one in memory.
 Each gives a `Source`, whose `space` says what its data are, and whose batches are a
 pure function of (seed, step): a run that stops can go on at any step with the very

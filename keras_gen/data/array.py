@@ -19,7 +19,7 @@ def from_array(x, y=None, *, levels=256, name="array"):
             to `None`.
         levels: How many values a pixel can take; `None` for continuous floats.
             Defaults to 256.
-        name: What to call the data set. Defaults to `"array"`.
+        name: What to call the dataset. Defaults to `"array"`.
 
     Example:
 

@@ -1,7 +1,7 @@
 """Sounds: folders of WAV files, speech sets of TensorFlow Datasets, made tones.
 
 Audio is float32 in [-1, 1), of shape (samples, 1): one channel, last, in clips of one
-length. Every value is one of 65,536: x = k / 32768 with k a whole number of 16 bits.
+length. Every value is one of 65,536: x = k / 32768 with k a 16-bit integer.
 """
 
 import math
@@ -266,7 +266,7 @@ def _features(name, builder):
     rate = items[sounds[0]].sample_rate if sounds else None
     if rate is None or len(items[sounds[0]].shape) != 1:
         raise ValueError(
-            f"The data set {name!r} has no sounds of one channel with a known sampling "
+            f"The dataset {name!r} has no sounds of one channel with a known sampling "
             "rate; choose a set of TFDS such as 'speech_commands' or 'spoken_digit'"
         )
     label = "label" if "label" in labels or len(labels) != 1 else labels[0]

@@ -1,4 +1,4 @@
-"""From the name of a data set to its source."""
+"""From the name of a dataset to its source."""
 
 import re
 
@@ -27,7 +27,7 @@ def load(
     skip_unreadable=False,
     verbose=True,
 ):
-    """Returns the data set called `name`.
+    """Returns the dataset called `name`.
 
     Args:
         name: One of

@@ -32,7 +32,7 @@ class HiddenMarkov:
     z_t ~ transition[z_(t-1)], x_t ~ emission[z_t], z_1 from the stationary distribution
 
     The text is stationary, and the forward algorithm gives its likelihood exactly: no
-    model can need fewer bits for each character than its entropy rate
+    model can need fewer bits per character than its entropy rate
     h = lim E[-log2 p(x_t | x_1, ..., x_(t-1))], and any model that needs more has
     something left to learn.
 

@@ -1,4 +1,4 @@
-"""A data set, and the batches that are drawn from it."""
+"""A dataset, and the batches that are drawn from it."""
 
 import copy
 import functools
@@ -13,7 +13,7 @@ from keras_gen.data.space import Audio, Images, space_of
 
 
 class Source:
-    """A data set of known size, from which batches are drawn.
+    """A dataset of known size, from which batches are drawn.
 
     A pass over the data visits a permutation of it that depends on (seed, pass)
     alone, cut into whole batches; what is left over is dropped. Batch number s is
@@ -28,7 +28,7 @@ class Source:
             shape (n, *shape), made of TensorFlow operations.
         examples: How many examples there are.
         shape: The shape of one example.
-        name: What the data set is called. Defaults to `"array"`.
+        name: What the dataset is called. Defaults to `"array"`.
         levels: How many values a pixel can take, or `None` for continuous data.
             Defaults to `None`.
         y: Labels, integers from zero up, or -1 where the label is not known.
@@ -37,7 +37,7 @@ class Source:
         skipped: How many unreadable files were left out. Defaults to 0.
 
     Attributes:
-        name: What the data set is called.
+        name: What the dataset is called.
         space: What kind of thing the examples are: `Images`, `Points`, `Audio` ...
         shape: The shape of one example.
         examples: How many examples there are.
@@ -48,7 +48,7 @@ class Source:
             labels, int32 of shape (n, factors); `None` where they are not known.
         factor_sizes: How many values each factor takes, or `None`.
         sampling_rate: Samples a second, where the data are sounds; else `None`.
-        dtype: Of the examples, `"float32"` but for tokens.
+        dtype: Of the examples, `"float32"` except for tokens.
         skipped: How many unreadable files were left out.
 
     Example:
@@ -106,7 +106,7 @@ class Source:
 
         Training batches are drawn anew at every step, a function of (seed, step);
         `once` and `arrays` draw each example once and for all. Binary MNIST in its
-        dynamic form is this; its static form is a data set of its own.
+        dynamic form is this; its static form is a dataset of its own.
 
         Args:
             seed: Integer that decides the draws. Defaults to 0.

@@ -1,4 +1,4 @@
-"""What kind of thing data are: their shape and range, how they are checked and seen."""
+"""Spaces of data: shape and range, how data are checked and rescaled for networks."""
 
 import dataclasses
 import math
@@ -11,7 +11,7 @@ from keras_gen.strategy import Strategy
 
 @dataclasses.dataclass(frozen=True)
 class Space(Strategy):
-    """The space that examples live in: a shape, and how many values a number can take.
+    """The space of the examples: a shape, and how many values each number can take.
 
     For data of L levels x = k / (L - 1), a continuous density is that of
     y = ((L - 1) x + u) / L with u in [0, 1): they are dequantized.
@@ -20,7 +20,7 @@ class Space(Strategy):
         shape: Tuple, the shape of one example.
         levels: Integer L, or `None` for continuous data.
         rescaled: Whether networks see data in a range of their own.
-        dtype: Of the data.
+        dtype: The dtype of data.
     """
 
     rescaled = False
@@ -28,12 +28,12 @@ class Space(Strategy):
 
     @property
     def range(self):
-        """The lowest and the highest value of data; `None` where they are free."""
+        """The lowest and the highest value of data; `None` if they are unrestricted."""
         return None if self.levels is None else (0, 1)
 
     @property
     def message(self):
-        """What to say of data that do not fit."""
+        """The error message for data outside the space."""
         low, high = self.range
         return (
             f"Data must lie in [{low}, {high}], as this model's likelihood or levels "
@@ -43,8 +43,8 @@ class Space(Strategy):
     def fits(self, x):
         """Returns whether all data are in the range, a boolean tensor.
 
-        One hundredth beyond it is rounding, and what is not finite is handled
-        elsewhere. `None` where all data fit.
+        A margin of one hundredth allows for rounding; values that are not finite are
+        handled elsewhere. `None` if there is no range to check.
 
         Args:
             x: A batch of data.
@@ -57,7 +57,7 @@ class Space(Strategy):
         return ~tf.reduce_any(beyond)
 
     def convert(self, x, name="x"):
-        """Returns what a user gives as a tensor of the space's type.
+        """Returns a user's data as a tensor of the space's dtype.
 
         Args:
             x: A batch of data, an array or a tensor of any type.
@@ -66,44 +66,53 @@ class Space(Strategy):
         return tf.cast(x, self.dtype)
 
     def spec(self, name="x"):
-        """Returns the `tf.TensorSpec` of a batch."""
+        """Returns the `tf.TensorSpec` of a batch.
+
+        Args:
+            name: The spec's name. Defaults to `"x"`.
+        """
         return tf.TensorSpec((None, *self.shape), self.dtype, name)
 
     # From data to a network and back.
 
     def to_network(self, x, network_range=(-1.0, 1.0)):
-        """Returns data as networks see them.
+        """Returns data as the input of networks.
 
         Args:
             x: A batch of data.
-            network_range: Lowest and highest value that networks see, where data are
-                rescaled. Defaults to `(-1.0, 1.0)`.
+            network_range: The range to rescale data to, if `rescaled`. Defaults to
+                `(-1.0, 1.0)`.
         """
         low, high = network_range
         return x * (high - low) + low if self.rescaled else x
 
     def from_network(self, x, network_range=(-1.0, 1.0)):
-        """Returns what networks give as data."""
+        """Returns the outputs of networks as data.
+
+        Args:
+            x: A batch of outputs.
+            network_range: As for `to_network`. Defaults to `(-1.0, 1.0)`.
+        """
         low, high = network_range
         x = tf.cast(x, "float32")
         return self.clip((x - low) / (high - low)) if self.rescaled else x
 
     def clip(self, x):
-        """Returns data within the range of images; others as they are."""
+        """Returns data clipped to the range if `rescaled`, or else unchanged."""
         return tf.clip_by_value(x, *map(float, self.range)) if self.rescaled else x
 
     # Levels and densities.
 
     def to_levels(self, x):
-        """Returns data as likelihoods of L levels see them, k / (L - 1)."""
+        """Returns data as k / (L - 1), the input of likelihoods with L levels."""
         return x
 
     def from_levels(self, x):
-        """Returns what such a likelihood draws as data."""
+        """Returns draws from such a likelihood as data."""
         return x
 
     def dequantize(self, x, u):
-        """Returns y = ((L - 1) x + u) / L; x where data are continuous.
+        """Returns y = ((L - 1) x + u) / L; x if data are continuous.
 
         Args:
             x: A batch of data.
@@ -112,13 +121,13 @@ class Space(Strategy):
         return x if self.levels is None else ((self.levels - 1) * x + u) / self.levels
 
     def from_dequantized(self, y):
-        """Returns the data in whose level's middle, u = 1/2, y lies."""
+        """Returns the inverse of `dequantize` at u = 1/2, the middle of a level."""
         if self.levels is None:
             return self.clip(y)
         return tf.clip_by_value((self.levels * y - 0.5) / (self.levels - 1), 0.0, 1.0)
 
     def round(self, x):
-        """Returns the nearest data of the space's levels."""
+        """Returns data rounded to the space's levels."""
         if self.levels is None:
             return x
         return tf.round(x * (self.levels - 1)) / (self.levels - 1)
@@ -128,7 +137,7 @@ class Space(Strategy):
 
         Args:
             nats: Negative log-likelihoods of examples.
-            dequantized: Whether they are of dequantized data's density, not of a mass.
+            dequantized: Whether they are densities of dequantized data, not masses.
                 Defaults to `False`.
         """
         bits = nats / (math.prod(self.shape) * math.log(2.0))
@@ -139,7 +148,7 @@ class Space(Strategy):
 
 @dataclasses.dataclass(frozen=True)
 class _Scaled(Space):
-    """Numbers that are larger or smaller."""
+    """Data with an order: real numbers or levels."""
 
     shape: tuple
     levels: int | None = None
@@ -153,13 +162,14 @@ class _Scaled(Space):
 
 @dataclasses.dataclass(frozen=True)
 class Points(_Scaled):
-    """Vectors, tables and what else has no range of its own: data as they are.
+    """Vectors, tables and other data without a fixed range, which are not rescaled.
 
-    Those of levels lie in [0, 1].
+    Data with levels lie in [0, 1].
 
     Args:
         shape: Tuple, the shape of one example.
-        levels: Integer, or `None` for continuous data. Defaults to `None`.
+        levels: Integer, the number of values of each number, or `None` for continuous
+            data. Defaults to `None`.
 
     Example:
 
@@ -181,7 +191,7 @@ class _Pictures(_Scaled):
 
     @property
     def message(self):
-        """What to say of data that do not fit."""
+        """The error message for data outside the space."""
         return (
             "Images must lie in [0, 1]: divide pixels of 0 to 255 by 255. The model "
             "rescales them to its networks' range."
@@ -190,12 +200,12 @@ class _Pictures(_Scaled):
 
 @dataclasses.dataclass(frozen=True)
 class Images(_Pictures):
-    """Images in [0, 1], channels last, which networks see in a range of their own.
+    """Images in [0, 1], channels last, which are rescaled to the networks' range.
 
     Args:
         shape: Tuple (height, width, channels).
         levels: How many values a pixel can take, 256 for 8 bits; `None` for continuous
-            ones. Defaults to `None`.
+            values. Defaults to `None`.
 
     Example:
 
@@ -207,7 +217,7 @@ class Images(_Pictures):
 
 @dataclasses.dataclass(frozen=True)
 class Video(_Pictures):
-    """Images in [0, 1], one after the other; otherwise as `Images`.
+    """Sequences of images in [0, 1]; otherwise as `Images`.
 
     Args:
         shape: Tuple (frames, height, width, channels).
@@ -217,13 +227,13 @@ class Video(_Pictures):
 
 @dataclasses.dataclass(frozen=True)
 class Audio(_Scaled):
-    """Sound in [-1, 1], of levels 2 k / L - 1; networks see it as it is.
+    """Audio in [-1, 1], with levels 2 k / L - 1, which is not rescaled.
 
-    Dequantized sound is y = x + (2 u - 1) / L.
+    Dequantized audio is y = x + (2 u - 1) / L.
 
     Args:
         shape: Tuple (samples, channels).
-        levels: Integer L, 65,536 for 16 bits; `None` for continuous sound. Defaults to
+        levels: Integer L, 65,536 for 16 bits; `None` for continuous audio. Defaults to
             `None`.
 
     Example:
@@ -234,7 +244,7 @@ class Audio(_Scaled):
 
     @property
     def range(self):
-        """The lowest and the highest value of sound."""
+        """The lowest and the highest value of audio."""
         return -1, 1
 
     def dequantize(self, x, u):
@@ -246,21 +256,21 @@ class Audio(_Scaled):
         return tf.clip_by_value(y, -1.0, 1.0)
 
     def round(self, x):
-        """Returns the nearest sound of the space's levels."""
+        """Returns audio rounded to the space's levels."""
         if self.levels is None:
             return x
         half = self.levels / 2.0
         return tf.clip_by_value(tf.round(x * half), -half, half - 1.0) / half
 
     def bits_per_dim(self, nats, dequantized=False):
-        """Returns bits per sample; the range is twice as long as that of images."""
+        """Returns bits per sample; the range is twice as wide as that of images."""
         bits = super().bits_per_dim(nats, dequantized)
         return bits if self.levels is None or not dequantized else bits - 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class _Whole(Space):
-    """Whole numbers without an order, which networks embed."""
+    """Unordered integers, which networks embed."""
 
     dtype = "int32"
 
@@ -282,21 +292,21 @@ class _Whole(Space):
 
     @property
     def message(self):
-        """What to say of data that do not fit."""
+        """The error message for data outside the space."""
         what = self.word.capitalize()
-        return f"{what} must be from 0 to {self.vocabulary - 1}, whole numbers."
+        return f"{what} must be integers from 0 to {self.vocabulary - 1}."
 
     def fits(self, x):
-        """Returns whether all data are whole numbers of the vocabulary."""
+        """Returns whether all data are integers of the vocabulary."""
         x = tf.convert_to_tensor(x)
         return tf.reduce_all((x >= 0) & (x < self.vocabulary)) & _are_whole(x)
 
     def convert(self, x, name="x"):
-        """Returns whole numbers as int32; outside of a graph, raises for others."""
+        """Returns integers as int32; raises for other data when executed eagerly."""
         x = tf.convert_to_tensor(x)
         if tf.executing_eagerly() and tf.size(x):
-            whole = f"whole numbers, being {self.word}"
-            require_argument(bool(_are_whole(x)), name, whole, x)
+            integers = f"integers, because they are {self.word}"
+            require_argument(bool(_are_whole(x)), name, integers, x)
             low, high = int(tf.reduce_min(x)), int(tf.reduce_max(x))
             require_argument(
                 0 <= low and high < self.vocabulary,
@@ -307,34 +317,34 @@ class _Whole(Space):
         return tf.cast(x, self.dtype)
 
     def to_levels(self, x):
-        """Returns k / (L - 1) of the number k."""
+        """Returns k / (L - 1) for the integer k."""
         return tf.cast(x, "float32") / (self.vocabulary - 1)
 
     def from_levels(self, x):
-        """Returns k of k / (L - 1)."""
+        """Returns k for k / (L - 1)."""
         return tf.cast(tf.round(x * (self.vocabulary - 1)), self.dtype)
 
     def to_network(self, x, network_range=None):
-        """Returns whole numbers, which a network embeds."""
+        """Returns integers, which a network embeds."""
         return tf.cast(x, self.dtype)
 
     def from_network(self, x, network_range=None):
-        """Returns the nearest whole numbers."""
+        """Returns the nearest integers."""
         return tf.cast(tf.round(x), self.dtype)
 
     def round(self, x):
-        """Returns the nearest whole numbers."""
+        """Returns the nearest integers."""
         return self.from_network(x)
 
 
 @dataclasses.dataclass(frozen=True)
 class Codes(_Whole):
-    """Whole numbers without an order, on a grid, such as those of a VQ-VAE.
+    """Unordered integers, on a grid, such as those of a VQ-VAE.
 
-    Networks embed them; they are not scaled.
+    Networks embed them; they are not rescaled.
 
     Args:
-        shape: Tuple, the grid's, such as (height, width, 1).
+        shape: Tuple, the shape of the grid, such as (height, width, 1).
         vocabulary: How many codes there are.
 
     Example:
@@ -357,7 +367,7 @@ class Codes(_Whole):
 
 @dataclasses.dataclass(frozen=True)
 class Tokens(_Whole):
-    """Sequences of whole numbers without an order, such as a text's characters.
+    """Sequences of unordered integers, such as a text's characters.
 
     Args:
         vocabulary: How many tokens there are.
@@ -366,7 +376,7 @@ class Tokens(_Whole):
     Example:
 
     >>> Tokens(27, 64).shape, Tokens(27, 64).message
-    ((64,), 'Tokens must be from 0 to 26, whole numbers.')
+    ((64,), 'Tokens must be integers from 0 to 26.')
     """
 
     vocabulary: int
@@ -385,14 +395,14 @@ class Tokens(_Whole):
         return (self.length,)
 
     def spec(self, name="x"):
-        """Returns the `tf.TensorSpec` of a batch, of sequences of any length."""
+        """Returns the `tf.TensorSpec` of a batch of sequences of any length."""
         return tf.TensorSpec((None, None), self.dtype, name)
 
 
 def space_of(shape, levels=None):
-    """Returns the space of data of a shape, where none is declared.
+    """Returns the default space for data of a shape.
 
-    Three axes are an image, four a video; others are points.
+    Three axes are taken as an image, four as a video, others as points.
 
     Args:
         shape: Tuple, the shape of one example.

@@ -26,7 +26,7 @@ class Sprites:
     image = round(255 clip(1/2 - d, 0, 1)) / 255, d = signed distance to the shape
     in pixels
 
-    Every image is a function of five whole numbers, its factors:
+    Every image is a function of five integers, its factors:
 
     - `shape`: square, ellipse, heart, of nearly equal areas;
     - `scale`: 6, from 0.5 to 1 of the full size, which is 3/8 of the frame across;

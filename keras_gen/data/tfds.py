@@ -23,7 +23,7 @@ MEMORY_LIMIT = 16 * 1024**3
 
 
 class UnknownSet(LookupError):
-    """TFDS has no data set of that name."""
+    """TFDS has no dataset of that name."""
 
 
 def load_tfds(name, split, *, image_size=None, data_dir=None, limit=None, verbose=True):
@@ -62,7 +62,7 @@ def load_tfds(name, split, *, image_size=None, data_dir=None, limit=None, verbos
 
 
 def is_registered(name):
-    """Returns whether TFDS knows a data set of that bare name."""
+    """Returns whether TFDS knows a dataset of that bare name."""
     return name in _registered()
 
 
@@ -129,7 +129,7 @@ def download(builder, verbose):
     root = builder.data_dir_root
     name = builder.info.full_name
     advice = (
-        f"The data set {name!r} is not in '{root}' and cannot be downloaded: {{}}; "
+        f"The dataset {name!r} is not in '{root}' and cannot be downloaded: {{}}; "
         "connect to a network, or point `data_dir` (`--data-dir`, or the environment "
         "variable TFDS_DATA_DIR) at a folder where it is prepared"
     )
@@ -185,7 +185,7 @@ def _keys(name, builder):
     key = "image" if "image" in images else next(iter(images), None)
     if key is None or items[key].np_dtype not in (np.uint8, np.bool_):
         raise ValueError(
-            f"The data set {name!r} has no images of 8 bits, so that it cannot be used "
+            f"The dataset {name!r} has no images of 8 bits, so that it cannot be used "
             "here; choose an image set of TFDS, such as 'mnist' or 'cifar10'"
         )
     label = "label" if "label" in labels or len(labels) != 1 else labels[0]
@@ -258,7 +258,7 @@ def _shape(builder, key, count, image_size):
         )
     if count * height * width * channels > MEMORY_LIMIT:
         raise ValueError(
-            f"The data set {builder.info.full_name!r} would need more than 16 GB of "
+            f"The dataset {builder.info.full_name!r} would need more than 16 GB of "
             "memory; pass a smaller `image_size` or a `limit`. "
             f"Received: image_size={image_size}"
         )

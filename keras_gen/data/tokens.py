@@ -1,4 +1,4 @@
-"""Sequences of tokens: whole numbers, and the symbols that they stand for."""
+"""Sequences of tokens: integers, and the symbols that they stand for."""
 
 import functools
 
@@ -12,14 +12,14 @@ from keras_gen.data.space import Tokens
 
 
 class TokenSource(Source):
-    """Sequences of tokens as a data set, int32 of shape (length,).
+    """Sequences of tokens as a dataset, int32 of shape (length,).
 
     Args:
         read: A function from int64 indices (n,) to int32 tokens (n, length).
         examples: How many examples there are.
         length: How many tokens an example has.
         alphabet: A symbol for each token, strings.
-        name: What the data set is called. Defaults to `"tokens"`.
+        name: What the dataset is called. Defaults to `"tokens"`.
         y: Labels, integers (examples,), or target sequences (examples, length).
             Defaults to `None`.
         target_alphabet: A symbol for each token of the target sequences. Defaults to
@@ -115,7 +115,7 @@ def from_tokens(x, y=None, *, alphabet=None, target_alphabet=None, name="tokens"
         alphabet: A symbol for each token. Defaults to `None`, their numbers.
         target_alphabet: A symbol for each token of target sequences. Defaults to
             `None`, their numbers.
-        name: What to call the data set. Defaults to `"tokens"`.
+        name: What to call the dataset. Defaults to `"tokens"`.
 
     Example:
 

@@ -100,7 +100,7 @@ class Tones:
 
 
 class ToneSource(Source):
-    """Tones as a data set, labeled with their notes.
+    """Tones as a dataset, labeled with their notes.
 
     Args:
         tones: A `Tones`.

@@ -37,7 +37,7 @@ class MaskedConv2D(RasterConvolution, keras.layers.Conv2D):
         kernel_initializer: Defaults to `None`: Glorot's uniform draw, its variance
             divided by the share of the kernel that the mask leaves.
         **kwargs: Arguments of `keras.layers.Conv2D`. The padding is `"same"`, and
-            strides, groups and channels first are refused.
+            strides, groups and channels first are rejected.
 
     Example:
 

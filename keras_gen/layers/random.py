@@ -208,7 +208,7 @@ class RandomAffine(RandomLayer):
     the edge's.
 
     In front of a discriminator, for data and samples alike
-    (`losses.View(augmentation=...)`), it makes a small data set larger, and what it
+    (`losses.View(augmentation=...)`), it makes a small dataset larger, and what it
     varies can carry no code: classes that an `InfoGAN` finds then differ in more than
     slant and width.
 

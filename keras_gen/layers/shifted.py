@@ -132,7 +132,7 @@ class Upscale(Configured, keras.layers.Layer):
 
 
 class _PlainConv2D(keras.layers.Conv2D):
-    """A convolution that pads for itself: what else would move it is refused.
+    """A convolution that pads for itself: what else would move it is rejected.
 
     With a stride, every so many rows and columns are kept, the first ones included.
     """
@@ -171,7 +171,7 @@ class DownConv2D(RasterRows, CausalConvolution, _PlainConv2D):
     Args:
         filters: How many channels the output has.
         kernel_size: (height, width), the width odd.
-        **kwargs: Arguments of `keras.layers.Conv2D`; padding and groups are refused.
+        **kwargs: Arguments of `keras.layers.Conv2D`; padding and groups are rejected.
 
     Example:
 

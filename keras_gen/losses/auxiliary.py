@@ -200,7 +200,7 @@ class Auxiliary(Term):
 
 @dataclasses.dataclass(frozen=True)
 class ClassLoss(Auxiliary):
-    """The discriminator names the class, of real data and of fakes.
+    """The discriminator predicts the class, of real data and of fakes.
 
     Discriminator: weight (CE(C(x), y) + CE(C(G(z, y)), y)); generator: weight
     CE(C(G(z, y)), y), with CE the cross-entropy.

@@ -167,13 +167,13 @@ class TotalCorrelation(Divergence):
     correlation, is what independent dimensions have none of; weighing it alone costs
     less reconstruction than a `KL(beta)`.
 
-    q(z), the average of q(z|x) over the N examples of the data set, is estimated from
+    q(z), the average of q(z|x) over the N examples of the dataset, is estimated from
     the M of the global batch: q(z_i) ~ q(z_i|x_i) / N + (1 - 1/N) mean over j != i of
     q(z_i|x_j). That is unbiased for the density (its logarithm is not, quite); weights
     that forget N, as most code has, shift the total correlation by (dims - 1) log N.
 
     Args:
-        examples: N, the number of examples in the data set.
+        examples: N, the number of examples in the dataset.
         alpha: Non-negative float or a schedule. Defaults to `1.0`.
         beta: Non-negative float or a schedule. Defaults to `6.0`.
         gamma: Non-negative float or a schedule. Defaults to `1.0`.

@@ -1,4 +1,4 @@
-"""A small classifier trained on the data set's labels, and one trained on samples."""
+"""A small classifier trained on the dataset's labels, and one trained on samples."""
 
 import time
 
@@ -17,20 +17,20 @@ _FINGERPRINTED = 100_000  # examples; of larger data, the first ones
 
 
 class Classifier(NetworkFeatures):
-    """Features of a small convolutional classifier of the data set's own labels.
+    """Features of a small convolutional classifier of the dataset's own labels.
 
     The features are the 128 units before the last layer, which encode what is shown,
     and the means over the image of both convolutions' 96 channels, which encode how: to
     the units alone, strong blur and noise look much the same. Each is standardized, so
     that all count equally. The probabilities are the softmax's. `Classifier.of` trains
-    it, once for each data set. It needs labels, and no download; it partly ignores what
+    it, once for each dataset. It needs labels, and no download; it partly ignores what
     makes no difference to the class.
 
     Args:
         network: A classifier whose first output is a softmax.
         output: The name of the layer whose outputs are the features. Defaults to
             `"features"`.
-        data: The name of the data set, for `note`. Defaults to `"the data"`.
+        data: The name of the dataset, for `note`. Defaults to `"the data"`.
         seconds: How long its training took, 0 if it was read. Defaults to `0.0`.
 
     Attributes:
@@ -56,7 +56,7 @@ class Classifier(NetworkFeatures):
 
     @classmethod
     def of(cls, source, seed=0, cache=None):
-        """Returns the classifier of a data set, trained or read.
+        """Returns the classifier of a dataset, trained or read.
 
         The file is found by a hash of the data, their labels and the seed; of data of
         more than 100,000 examples, by their number and the first of them. It does not

@@ -18,7 +18,7 @@ def nearest(x, others=None, k=1):
     Products of matrices find candidates in single precision. Their distances are then
     recomputed from differences in double precision, so that copies are at distance
     zero, and an example for which rounding could have hidden a neighbor is searched
-    again. It is exact, takes some hundred MiB, and is slow beyond a few billion pairs.
+    again. It is exact, takes a few hundred MiB, and is slow beyond a few billion pairs.
 
     scikit-learn's `NearestNeighbors(algorithm="brute")`, with its winners' distances
     recomputed, gives the same. It takes 1.0 to 2.0 times as long for 3,000 examples

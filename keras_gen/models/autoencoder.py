@@ -111,7 +111,7 @@ class Autoencoder(Encoding, GenerativeModel):
             )
 
     def term_names(self):
-        """Names what is logged beside the loss."""
+        """Returns the names of what is logged besides the loss."""
         return ("squared_error",)
 
     def objective(self, x, context=None, training=False, sample_weight=None):

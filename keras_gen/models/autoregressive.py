@@ -29,7 +29,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
     The loss is -E[log p(x)] in nats. A network gives what the likelihood needs of every
     pixel in one evaluation, from the pixels before it alone, so that training is as
     quick as a classifier's; the log-mass is exact, and data of other levels than the
-    likelihood's are refused. Samples take as many steps as there are pixels (or
+    likelihood's are rejected. Samples take as many steps as there are pixels (or
     colors, where each is drawn given the one before): where the network's layers are
     known (`networks.RasterNetwork`), each step computes only what the new pixel
     changes.
@@ -162,7 +162,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
         )
 
     def term_names(self):
-        """Names what is logged beside the negative log-likelihood."""
+        """Returns the names of what is logged besides the negative log-likelihood."""
         return ("bits_per_dim",)
 
     def objective(self, x, context=None, training=False, sample_weight=None):
@@ -213,7 +213,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
                 values become likelier; at zero, they alone are drawn. Defaults to
                 `1.0`.
             cached: Boolean: whether a step computes only what a new pixel changes, or
-                the whole network. The samples are the same, but for rounding in half
+                the whole network. The samples are the same, up to rounding in half
                 precision. Defaults to `True`, where the network's layers allow it;
                 `not_cached` says which one does not.
         """

@@ -1,4 +1,4 @@
-"""The contracts that every model keeps, and what each of them gives for free."""
+"""Base classes of all models, and the methods that each of them provides."""
 
 import functools
 import inspect
@@ -24,7 +24,7 @@ from keras_gen.training.loop import require
 from keras_gen.training.nonfinite import NonFiniteGuard
 from keras_gen.training.step import TrainingStep
 
-# What draws, each from a stream of its own.
+# Methods that draw, each from its own stream.
 _STREAMS = "sample", "elbo", "iwae", "complete", "bits_per_dim", "decode"
 
 # How much `sample` draws at a time: numbers, and examples of more than one axis.
@@ -32,28 +32,28 @@ _NUMBERS_AT_ONCE, _EXAMPLES_AT_ONCE = 2**22, 1024
 
 
 class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
-    """What is optimized, how it is sampled, and how it is saved.
+    """The base class of all models: training, sampling, saving and exporting.
 
-    A subclass gives `objective`, `draw_samples`, `call` and `signatures`; one with
+    A subclass implements `objective`, `draw_samples`, `call` and `signatures`; one with
     several optimizers also `optimizer_groups`, `term_names` and `train_step`. Its
-    constructor stores networks and strategies, says by `self.declare(...)` what data
-    are and what they are conditioned on, and ends with `self.build_for(shape)`.
-    Everything else is Keras's: `fit`, `evaluate`, `save`, `export`.
+    constructor stores networks and strategies, declares the data's space and context
+    by `self.declare(...)`, and ends with `self.build_for(shape)`. Everything else is
+    Keras's: `fit`, `evaluate`, `save`, `export`.
 
-    What data are is the model's `space`: images, for example, are float32, channels
-    last, in [0, 1], and their space changes them to and from the range in which
-    networks work. What they are conditioned on is its `context`; a dataset yields `x`,
-    or `(x, y)` where there is one.
+    The model's `space` describes the data: images, for example, are float32, channels
+    last, in [0, 1], and the space rescales them to the networks' range and back. Its
+    `context` is what the data are conditioned on; a dataset yields `x`, or `(x, y)` if
+    there is a context.
 
     Args:
         space: A `data.Space`, such as `data.Video((8, 32, 32, 3))`. Defaults to `None`:
-            what the networks' shapes say.
+            inferred from the networks' shapes.
         context: A `models.context.Context`, or a dictionary of them. Defaults to
-            `None`: what the networks' inputs and the argument `classes` say.
-        network_range: The range in which networks see images. Defaults to `(-1, 1)`.
-            Vectors are not rescaled.
-        seed: Integer from which all draws come. Defaults to `None`, drawn from
-            Python's generator, which `keras.utils.set_random_seed` makes repeatable.
+            `None`: inferred from the networks' inputs and the argument `classes`.
+        network_range: The range to which images are rescaled for networks. Defaults to
+            `(-1.0, 1.0)`. Vectors are not rescaled.
+        seed: Integer, the seed of all draws. Defaults to `None`: drawn from Python's
+            generator, which `keras.utils.set_random_seed` seeds.
         **kwargs: Arguments of `keras.Model`.
     """
 
@@ -82,7 +82,7 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         self.sample_noise = RandomLayer(seed=start + 2 * apart, name="sample_noise")
         self.guard = NonFiniteGuard(name="guard")
         self.statistics = BatchNormStatistics(self, BatchNorm)
-        self.step = self.add_weight(  # where the schedules of all weights stand
+        self.step = self.add_weight(  # the position of all schedules
             name="step",
             shape=(),
             dtype="int64",
@@ -92,12 +92,13 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         )
 
     def declare(self, shape, levels=None, context=None):
-        """Says what data are and what they are conditioned on, unless a user did.
+        """Declares the data's space and context, unless the user gave them.
 
         Args:
             shape: The shape of one example.
-            levels: How many values a number can take. Defaults to `None`.
-            context: A `Context`. Defaults to `None`: there is none.
+            levels: The number of values that each number can take. Defaults to `None`:
+                continuous data.
+            context: A `Context`. Defaults to `None`: unconditional.
         """
         context = context or NoContext()
         self.space = self.space or space_of(tuple(shape), levels)
@@ -117,7 +118,7 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         )
 
     def build_for(self, shape):
-        """Ends a constructor: the model is built for data of this shape.
+        """Builds the model for data of a shape; the last call in a constructor.
 
         Args:
             shape: The shape of one input of `call`, without the batch.
@@ -127,7 +128,7 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         self.build(one_or_list(self._call_shapes))
 
     def build(self, input_shape):
-        """Makes what depends on the networks; they bring their own weights."""
+        """Creates the state that depends on the networks, which are built already."""
         self.guard.build_for(self.optimizer_groups() or ["model"], self.term_names())
         self._terms = {
             name: keras.metrics.Mean(name=name) for name in self.term_names()
@@ -135,10 +136,16 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         self.built = True
 
     def export(self, filepath, *args, **kwargs):
-        """Exports `call` as Keras does; `keras_gen.export.save` exports everything."""
+        """Exports `call` as Keras does; `keras_gen.export.save` exports all signatures.
+
+        Args:
+            filepath: The folder to write.
+            *args: Arguments of `keras.Model.export`.
+            **kwargs: Arguments of `keras.Model.export`.
+        """
         shapes = [[side or 64 for side in shape[1:]] for shape in self._call_shapes]
         zeros = [tf.zeros((1, *shape)) for shape in shapes]
-        self(one_or_list(zeros))  # Keras asks for one call before
+        self(one_or_list(zeros))  # Keras requires a call before
         return super().export(filepath, *args, **kwargs)
 
     def objective(self, x, context=None, training=False, sample_weight=None):
@@ -146,37 +153,37 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
 
         With weights w the mean over the n examples, sum_i l_i / n, becomes
         sum_i w_i l_i / n, in every term of the loss (`losses.batch_mean`). A term that
-        is no mean over examples has no such meaning: see `unweighable`.
+        is not a mean over examples cannot be weighted: see `unweighable`.
 
         Args:
             x: A batch in data space.
             context: What the batch is conditioned on. Defaults to `None`.
             training: Boolean. Defaults to `False`.
-            sample_weight: Tensor (batch,). Defaults to `None`: all count the same.
+            sample_weight: Tensor (batch,). Defaults to `None`: equal weights.
         """
         raise NotImplementedError
 
     def sample(self, n, *, context=None, seed=None, temperature=1.0, **ways):
         """Returns n samples in data space.
 
-        Many are drawn in parts, of which the first has the same samples whatever n is,
-        so that memory does not grow: 1024 images or other examples of several axes, or
-        four million numbers, if these are fewer. In a `tf.function`, where n is a
-        tensor, all are one batch.
+        To bound memory, samples are drawn in parts of 1024 images (or other examples
+        with several axes), or of four million numbers if these are fewer examples. The
+        first part has the same samples for every n. In a `tf.function`, all samples are
+        drawn as one batch.
 
         Args:
-            n: How many.
+            n: Integer, the number of samples.
             context: What to condition on. Defaults to `None`.
-            seed: Integer; the same one gives the same samples. Defaults to `None`, the
+            seed: Integer; the same seed gives the same samples. Defaults to `None`: the
                 next in the model's own stream.
             temperature: The factor of the prior's standard deviation. Defaults to
                 `1.0`.
-            **ways: What else a model's own `sample` takes.
+            **ways: Further arguments of the model's `draw_samples`.
         """
         in_graph = not tf.executing_eagerly()
         count = None if in_graph else int(n)
         good = in_graph or (count == n and n >= 0)
-        require_argument(good, "n", "a whole number from 0", n)
+        require_argument(good, "n", "a non-negative integer", n)
         seed, context = self.seed_for("sample", seed), self.as_context(context, n)
         if in_graph:
             return self.draw_samples(n, context, seed, temperature, **ways)
@@ -202,8 +209,8 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         """Returns n samples as one batch.
 
         Args:
-            n: How many, a number or a tensor.
-            context: A context for each, as `as_context` returns it, or `None`.
+            n: The number of samples, an integer or a tensor.
+            context: One encoded context per sample (`as_context`), or `None`.
             seed: A stateless seed of shape (2,).
             temperature: As for `sample`.
         """
@@ -212,7 +219,7 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
     def signatures(self):
         """Returns {name: (function, input specs)}, the first being the default.
 
-        A conditional model takes labels, or what else it is conditioned on, last.
+        The last inputs of a conditional model are labels, or another context.
         """
         return {
             "sample": self.signature(
@@ -225,11 +232,11 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         }
 
     def signature(self, function, *specs):
-        """Returns a function and its input specs, the context's appended.
+        """Returns a function and its input specs, with the context's specs appended.
 
         Args:
             function: A function of the inputs and, last, of the context.
-            *specs: One `tf.TensorSpec` for each other input.
+            *specs: One `tf.TensorSpec` for each of the other inputs.
         """
         contexts, pack = self.context.specs(), self.context.pack
         if len(contexts) < 2:
@@ -241,7 +248,11 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         return packed, [*specs, *contexts]
 
     def train_step(self, data):
-        """Updates the only group once."""
+        """Updates the model's only optimizer group once.
+
+        Args:
+            data: What a dataset yields.
+        """
         x, context = self.unpack(data)
         weights = self.weights_in(data)
         self.minimize(
@@ -249,7 +260,11 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         )
 
     def test_step(self, data):
-        """Adds the objective on one batch to the running means."""
+        """Adds the objective on one batch to the running means.
+
+        Args:
+            data: What a dataset yields.
+        """
         x, context = self.unpack(data)
         weights = self.weights_in(data)
         terms = self.with_regularizers(
@@ -260,7 +275,7 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
     def unpack(self, data):
         """Splits what a dataset yields into data and context.
 
-        Weights of examples, its third part, are `weights_in`'s.
+        `weights_in` returns its third part, the sample weights.
         """
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
         x, context = self.data_context.unpack(x, y, type(self).__name__)
@@ -268,11 +283,11 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
 
     @property
     def data_context(self):
-        """What a dataset yields beside x: what samples are conditioned on."""
+        """The context that a dataset yields with x."""
         return self.context
 
     def check_data(self, x, y=None):
-        """Raises for examples, or contexts, on which the model would train to nothing.
+        """Raises for invalid data or contexts, with which training would fail silently.
 
         Args:
             x: The first part of what a dataset yields.
@@ -287,16 +302,16 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         return tf.group(checks) if checks else None
 
     def check_examples(self, x):
-        """Raises for data outside of the space."""
+        """Raises for data outside the space."""
         fits = self.space.fits(x)
         return None if fits is None else require(fits, self.space.message)
 
     def as_context(self, context, n=None, of=None, x=None):
-        """Returns a context as `Context.encode` does: one for each example."""
+        """Returns one encoded context per example: see `Context.encode`."""
         return self.context.encode(context, n, of, x, type(self).__name__)
 
     def split_inputs(self, inputs):
-        """Returns (x, context) from what `call` is given: x, or [x, contexts].
+        """Returns (x, context) from the inputs of `call`: x, or [x, *contexts].
 
         Args:
             inputs: A tensor or a list.
@@ -306,12 +321,12 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
 
     @property
     def classes(self):
-        """How many classes there are, where the context is a class, or `None`."""
+        """The number of classes if the context is a class, or else `None`."""
         return self.context.classes
 
     @property
     def uses_labels(self):
-        """Whether samples are conditioned on something."""
+        """Whether samples are conditioned on a context."""
         return bool(self.context.specs())
 
     @property
@@ -320,19 +335,19 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         return self.data_context.in_data
 
     def next_seed(self, training):
-        """Returns the next seed of the training's or the evaluation's stream."""
+        """Returns the next seed of the training or the evaluation stream."""
         return (self.noise if training else self.test_noise).next_seed()
 
     def seed_for(self, method, seed):
         """Returns a seed for the stateless draws of a method.
 
-        For an equal integer no two methods draw the same numbers: a bound of samples
-        would be biased if its noise were that which has made them.
+        Different methods draw different numbers from the same integer: the bound of a
+        sample would be biased if it used the noise that generated the sample.
 
         Args:
             method: The method's name.
-            seed: Integer, a tensor of one, or `None`, the next in the model's own
-                stream.
+            seed: Integer, a scalar integer tensor, or `None`: the next in the model's
+                own stream.
         """
         if seed is None:
             return self.sample_noise.next_seed()
@@ -349,32 +364,32 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         return self.seed_for("sample", seed)
 
     def to_network(self, x):
-        """Returns data as networks see them: images in `network_range`."""
+        """Returns data as inputs of networks: images rescaled to `network_range`."""
         return self.space.to_network(x, self.network_range)
 
     def from_network(self, x):
-        """Returns what networks give as data."""
+        """Returns outputs of networks as data."""
         return self.space.from_network(x, self.network_range)
 
     @functools.wraps(Weighing.fit)
     def fit(self, *args, **kwargs):
-        """Trains as Keras does; with averages, ends with statistics of those."""
+        """Trains as in Keras; recomputes statistics for averaged weights at the end."""
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
         with self.statistics.within_fit(batches_again(**given)):
             return super().fit(*args, **kwargs)
 
     def recalibrate_batch_norm(self, data=None, batches=100):
-        """Makes batch normalization's moving statistics those of the present weights.
+        """Recomputes batch normalization statistics for the current weights.
 
-        Weights that were put in place of those that were trained, such as their moving
-        averages, need it, or samples are of another network than the one that learned.
-        `fit` ends with it where it ends with averages, on the data that it was given.
+        This is needed after replacing the trained weights, such as by their moving
+        averages, because the statistics still belong to the trained weights. `fit` does
+        it, on its data, if it ends with averaged weights.
 
         Args:
-            data: A dataset as for `fit`. Defaults to `None`: a network that needs draws
-                alone, a GAN's generator, is run on them; other models have the data of
-                `fit` while it runs, and warn at any other time.
-            batches: How many batches the statistics are means over. Defaults to `100`.
+            data: A dataset as for `fit`. Defaults to `None`: a GAN's generator, which
+                only needs draws, is run on draws; other models use the data of `fit`
+                during `fit`, and warn otherwise.
+            batches: The number of batches to average over. Defaults to `100`.
         """
         if not self.statistics.layers():
             return
@@ -385,9 +400,9 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         data = self.statistics.data if data is None else data
         if data is None:
             warnings.warn(
-                f"`{type(self).__name__}` keeps statistics of batch normalization, and "
-                "those that it has are of other weights than it has now. Its networks "
-                "see data: call `model.recalibrate_batch_norm(data)`, or train with "
+                f"`{type(self).__name__}` has batch normalization statistics that do "
+                "not belong to its current weights, and recomputing them needs data: "
+                "call `model.recalibrate_batch_norm(data)`, or train with "
                 "`SwapEMAWeights(data=...)`.",
                 stacklevel=2,
             )
@@ -396,7 +411,7 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         self.statistics.recalibrate(self._look_at_data, parts)
 
     def recalibrate_after_fit(self):
-        """Recalibrates what `fit` leaves, averages being in place."""
+        """Recalibrates at the end of `fit`, after weights were replaced by averages."""
         if self.statistics.chosen is not None:
             self.recalibrate_batch_norm(*self.statistics.chosen)
             return
@@ -405,14 +420,14 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         if self.statistics.data is None or self.has_free_generator:
             self.recalibrate_batch_norm()
 
-    # Whether a network makes something of draws alone: `_look_at_draws(seed)`.
+    # Whether a network maps draws alone to data: `_look_at_draws(seed)`.
     has_free_generator = False
 
     def _look_at_data(self, x, context):
         self.objective(x, context, training=True)
 
     def log_prob(self, x, context=None):
-        """Raises, unless the model's density is exact (`Density`)."""
+        """Raises, unless the model has an exact density (`Density`)."""
         raise NotImplementedError(
             f"`{type(self).__name__}` has no exact density. {self.density_hint}"
         )
@@ -423,9 +438,8 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
 class Latent:
     """A model that turns latent codes from a prior into data: `decode(z)`.
 
-    It gives `sample`, `interpolate`, `traverse`, and the way back by gradients:
-    `invert(x)`, `attribute_vector`. The prior, of shape `latent_shape`, is `base`, an
-    object of `models.prior`: N(0, I) unless a model has another.
+    It provides `sample`, `interpolate` and `traverse`. The prior, of shape
+    `latent_shape`, is `base`, an object from `models.prior`: N(0, I) by default.
     """
 
     @functools.cached_property
@@ -434,12 +448,17 @@ class Latent:
         return StandardNormal(self.latent_shape)
 
     def decode(self, z, context=None):
-        """Returns data for latent codes."""
+        """Returns the data of latent codes.
+
+        Args:
+            z: A batch of codes.
+            context: What to condition on. Defaults to `None`.
+        """
         raise NotImplementedError
 
     @property
     def prior(self):
-        """The distribution of the codes, from TensorFlow Probability."""
+        """The prior of the codes, a TensorFlow Probability distribution."""
         return self.base.distribution()
 
     def __dir__(self):
@@ -450,7 +469,14 @@ class Latent:
         return [name for name in super().__dir__() if name != "prior"]
 
     def draw_latents(self, n, seed, temperature=1.0, context=None):
-        """Draws n codes from the prior with a stateless seed of shape (2,)."""
+        """Draws n codes from the prior.
+
+        Args:
+            n: The number of codes.
+            seed: A stateless seed of shape (2,).
+            temperature: As for `sample`. Defaults to `1.0`.
+            context: An encoded context, for a conditional prior. Defaults to `None`.
+        """
         z = self.base.draw(n, seed, temperature, context)
         return tf.ensure_shape(z, (None, *self.latent_shape))
 
@@ -463,24 +489,24 @@ class Latent:
 
         Args:
             start: Codes, or data where the model has an encoder.
-            end: As many others.
-            steps: How many points, both ends included.
+            end: The same number of codes or data.
+            steps: The number of points, including both ends.
             context: What to condition on. Defaults to `None`.
-            spherical: Whether to walk along great circles, on which codes of many
-                dimensions keep a typical length, instead of straight lines. Defaults
-                to `False`.
+            spherical: Whether to interpolate along great circles, on which
+                high-dimensional codes keep a typical norm, instead of straight lines.
+                Defaults to `False`.
         """
         start, end = self.to_latent(start, context), self.to_latent(end, context)
         return self._decode_all(walk(start, end, steps, spherical), context)
 
     def traverse(self, z, values=(-2.0, -1.0, 0.0, 1.0, 2.0), context=None):
-        """Returns what each dimension of a code does: (dims, len(values), ...).
+        """Returns latent traversals of every dimension: (dims, len(values), ...).
 
         Row d shows the data of z with dimension d set to each of the values.
 
         Args:
             z: One code, (dims,), or one example where the model has an encoder.
-            values: What the dimension is set to. Defaults to -2 to 2.
+            values: The values to set. Defaults to `(-2.0, -1.0, 0.0, 1.0, 2.0)`.
             context: One context, without the batch. Defaults to `None`.
         """
         require_argument(
@@ -589,7 +615,7 @@ class Latent:
         return tf.reshape(x, shape)
 
     def to_latent(self, z, context=None):
-        """Returns the ends of an interpolation as codes: here they are codes."""
+        """Returns the endpoints of an interpolation, which are codes already."""
         return ops.convert_to_tensor(z, "float32")
 
     def signatures(self):
@@ -611,37 +637,50 @@ class Latent:
 
 
 class Encoding(Latent):
-    """A latent model with a way back: `encode(x)`.
+    """A latent model with an encoder: `encode(x)`.
 
-    It gives `reconstruct`, and interpolation between two examples; `attribute_vector`
-    takes its codes.
+    It provides `reconstruct`, `attribute_vector`, and interpolation between examples.
     """
 
     def encode(self, x, context=None):
-        """Returns one code for each example: the posterior's mean."""
+        """Returns the code of each example: the posterior's mean.
+
+        Args:
+            x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+        """
         raise NotImplementedError
 
     def reconstruct(self, x, context=None):
-        """Returns the data again, by way of its code."""
+        """Returns the decoded codes of data.
+
+        Args:
+            x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+        """
         context = self.as_context(context, x=x)
         return self.decode(self.encode(x, context), context)
 
-    def code_of(self, x, context=None):
-        """Returns the codes of data: here the encoder's."""
-        return self.encode(x, context)
+    def attribute_vector(self, x, has, context=None):
+        """Returns the latent direction of an attribute, from labeled examples.
 
-    def _starts(self, x, starts, context, seed):
-        """Adds the encoder's code to the draws."""
-        return tf.concat(
-            [
-                super()._starts(x, starts, context, seed),
-                self.encode(x, context)[None],
-            ],
-            axis=0,
-        )
+        It is the mean code of examples with the attribute minus that of the others: add
+        it to a code to add the attribute, subtract it to remove the attribute.
+
+        Args:
+            x: A batch of data.
+            has: Booleans (batch,): whether each example has the attribute.
+            context: What the examples are conditioned on. Defaults to `None`.
+        """
+        has = tf.cast(has, "bool")
+        if not bool(tf.reduce_any(has)) or bool(tf.reduce_all(has)):
+            raise ValueError("Argument `has` must be true for some examples, not all.")
+        z = self.encode(x, context)
+        with_it, without = tf.boolean_mask(z, has), tf.boolean_mask(z, ~has)
+        return tf.reduce_mean(with_it, axis=0) - tf.reduce_mean(without, axis=0)
 
     def to_latent(self, x, context=None):
-        """Returns the ends of an interpolation as codes: here they are data."""
+        """Returns the endpoints of an interpolation, given as data, as codes."""
         return self.encode(x, context)
 
     def signatures(self):
@@ -655,28 +694,40 @@ class Encoding(Latent):
 
 
 class Density:
-    """A model with an exact likelihood: `log_prob(x)`, in nats, for each example.
+    """A model with an exact likelihood: `log_prob(x)`, in nats per example.
 
     For data of L levels the density is that of y = ((L - 1) x + u) / L at u = 1/2, so
-    that it is deterministic; a discrete likelihood gives its log mass. `bits_per_dim`
-    makes both comparable.
+    that it is deterministic; a discrete likelihood returns the log-probability.
+    `bits_per_dim` makes both comparable.
     """
 
     @property
     def levels(self):
-        """How many values a number can take; `None` for continuous data."""
+        """The number of values of each number; `None` for continuous data."""
         return self.space.levels
 
     def log_prob(self, x, context=None):
-        """Returns the log-density of each example."""
+        """Returns the log-density of each example.
+
+        Args:
+            x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+        """
         raise NotImplementedError
 
     def bits_per_dim(self, x, context=None, seed=None):
-        """Returns the bits that each example needs, per dimension."""
+        """Returns the bits per dimension of each example.
+
+        Args:
+            x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+            seed: Integer, for dequantization noise. Defaults to `None`, the next in the
+                model's own stream.
+        """
         raise NotImplementedError
 
     def nats_and_bits(self, nats, sample_weight=None):
-        """Returns the terms of a batch from the nats of each example.
+        """Returns a batch's loss and bits per dimension, from nats per example.
 
         Args:
             nats: Negative log-likelihoods, (batch,).
@@ -690,9 +741,9 @@ class Density:
         return {"loss": loss, "bits_per_dim": bits}
 
     def anomaly_score(self, x, context=None):
-        """Returns -log p(x), how unlikely each example is: more is stranger.
+        """Returns -log p(x) of each example: higher values are more anomalous.
 
-        Examples simpler than the data are likely, too: see `metrics.OutlierScores`.
+        Examples simpler than the data may score low, too: see `metrics.OutlierScores`.
 
         Args:
             x: A batch of data.
@@ -712,64 +763,64 @@ class Density:
 class Bounded:
     """A model with a lower bound on its likelihood: `elbo(x)`, in nats.
 
-    It gives `bits_per_dim`, an upper bound on the bits that an example needs, and
-    `anomaly_score`. A model that can tighten its bound by more draws overrides `bound`.
+    It provides `bits_per_dim`, an upper bound, and `anomaly_score`. A model whose bound
+    tightens with more draws overrides `bound`.
     """
 
     def elbo(self, x, context=None, seed=None, particles=1):
-        """Returns an estimate of the bound of each example, in nats.
+        """Returns an estimate of each example's bound, in nats.
 
         Args:
             x: A batch of data.
             context: What it is conditioned on. Defaults to `None`.
             seed: Integer. Defaults to `None`, the next in the model's own stream.
-            particles: How many draws are averaged. Defaults to `1`.
+            particles: The number of draws to average. Defaults to `1`.
         """
         raise NotImplementedError
 
     def bound(self, x, k=1, context=None, seed=None):
-        """Returns the tightest bound that k draws give, in nats: here their mean.
+        """Returns the tightest bound from k draws, in nats: by default, their mean.
 
         Args:
             x: A batch of data.
-            k: How many draws. Defaults to `1`.
+            k: The number of draws. Defaults to `1`.
             context: What it is conditioned on. Defaults to `None`.
             seed: Integer. Defaults to `None`, the next in the model's own stream.
         """
         return self.elbo(x, context, seed, k)
 
     def bits_per_dim(self, x, context=None, seed=None, k=1):
-        """Returns an upper bound on the bits that each example needs, per dimension.
+        """Returns an upper bound on each example's bits per dimension.
 
         Args:
-            x: A batch of data, on the levels that the likelihood has.
+            x: A batch of data, on the levels of the likelihood.
             context: What it is conditioned on. Defaults to `None`.
             seed: Integer. Defaults to `None`, the next in the model's own stream.
-            k: Draws of the bound. Defaults to `1`.
+            k: The number of draws of the bound. Defaults to `1`.
         """
         nats = -self.bound(x, k, context, seed)
         return nats / (math.prod(self.data_shape) * math.log(2.0))
 
     def anomaly_score(self, x, context=None, seed=0, particles=10):
-        """Returns the negative bound, how unlikely each example is: more is stranger.
+        """Returns the negative bound of each example: higher values are more anomalous.
 
         Args:
             x: A batch of data.
             context: What it is conditioned on. Defaults to `None`.
             seed: Integer. Defaults to `0`.
-            particles: Draws that the bound is averaged over. Defaults to `10`.
+            particles: The number of draws to average. Defaults to `10`.
         """
         return -self.elbo(x, context, seed, particles)
 
 
 class Completing:
-    """A model that is given a part of an example and draws the rest: `complete`."""
+    """A model that draws the missing part of an example: `complete`."""
 
     def complete(self, x, known, context=None, seed=None):
-        """Returns data whose missing part is filled in, what is known left as it is.
+        """Returns data with the missing part drawn and the known part unchanged.
 
         Args:
-            x: A batch of data; what is in the missing part does not matter.
+            x: A batch of data; values in the missing part are ignored.
             known: Booleans that broadcast with x: true where x is given.
             context: What to condition on. Defaults to `None`.
             seed: Integer. Defaults to `None`, the next in the model's own stream.
@@ -792,9 +843,9 @@ class Completing:
 
 
 class Untracked:
-    """A network to [features, outputs] of layers that the model holds already.
+    """Hides a network from Keras's attribute tracking, which would save it twice.
 
-    Wrapped to hide it from Keras's attribute tracking, which would save them twice.
+    Its layers already belong to the model; its outputs are [features, outputs].
 
     Args:
         network: What `networks.with_features` returns.
@@ -815,11 +866,11 @@ def in_float32(outputs):
 
 
 def built_network(network, argument):
-    """Returns a network that knows its inputs, or raises ValueError.
+    """Returns a network, or raises ValueError if it has no defined inputs.
 
     Args:
         network: A `keras.Model`.
-        argument: The name of the argument by which it was given.
+        argument: The name of the argument, for the error message.
     """
     built = getattr(network, "built", False) and getattr(network, "inputs", None)
     must = "a built network whose first layer is a `keras.Input`"
@@ -828,13 +879,13 @@ def built_network(network, argument):
 
 
 def walk(start, end, steps, spherical=False):
-    """Returns points from each start to its end: (batch, steps, ...).
+    """Returns points on the path from each start to its end: (batch, steps, ...).
 
     Args:
         start: Tensor (batch, ...).
         end: Tensor of the same shape.
-        steps: How many points, both ends included.
-        spherical: Whether to walk along great circles. Defaults to `False`: straight.
+        steps: The number of points, including both ends.
+        spherical: Whether to follow great circles. Defaults to `False`: straight lines.
     """
     return (_arcs if spherical else _lines)(start, end, steps)
 
@@ -846,7 +897,7 @@ def _lines(start, end, steps):
 
 
 def _arcs(start, end, steps):
-    """Returns codes along great circles; straight where the directions agree."""
+    """Returns codes along great circles; along lines if the directions are parallel."""
     axes = list(range(1, len(start.shape)))
 
     def unit(z):

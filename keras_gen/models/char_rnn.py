@@ -16,7 +16,7 @@ class CharRNN(TokenModel):
     """A language model over characters: each one given all those before it.
 
     log p(x) = sum_t log p(x_t | x_1, ..., x_(t-1)), the first after a start symbol. The
-    loss is -E[log p(x)] in nats; `bits_per_dim` is bits for each character.
+    loss is -E[log p(x)] in nats; `bits_per_dim` is bits per character.
 
     Likelihoods are exact, and one pass computes all of them. Samples come one character
     after the other, in one compiled loop that keeps the cells' states, or a

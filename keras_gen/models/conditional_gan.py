@@ -60,7 +60,7 @@ class CGAN(GAN):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class ACGAN(Classifier, GAN):
-    """A GAN whose discriminator names the class instead of being told it.
+    """A GAN whose discriminator predicts the class instead of being told it.
 
     As `GAN`, with G(z, y), and with the cross-entropy of the classes that D finds in
     real data and in fakes in the losses of both players (`losses.ClassLoss`).

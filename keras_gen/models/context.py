@@ -1,4 +1,4 @@
-"""What a model is conditioned on: how it is given, checked, and seen by networks."""
+"""Contexts, which models are conditioned on: how they are given, checked and used."""
 
 import dataclasses
 
@@ -13,13 +13,13 @@ from keras_gen.training.loop import require
 class Context(Strategy):
     """What a model is conditioned on.
 
-    A user gives it as a dataset's y and as an argument `context`; `encode` makes of
-    that a tensor for each example, in which form a model hands it on, and `inputs` what
-    its networks take. A dictionary of contexts is one, too.
+    A user passes it as a dataset's y or as the argument `context`. `encode` turns that
+    into one tensor per example, the form in which models pass it on, and `inputs` turns
+    the tensors into inputs of the networks. `ContextDict` combines several contexts.
 
     Attributes:
-        shapes: Tuple of the shapes of what networks take, without the batch.
-        classes: How many classes there are, where it is a class.
+        shapes: Tuple of the shapes of the networks' context inputs, without the batch.
+        classes: The number of classes if it is a class, or else `None`.
         in_data: Whether a dataset yields it.
         first: Whether a dataset yields it before the data: (source, target).
     """
@@ -30,16 +30,16 @@ class Context(Strategy):
     first = False
 
     def order(self, x, y):
-        """Returns data and context from the two parts of what a dataset yields."""
+        """Returns data and context from the two parts that a dataset yields."""
         return (y, x) if self.first else (x, y)
 
     def unpack(self, x, y, owner="The model"):
-        """Returns data and context from the two parts of what a dataset yields.
+        """Returns data and context from the two parts that a dataset yields.
 
         Args:
             x: The first part.
             y: The second part, or `None`.
-            owner: Whose data they are. Defaults to `"The model"`.
+            owner: The model's name, for error messages. Defaults to `"The model"`.
         """
         if y is None:
             raise ValueError(
@@ -49,53 +49,54 @@ class Context(Strategy):
         return self.order(x, y)
 
     def checks(self, context):
-        """Returns operations that raise for a dataset's contexts that do not fit."""
+        """Returns operations that raise if a dataset's contexts are invalid."""
         return []
 
     def encode(self, context, n=None, of=None, x=None, owner="The model"):
-        """Returns a context for each example; what is encoded already stays as it is.
+        """Returns one context per example; an encoded context is returned unchanged.
 
         Args:
-            context: What a user gave: one for each example, or one for all.
-            n: The batch's size, where `None` stands for all classes in turn, and one
-                context for as many. Defaults to `None`: there must be one for each.
-            of: The examples, data or latents, of which there must be as many. Defaults
-                to `None`.
-            x: Data, from which a context may be computed. Defaults to `None`.
-            owner: Whose context it is. Defaults to `"The model"`.
+            context: The user's contexts: one per example, or one for all.
+            n: The batch size. If it is given, a single context is repeated n times, and
+                `None` means all classes in turn. Defaults to `None`: one context per
+                example is required.
+            of: The examples, data or latents, whose number must match. Defaults to
+                `None`.
+            x: Data from which a context may be computed. Defaults to `None`.
+            owner: The model's name, for error messages. Defaults to `"The model"`.
         """
         raise NotImplementedError
 
     def inputs(self, context):
-        """Returns a list of what networks take, from an encoded context."""
+        """Returns the list of the networks' inputs for an encoded context."""
         raise NotImplementedError
 
     def specs(self, name="context"):
-        """Returns the list of `tf.TensorSpec`s by which an export is given it."""
+        """Returns the list of its `tf.TensorSpec`s in an exported signature."""
         raise NotImplementedError
 
     def pack(self, parts):
-        """Returns a context from a list as `specs` has it: its one member."""
+        """Returns a context from the list of tensors that `specs` describes."""
         (context,) = parts
         return context
 
     def null(self, n):
-        """Returns n encoded contexts that say nothing."""
+        """Returns n encoded contexts without information."""
         raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True)
 class NoContext(Context):
-    """An unconditional model's: there is none."""
+    """The context of an unconditional model."""
 
     in_data = False
 
     def unpack(self, x, y, owner="The model"):
-        """Returns the data alone."""
+        """Returns the data and `None`."""
         return x, None
 
     def encode(self, context, n=None, of=None, x=None, owner="The model"):
-        """Returns `None`; raises where there is a context."""
+        """Returns `None`; raises if a context is given."""
         if context is not None:
             raise ValueError(
                 f"`{owner}` is unconditional, because its networks take one input. "
@@ -119,12 +120,12 @@ class NoContext(Context):
 
 @dataclasses.dataclass(frozen=True)
 class ClassContext(Context):
-    """A class, given as a label and seen as a one-hot vector.
+    """A class: given as a label, and passed to networks as a one-hot vector.
 
     Args:
-        classes: How many classes there are.
-        missing: Boolean. Whether a label may be unknown, -1: a vector of zeros.
-            Defaults to `False`.
+        classes: The number of classes.
+        missing: Boolean. Whether labels may be -1, for unknown, which becomes a vector
+            of zeros. Defaults to `False`.
 
     Example:
 
@@ -147,19 +148,19 @@ class ClassContext(Context):
         return ((self.classes,),)
 
     def unpack(self, x, y, owner="The model"):
-        """Returns data and labels in a row: some data sets have them in a column."""
+        """Returns data and labels of shape (batch,); (batch, 1) is accepted."""
         x, y = super().unpack(x, y, owner)
         return x, self._in_a_row(y)
 
     def checks(self, context):
-        """Returns what raises for invalid labels; their vectors would be zeros."""
+        """Returns operations that raise for labels out of range."""
         if not self._are_labels(context):
             return []
         known, message = self._known(context)
         return [require(tf.reduce_all(known), message)]
 
     def encode(self, context, n=None, of=None, x=None, owner="The model"):
-        """Returns one-hot vectors, of all classes in turn where none are given."""
+        """Returns one-hot vectors; those of all classes in turn if none are given."""
         if context is None and n is None:
             raise _missing(owner, "labels")
         examples = x if of is None else of
@@ -198,22 +199,22 @@ class ClassContext(Context):
         return tf.reshape(y, (-1,)) if is_column else y
 
     def _are_labels(self, y):
-        """Returns whether they are numbers of classes, (batch,) or (batch, 1)."""
+        """Returns whether y holds class indices: (batch,) or (batch, 1)."""
         if len(y.shape) > 2:
             return False
         return len(y.shape) < 2 or y.shape[1] == 1 < self.classes
 
     def _known(self, labels):
-        """Returns which numbers are labels, and what to say of the others."""
+        """Returns which values are valid labels, and the error message for others."""
         low, labels = -1 if self.missing else 0, tf.convert_to_tensor(labels)
         known = (labels >= low) & (labels < self.classes)
-        message = f"Labels must be from {low} to {self.classes - 1}"
+        message = f"Labels must be integers from {low} to {self.classes - 1}"
         if not labels.dtype.is_floating:
             return known, f"{message}."
-        return known & (labels == tf.floor(labels)), f"{message}, whole numbers."
+        return known & (labels == tf.floor(labels)), f"{message}."
 
     def _required(self, labels):
-        """Returns labels; raises, at once or when the graph runs, for invalid ones."""
+        """Returns labels; raises for invalid ones, now or when the graph runs."""
         known, message = self._known(labels)
         if tf.executing_eagerly():
             unknown = labels.numpy()[~known.numpy()]
@@ -225,7 +226,7 @@ class ClassContext(Context):
 
 
 class _InSpace(Context):
-    """A context of a space: tensors, images, tokens."""
+    """A context that lives in a space: tensors, images, tokens."""
 
     network_range = -1.0, 1.0
 
@@ -235,12 +236,12 @@ class _InSpace(Context):
         return (tuple(self.space.shape),)
 
     def checks(self, context):
-        """Returns what raises for contexts outside of the space."""
+        """Returns operations that raise for contexts outside the space."""
         fits = self.space.fits(context)
         return [] if fits is None else [require(fits, self.space.message)]
 
     def encode(self, context, n=None, of=None, x=None, owner="The model"):
-        """Returns contexts in their space."""
+        """Returns contexts as tensors of their space."""
         if context is None:
             raise _missing(owner, "one for each example")
         context = self.space.convert(context, "context")
@@ -255,17 +256,17 @@ class _InSpace(Context):
         return [tf.TensorSpec((None, *self.space.shape), self.space.dtype, name)]
 
     def null(self, n):
-        """Returns what networks see as zeros."""
+        """Returns contexts that are zeros for the networks."""
         zeros = tf.zeros((n, *self.space.shape))
         return self.space.from_network(zeros, self.network_range)
 
 
 @dataclasses.dataclass(frozen=True)
 class TensorContext(_InSpace):
-    """A tensor of any range, which networks see as it is.
+    """A tensor of any range, passed to networks unchanged.
 
     Args:
-        shape: Tuple, without the batch.
+        shape: Tuple, the shape without the batch.
     """
 
     shape: tuple
@@ -282,7 +283,8 @@ class ImageContext(_InSpace):
 
     Args:
         space: A `data.Space`, such as `data.Images((28, 28, 1))`.
-        network_range: The range in which networks see it. Defaults to `(-1.0, 1.0)`.
+        network_range: The range to rescale it to for networks. Defaults to
+            `(-1.0, 1.0)`.
         first: Boolean. Whether a dataset yields it before the data. Defaults to
             `False`.
 
@@ -303,8 +305,8 @@ class SequenceContext(_InSpace):
     """A sequence of tokens.
 
     Args:
-        vocabulary: How many tokens there are.
-        length: How many tokens a sequence has.
+        vocabulary: The number of different tokens.
+        length: The number of tokens in a sequence.
         first: Boolean. Whether a dataset yields it before the data. Defaults to
             `False`.
     """
@@ -321,11 +323,11 @@ class SequenceContext(_InSpace):
 
 @dataclasses.dataclass(frozen=True)
 class FromData(_InSpace):
-    """A tensor that is computed from the data, unless another one is given.
+    """A tensor computed from the data, unless one is given.
 
     Args:
         function: A function, or a layer, from a batch of data to tensors.
-        shape: Tuple, what it gives for one example.
+        shape: Tuple, the shape of its output for one example.
     """
 
     function: object
@@ -335,11 +337,11 @@ class FromData(_InSpace):
     space = TensorContext.space
 
     def unpack(self, x, y, owner="The model"):
-        """Returns data and what is computed from them."""
+        """Returns data and the tensors computed from them."""
         return x, self.function(tf.cast(x, "float32"))
 
     def encode(self, context, n=None, of=None, x=None, owner="The model"):
-        """Returns tensors: those of the data `x` where none are given."""
+        """Returns tensors; those computed from the data `x` if none are given."""
         if context is None and x is not None:
             context = self.function(x)
         return super().encode(context, n, of, x, owner)
@@ -347,12 +349,13 @@ class FromData(_InSpace):
 
 @dataclasses.dataclass(frozen=True)
 class ContextDict(Context):
-    """Several contexts by their names, in the order in which networks take them.
+    """Named contexts, in the order of the networks' inputs.
 
-    Datasets, users and exports give a dictionary, or arguments, of these names.
+    Datasets and users pass a dictionary with these names, exported signatures take
+    arguments with them.
 
     Args:
-        parts: Dictionary of `Context`s.
+        parts: Dictionary {name: `Context`}.
 
     Example:
 
@@ -366,7 +369,7 @@ class ContextDict(Context):
 
     @property
     def shapes(self):
-        """The shapes of all."""
+        """The shapes of all parts."""
         return tuple(shape for part in self.parts.values() for shape in part.shapes)
 
     @property
@@ -387,7 +390,7 @@ class ContextDict(Context):
         return x, dict(pairs)
 
     def checks(self, context):
-        """Returns the checks of all."""
+        """Returns the checks of all parts."""
         found = (self.parts[name].checks(part) for name, part in context.items())
         return [check for checks in found for check in checks]
 
@@ -406,12 +409,12 @@ class ContextDict(Context):
         }
 
     def inputs(self, context):
-        """Returns what networks take, one after the other."""
+        """Returns the networks' inputs, in order."""
         parts = self.parts.items()
         return [x for name, part in parts for x in part.inputs(context[name])]
 
     def specs(self, name="context"):
-        """Returns the specs of all, by their names."""
+        """Returns the specs of all parts, in order."""
         return [x for name, part in self.parts.items() for x in part.specs(name)]
 
     def pack(self, parts):
@@ -419,16 +422,17 @@ class ContextDict(Context):
         return dict(zip(self.parts, parts, strict=True))
 
     def null(self, n):
-        """Returns a dictionary of contexts that say nothing."""
+        """Returns a dictionary of contexts without information."""
         return {name: part.null(n) for name, part in self.parts.items()}
 
 
 def context_of(inputs, classes=None):
-    """Returns the context of a network that takes further inputs.
+    """Returns the context of a network with additional inputs.
 
     Args:
-        inputs: List of the `keras.Input`s beside the data or the latents.
-        classes: How many classes there are, where it is a class. Defaults to `None`.
+        inputs: List of the `keras.Input`s other than the data or the latents.
+                classes: The number of classes if the context is a class. Defaults to
+                    `None`.
 
     Example:
 
@@ -444,18 +448,22 @@ def context_of(inputs, classes=None):
 
 
 def context_from(classes=None, context_shape=None):
-    """Returns the context that arguments `classes` and `context_shape` describe."""
+    """Returns the context for the arguments `classes` and `context_shape`.
+
+    Args:
+        classes: The number of classes. Defaults to `None`: not a class.
+        context_shape: Tuple, the shape of a tensor. Defaults to `None`: no context."""
     if classes:
         return ClassContext(classes)
     return NoContext() if context_shape is None else TensorContext(tuple(context_shape))
 
 
 def context_shape_of(classes, context_shape=None, **_):
-    """Returns the shape of what networks take, of which there is one kind.
+    """Returns the shape of the networks' context input.
 
     Args:
-        classes: How many classes there are, or `None`.
-        context_shape: Tuple. Defaults to `None`.
+        classes: The number of classes, or `None`.
+        context_shape: Tuple, an alternative to `classes`. Defaults to `None`.
         **_: Other arguments of a constructor.
     """
     require_argument(
@@ -468,14 +476,18 @@ def context_shape_of(classes, context_shape=None, **_):
 
 
 def map_context(function, context):
-    """Returns a context whose tensors, or list, went through a function, or `None`."""
+    """Returns a context with a function applied to its tensors; `None` stays `None`.
+
+    Args:
+        function: A function from a tensor to a tensor.
+        context: A tensor, a list, a dictionary, or `None`."""
     if isinstance(context, list):
         context = tf.convert_to_tensor(context)
     return None if context is None else tf.nest.map_structure(function, context)
 
 
 def one_or_list(inputs):
-    """Returns inputs as a network of one, or of several, takes them."""
+    """Returns the only input of a list, or the list if there are several."""
     return inputs if len(inputs) > 1 else inputs[0]
 
 
@@ -484,7 +496,7 @@ def _missing(owner, what):
 
 
 def _for_each(context, n, of):
-    """Returns n contexts of n, or of one; as they are where n is `None`."""
+    """Returns n contexts from n, or from one; unchanged if n is `None`."""
     if n is None:
         count = None if of is None else of.shape[0]
         if None not in (count, context.shape[0]) and count != context.shape[0]:

@@ -142,7 +142,7 @@ class Flow(Density, Encoding, GenerativeModel):
         self.train_function = None
 
     def term_names(self):
-        """Names what is logged beside the negative log-likelihood."""
+        """Returns the names of what is logged besides the negative log-likelihood."""
         return ("bits_per_dim",) if getattr(self, "target", None) is None else ()
 
     def bijector(self, context=None, training=False):

@@ -50,7 +50,7 @@ class PixelCNN(_Stack):
 
     Quick to train and to sample; it does not see the pixels to the upper right beyond
     a diagonal, its blind spot, which `GatedPixelCNN` has not. A grid of codes, with
-    `space=data.Codes(shape, vocabulary)`, is embedded, and drawn as whole numbers.
+    `space=data.Codes(shape, vocabulary)`, is embedded, and drawn as integers.
 
     Args:
         shape: (height, width, channels).

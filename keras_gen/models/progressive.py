@@ -167,7 +167,7 @@ class ProgressiveGAN(AdversarialModel):
         return int(keras.ops.convert_to_numpy(inner.iterations)) > since
 
     def _restart(self, strategy=None):
-        """Gives the optimizers the state that they began with, but for their rates."""
+        """Resets the optimizers to their initial state, but keeps the rates."""
         with self.distribute_strategy.scope():
             for group in self.optimizer_groups():
                 inner = _inner(self.optimizer_of(group))

@@ -89,7 +89,7 @@ class Seq2Seq(TokenModel):
         self.build_for(self.data_shape)
 
     def term_names(self):
-        """Names what is logged beside the negative log-likelihood."""
+        """Returns the names of what is logged besides the negative log-likelihood."""
         return ("bits_per_dim", "exact_match")
 
     def given(self, context, training=False):

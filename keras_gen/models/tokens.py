@@ -1,4 +1,4 @@
-"""What models of tokens share: whole numbers, exact likelihoods, one loop to draw."""
+"""What models of tokens share: integers, exact likelihoods, one loop to draw."""
 
 import math
 
@@ -37,7 +37,7 @@ class TokenModel(Density, GenerativeModel):
         self._graphs = Compiled()
 
     def term_names(self):
-        """Names what is logged beside the negative log-likelihood."""
+        """Returns the names of what is logged besides the negative log-likelihood."""
         return ("bits_per_dim",)
 
     def given(self, context, training=False):
@@ -69,7 +69,7 @@ class TokenModel(Density, GenerativeModel):
         return tf.reduce_sum(self._token_log_probs(x, context)[0], axis=1)
 
     def bits_per_dim(self, x, context=None, seed=None):
-        """Returns bits for each token; nothing is drawn.
+        """Returns bits per token; nothing is drawn.
 
         Args:
             x: Tokens (batch, length).
@@ -106,7 +106,7 @@ class TokenModel(Density, GenerativeModel):
             length: How many tokens. Defaults to `None`, as many as an example has.
             cached: Boolean. Whether what was computed for earlier tokens is kept; if
                 not, all is computed anew for each token, which gives the same tokens,
-                but for rounding. Defaults to `True`.
+                up to rounding. Defaults to `True`.
         """
         ways = {"length": length, "cached": cached}
         return super().sample(

@@ -494,7 +494,7 @@ class BetaTCVAE(VAE):
     Args:
         encoder: As for `VAE`.
         decoder: As for `VAE`.
-        examples: How many examples the data set has.
+        examples: How many examples the dataset has.
         beta: Non-negative float or a schedule. Defaults to `6.0`.
         likelihood: As for `VAE`. Defaults to `Bernoulli()`.
         **kwargs: Further arguments of `VAE`.

@@ -311,7 +311,7 @@ def conditional_dcgan(
         width: Integer. Defaults to `64`.
         conditioning: How each of the two uses the class, as `dcgan_generator` and
             `dcgan_encoder` say, or one word for both. `"output"` as the second makes a
-            discriminator that names the class instead of being told: it has a second
+            discriminator that predicts the class instead of being told: it has a second
             output of one logit a class. Defaults to `("concatenation", "projection")`.
         critic: As for `dcgan`. Defaults to `False`.
         hidden: As for `dcgan`. Defaults to `0`.

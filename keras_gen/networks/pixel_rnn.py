@@ -33,9 +33,9 @@ def pixel_rnn(
     are read row by row, the colors of a pixel one after the other, and outputs are
     interleaved: channel c belongs to color c mod channels.
 
-    All that is earlier is seen in a network of diagonals, but for one value: a pixel's
-    features stand at the pixel, and those of the last in a row lack its last color,
-    which the row below sees only from the three columns next to it, through the
+    All that is earlier is seen in a network of diagonals, except for one value: a
+    pixel's features stand at the pixel, and those of the last in a row lack its last
+    color, which the row below sees only from the three columns next to it, through the
     window of 7 x 7. So it is in the paper.
 
     A context adds a bias of its own to what each LSTM sees, at all pixels alike.

@@ -38,7 +38,7 @@ class RasterNetwork:
     the image; a *row*'s if whole rows of it follow from the rows above; a *pixel*'s if
     it follows from the pixels before; *drawn* if it depends on the pixel itself. The
     last layer's must not be drawn: so networks that see the pixel they predict are
-    refused, as are layers of which nothing is known. It knows pixels, not their
+    rejected, as are layers of which nothing is known. It knows pixels, not their
     colors. Those are welcome: `layers.Raster` (masked convolutions and others),
     `layers.RasterRows`, `layers.ShiftDown`, `layers.Upscale`, convolutions of 1x1,
     Keras's activations, sums, products and concatenations of channels.

@@ -35,7 +35,7 @@ def with_spectral_normalization(network, power_iterations=1):
     Dense, embedding and convolutional layers, transposed and depthwise ones too,
     `layers.Projection` and `layers.MinibatchDiscrimination` are wrapped in
     `layers.SpectralNormalization`; a layer with other kernels, which would stay without
-    a bound, is refused. The copy starts from the same weights and has weights of its
+    a bound, is rejected. The copy starts from the same weights and has weights of its
     own.
 
     Args:

@@ -282,7 +282,7 @@ def _training(rows):
         "How each family was trained",
     ) + (
         '<p class="notes">Learning rates fall by a cosine to a hundredth over the '
-        "budget, but for the games of two networks. Families with a likelihood end "
+        "budget, except for the games of two networks. Families with a likelihood end "
         "with the weights that were best on held-out training images; the others with "
         "moving averages of the last ones. The test images were looked at once, at "
         "the end.</p>"

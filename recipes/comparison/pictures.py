@@ -19,7 +19,7 @@ def draw(folder, model, samples, x, train, seed):
         samples: Images that it made, at least eight.
         x: Unseen data, at least ten.
         train: Training data, among which neighbors are looked for.
-        seed: Integer from which codes come.
+        seed: Integer, the seed of the codes.
     """
     from keras_gen import callbacks, metrics
     from keras_gen.models.base import Encoding, Latent

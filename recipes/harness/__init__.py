@@ -1,1 +1,1 @@
-"""What recipes share: the runner, and each family's flags and reports."""
+"""Shared code of the recipes: the runner, and each family's flags and reports."""

@@ -1,4 +1,4 @@
-"""What the recipes of adversarial models share: networks from flags, and the report."""
+"""Base classes for recipes of adversarial models: networks, optimizers, report."""
 
 from harness import classification
 from harness.latent import save_classes
@@ -6,24 +6,24 @@ from harness.runner import Recipe
 
 
 class AdversarialRecipe(Recipe):
-    """A generator, a discriminator, and an optimizer for each."""
+    """A recipe with a generator, a discriminator, and one optimizer for each."""
 
     flags = {
         "epochs": 200,
         "ema": 0.99,
         "latent_dim": (64, "size of the latent code"),
         "width": (32, "channels of the networks' outermost layers"),
-        "learning_rate": (2e-4, "of the generator's optimizer"),
-        "discriminator_rate": (2e-4, "of the discriminator's optimizer"),
+        "learning_rate": (2e-4, "learning rate of the generator's optimizer"),
+        "discriminator_rate": (2e-4, "learning rate of the discriminator's optimizer"),
     }
 
     def networks(self, source, critic=False):
-        """Returns networks for images, or for points of the plane.
+        """Returns a generator and a discriminator for images, or for 2-D points.
 
         Args:
             source: The data.
-            critic: Whether the discriminator goes without batch normalization. Defaults
-                to `False`.
+            critic: Whether the discriminator has no batch normalization. Defaults to
+                `False`.
         """
         from keras_gen import networks
 
@@ -37,8 +37,8 @@ class AdversarialRecipe(Recipe):
 
         Args:
             model: A model of a generator and a discriminator.
-            kind: The optimizers' kind. Defaults to `"Adam"`.
-            **arguments: Theirs, but for the learning rate.
+            kind: The class name of the optimizers. Defaults to `"Adam"`.
+            **arguments: The optimizers' arguments, except for the learning rate.
         """
         rate = self.args.discriminator_rate
         model.compile(
@@ -51,11 +51,11 @@ class AdversarialRecipe(Recipe):
         return model
 
     def batches_per_step(self):
-        """Returns how many batches a step takes: one for each of D's updates."""
+        """Returns the number of batches per step: one for each update of D."""
         return getattr(self.args, "discriminator_steps", 1)
 
     def callbacks(self, model, source):
-        """Returns a callback that says when the game is lost."""
+        """Returns a callback that warns when training fails."""
         from keras_gen import callbacks, data
 
         given = source.arrays(256, labels=model.needs_labels)
@@ -66,47 +66,48 @@ class AdversarialRecipe(Recipe):
         return [callbacks.GANHealth(x, y, density=density)]
 
     def report(self, model, source):
-        """Returns the terms on unseen data; draws interpolations."""
+        """Returns the loss terms on unseen data; writes a picture of interpolations."""
         self.save_interpolations(model, source)
         return self.evaluate(model, self.test_data())
 
     def evaluate(self, model, *data):
-        """Returns the model's terms on unseen data."""
+        """Returns the model's loss terms on unseen data."""
         numbers = model.evaluate(*data, verbose=0, return_dict=True)
         return {f"{self.split}_{name}": value for name, value in numbers.items()}
 
 
 class CriticRecipe(AdversarialRecipe):
-    """A critic, whose scores estimate a distance."""
+    """A recipe with a critic, whose scores estimate a distance."""
 
     def report(self, model, source):
-        """Returns a critic's estimate of the distance to unseen data, too."""
+        """Returns the terms, and the estimated distance to unseen data."""
         numbers = super().report(model, source)
         real, fake = (numbers[f"{self.split}_{k}_score"] for k in ("real", "fake"))
         return {f"{self.split}_wasserstein_estimate": real - fake, **numbers}
 
 
 class ConditionalRecipe(AdversarialRecipe):
-    """A generator that is told the class."""
+    """A recipe with a class-conditional generator."""
 
     flags = {
         "learning_rate": 1e-3,
         "hidden": (512, "units of a dense layer in each network; 0: none"),
         "neighbors": (
             0,
-            "samples whose nearest neighbors classify unseen data; 0: none",
+            "samples for classifying unseen data by nearest neighbors; 0: none",
         ),
         "generator_conditioning": (
             "concatenation",
-            "how the generator is told the class",
+            "how the generator is conditioned on the class",
             ("concatenation", "embedding", "normalization"),
         ),
     }
 
     def report(self, model, source):
-        """Returns the terms on unseen data and what a classifier says of samples.
+        """Returns the loss terms on unseen data, and a classifier's scores of samples.
 
-        With `--neighbors n`, nearest neighbors among n samples classify unseen data.
+        With `--neighbors n`, unseen data are also classified by nearest neighbors among
+        n samples.
         """
         args, test = self.args, self.test_data(labels=True)
         save_classes(self, model, source)
@@ -122,14 +123,17 @@ class ConditionalRecipe(AdversarialRecipe):
         return numbers
 
 
-AUGMENTATION = (0.0, "how much D turns, slants, stretches and shifts all that it sees")
+AUGMENTATION = (0.0, "strength of the random affine maps of all inputs of D")
 
 
 def augmentation(strength):
-    """Returns the layer that `--augmentation` asks for, or None.
+    """Returns the layer for `--augmentation`, or `None` if the strength is zero.
 
-    At 1 it turns by up to 14 degrees, slants by .4, stretches by a fifth and shifts by
-    a twelfth of the image.
+    Args:
+        strength: Float, the flag's value.
+
+    At 1 it rotates by up to 14 degrees, shears by up to .4, scales by up to a fifth and
+    shifts by up to a twelfth of the image.
     """
     from keras_gen import layers
 

@@ -1,27 +1,28 @@
-"""What a classifier that the model has never seen says of its samples."""
+"""Evaluation of conditional samples by an independent classifier."""
 
 import numpy as np
 
 
 def evaluate_with_classifier(model, source, test, seed=0, least=2000):
-    """Returns how well samples show the class that was asked for, and how sharply.
+    """Returns how well samples show the requested class, and their sharpness.
 
     A small convolutional network learns the classes from the real training data. It
-    then judges real test data and as many samples of the same classes, or `least`.
+    then classifies real test data and the same number of samples, or at least `least`,
+    of the same classes.
 
     Args:
         model: A conditional model of images.
         source: The labeled training data.
         test: (x, y), unseen data.
-        seed: Integer from which networks and samples come. Defaults to `0`.
-        least: How many samples at least. Defaults to `2000`.
+        seed: Integer, the seed of networks and samples. Defaults to `0`.
+        least: The minimum number of samples. Defaults to `2000`.
 
     Returns:
         A dictionary: `judge_accuracy` on real test data; `samples_of_their_class`, the
-        share of samples that are classified as asked; `relative_sharpness`, their mean
-        gradient over that of test data; `relative_spread`, their mean distance from the
-        mean of their class over that of test data: 1 means as varied as the data, 0
-        that every class has one sample.
+        fraction of samples classified as requested; `relative_sharpness`, their mean
+        gradient divided by that of test data; `relative_spread`, their mean distance
+        from the mean of their class, divided by that of test data: 1 means as diverse
+        as the data, 0 that all samples of a class are the same.
     """
     from keras_gen import metrics
 
@@ -38,27 +39,27 @@ def evaluate_with_classifier(model, source, test, seed=0, least=2000):
 
 
 def neighbor_error(model, test, n, seed=0):
-    """Returns how often the nearest of n samples has another class than the data.
+    """Returns the error of classifying data by the class of the nearest of n samples.
 
-    Distances are Euclidean, between pixels. Samples that are right but all alike do
-    badly: it measures quality and variety at once.
+    Distances are Euclidean, between pixels. Correct samples without diversity score
+    badly: it measures quality and diversity at once.
 
     Args:
         model: A conditional model of images.
         test: (x, y), unseen data.
-        n: How many samples, of all classes in turn.
-        seed: Integer from which the samples come. Defaults to `0`.
+        n: The number of samples, of all classes in turn.
+        seed: Integer, the seed of the samples. Defaults to `0`.
     """
     asked = np.arange(n) % model.classes
     return nearest_error((draw(model, asked, seed), asked), test)
 
 
 def nearest_error(known, asked):
-    """Returns how often the nearest of known examples has another class.
+    """Returns the error of a nearest-neighbor classifier.
 
     Args:
-        known: (x, y), labeled data of any shape.
-        asked: (x, y), what is classified.
+        known: (x, y), the labeled data, of any shape.
+        asked: (x, y), the data to classify.
     """
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -68,7 +69,13 @@ def nearest_error(known, asked):
 
 
 def draw(model, asked, seed=0, size=500):
-    """Returns one sample for each class that is asked for, as vectors."""
+    """Returns one sample for each requested class, as vectors.
+
+    Args:
+        model: A conditional model.
+        asked: The classes, integers (n,).
+        seed: Integer, the seed of the samples. Defaults to `0`.
+        size: Samples per batch. Defaults to `500`."""
     parts = [
         np.asarray(model.sample(len(labels), context=labels, seed=seed + i))
         for i, labels in enumerate(np.split(asked, range(size, len(asked), size)))
@@ -81,7 +88,7 @@ def classifier(source, seed=0):
 
     Args:
         source: The labeled data.
-        seed: Integer. Defaults to `0`.
+        seed: Integer, the seed of its training. Defaults to `0`.
     """
     from keras_gen import metrics
 

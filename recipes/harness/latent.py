@@ -1,4 +1,4 @@
-"""What the recipes of models with a latent code share: networks, bounds, pictures."""
+"""Base classes for recipes of variational models: networks, bounds, pictures."""
 
 import numpy as np
 
@@ -8,37 +8,42 @@ AFFORDED = -1
 
 
 class LatentRecipe(Recipe):
-    """A variational model: an encoder, a decoder, a likelihood."""
+    """A recipe of a variational model: an encoder, a decoder, a likelihood."""
 
     flags = {
         "epochs": 200,
-        "network": ("conv", "the networks' kind", ("conv", "dense", "disentangling")),
+        "network": ("conv", "kind of networks", ("conv", "dense", "disentangling")),
         "latent_dim": (16, "size of the code"),
         "width": (32, "channels of the first convolution"),
         "hidden": (200, "units of each hidden layer of dense networks"),
         "layers": (2, "hidden layers of dense networks"),
-        "activation": ("relu", "of the hidden layers"),
-        "learning_rate": (1e-3, "of Adam"),
+        "activation": ("relu", "activation of the hidden layers"),
+        "learning_rate": (1e-3, "learning rate of Adam"),
         "likelihood": (
             "bernoulli",
-            "of pixels; points of the plane are always gaussian",
+            "likelihood of pixels; for 2-D points it is always Gaussian",
             ("bernoulli", "gaussian", "logistic"),
         ),
-        "binarize": (False, "true or false: draw binary pixels for every batch"),
+        "binarize": (False, "true or false: draw binary pixels anew for every batch"),
         "importance": (
             AFFORDED,
-            "draws for the test bound; 0: the ELBO alone; -1: a hundred, of as many "
-            "test examples as take a tenth of what training takes, not of all",
+            "draws for the test bound; 0: only the ELBO; -1: 100, on as many test "
+            "examples as take a tenth of the training time",
         ),
-        "votes": (2000, "of FactorVAE's score, where factors are known"),
+        "votes": (2000, "votes of FactorVAE's score, if factors are known"),
     }
 
     def prepare(self, source):
-        """Returns the data, binary if that is asked for."""
+        """Returns the data, binarized with `--binarize`."""
         return source.binarized(self.args.seed) if self.args.binarize else source
 
     def networks(self, source, context_shape=None):
-        """Returns (encoder, decoder, likelihood) for images, or for points."""
+        """Returns (encoder, decoder, likelihood) for images, or for points.
+
+        Args:
+            source: The data.
+            context_shape: Tuple, the shape of the networks' second input. Defaults to
+                `None`: no second input."""
         from keras_gen import losses, networks
 
         args = self.args
@@ -67,11 +72,11 @@ class LatentRecipe(Recipe):
 
     @property
     def network_range(self):
-        """The range that suits the networks: dense ones want ink on zeros."""
+        """The networks' input range: for dense ones, the background is zero."""
         return (0.0, 1.0) if self.args.network == "dense" else (-1.0, 1.0)
 
     def report(self, model, source):
-        """Returns the bounds on unseen data; draws what the code holds."""
+        """Returns the bounds on unseen data; writes pictures of the code."""
         self.save_pictures(model, source)
         return self.report_bounds(model)
 
@@ -101,7 +106,7 @@ class LatentRecipe(Recipe):
         return numbers
 
     def save_pictures(self, model, source):
-        """Draws reconstructions, walks between data, and what each dimension does."""
+        """Writes pictures of reconstructions, interpolations and latent traversals."""
         from keras_gen import callbacks
 
         if len(source.shape) != 3:
@@ -122,9 +127,9 @@ class LatentRecipe(Recipe):
             self._save_edits(model, source, x)
 
     def _save_edits(self, model, source, x):
-        """Draws data made bolder and thinner, and their lower halves filled in.
+        """Writes pictures of bolder and thinner data, and of completed lower halves.
 
-        Images label themselves as bold: ink above the median.
+        An image counts as bold if its ink is above the median.
         """
         from keras_gen import callbacks
 
@@ -148,7 +153,7 @@ class LatentRecipe(Recipe):
 
 
 class DisentanglementRecipe(LatentRecipe):
-    """A variational model of sprites, whose factors are known."""
+    """A recipe of a variational model of sprites, whose factors are known."""
 
     flags = {
         "epochs": 4,
@@ -160,12 +165,12 @@ class DisentanglementRecipe(LatentRecipe):
     }
 
     def report(self, model, source):
-        """Returns the bound and the scores of the code; draws every dimension."""
+        """Returns the bound and the scores of the code; writes latent traversals."""
         numbers = super().report(model, source)
         return {**numbers, **self._report_factors(model, source)}
 
     def _report_factors(self, model, source):
-        """Returns the scores of a code against the factors of the data, if any."""
+        """Returns disentanglement scores if the factors of the data are known."""
         import tensorflow as tf
 
         from keras_gen import metrics
@@ -196,10 +201,10 @@ class DisentanglementRecipe(LatentRecipe):
 
 
 def start_at_mean(decoder, source):
-    """Sets the last bias of dense logits to those of the mean image.
+    """Sets the bias of a dense output layer to the logits of the mean image.
 
     Args:
-        decoder: The network; one that ends otherwise is left as it is.
+        decoder: The network; unchanged if its last layer is not dense.
         source: The data.
     """
     mean = source.arrays(10_000).mean(axis=0).clip(1e-3, 1.0 - 1e-3).ravel()
@@ -209,14 +214,14 @@ def start_at_mean(decoder, source):
 
 
 def bounds(model, x, y=None, k=0, batch=100):
-    """Returns the mean bound of each example: the ELBO, and with k draws the tighter.
+    """Returns bounds for each example: the ELBO, and the tighter one from k draws.
 
     Args:
         model: A variational model.
         x: Data.
         y: Contexts. Defaults to `None`.
-        k: Draws; 0 leaves the second bound out. Defaults to `0`.
-        batch: Examples at once. Defaults to `100`.
+        k: The number of draws; 0 omits the second bound. Defaults to `0`.
+        batch: Examples per batch. Defaults to `100`.
     """
     from keras_gen import metrics
 
@@ -228,7 +233,13 @@ def bounds(model, x, y=None, k=0, batch=100):
 
 
 def save_classes(recipe, model, source, columns=10):
-    """Writes a row of samples for each class, the same codes in each row."""
+    """Writes a row of samples for each class, with the same codes in each row.
+
+    Args:
+        recipe: The recipe, in whose folder `classes.png` is written.
+        model: A conditional model.
+        source: The data.
+        columns: The number of codes. Defaults to `10`."""
     from keras_gen import callbacks
 
     z = model.draw_latents(columns, model.seed_for_sampling(recipe.args.seed))

@@ -1,10 +1,10 @@
-"""What the recipes of exact likelihoods share: flags, and what is measured."""
+"""Base class for recipes of exact likelihoods: flags, optimizer, report."""
 
 import numpy as np
 
 from harness.runner import Recipe
 
-# How a flow of points of the plane is trained, where its recipe does not say otherwise.
+# Default training settings for flows of 2-D points.
 POINTS = {
     "batch_size": 512,
     "epochs": 20,
@@ -17,13 +17,16 @@ POINTS = {
 
 
 class LikelihoodRecipe(Recipe):
-    """A model that is trained by maximum likelihood."""
+    """A recipe of a model that is trained by maximum likelihood."""
 
     flags = {
-        "learning_rate": (1e-3, "of Adam"),
-        "clip_norm": (1.0, "largest norm of the gradient"),
-        "weight_decay": (0.0, "of the networks' kernels, a step, times the rate"),
-        "hold_out": (0, "examples kept from training, the last ones"),
+        "learning_rate": (1e-3, "learning rate of Adam"),
+        "clip_norm": (1.0, "maximum norm of the gradient"),
+        "weight_decay": (
+            0.0,
+            "weight decay of kernels, per step, times the learning rate",
+        ),
+        "hold_out": (0, "number of training examples, the last ones, to hold out"),
     }
     held_out = None
 
@@ -37,7 +40,7 @@ class LikelihoodRecipe(Recipe):
         return model
 
     def prepare_training(self, source):
-        """Returns the data without the last ones, which tell how training goes."""
+        """Returns the data without the last examples, which are held out."""
         count = self.args.hold_out
         if not count:
             return source
@@ -50,11 +53,11 @@ class LikelihoodRecipe(Recipe):
         return source.select(np.arange(total - count))
 
     def callbacks(self, model, source):
-        """Returns a callback that logs the bits of held-out data, if there are any."""
+        """Returns a callback that logs the bits of held-out data, if any."""
         return [] if self.held_out is None else [validation(self.held_out)]
 
     def report(self, model, source):
-        """Returns the likelihood of unseen data, and how exact codes are."""
+        """Returns the likelihood of unseen data and the reconstruction error."""
         from keras_gen import callbacks, metrics
 
         x, y = self.test_examples(model)
@@ -74,7 +77,13 @@ class LikelihoodRecipe(Recipe):
         return numbers
 
     def likelihoods(self, model, source, x, y=None):
-        """Returns bits per dimension, the log-likelihood, and that of the logit."""
+        """Returns bits per dimension, the log-likelihood, and that of the logit.
+
+        Args:
+            model: The model.
+            source: The data.
+            x: Unseen data.
+            y: Their contexts. Defaults to `None`."""
         from keras_gen import bijectors, metrics
 
         dimensions = int(np.prod(source.shape))
@@ -90,7 +99,7 @@ class LikelihoodRecipe(Recipe):
             return numbers
         first = getattr(model, "bijective_layers", [None])[0]
         if isinstance(first, bijectors.Logit):
-            # The density of the logit, which tables quote: that of y less the Jacobian.
+            # The density of the logit, as in papers: that of y over the Jacobian.
             def slope(x, seed):
                 return logit_slope(model, first, x, seed)
 
@@ -100,7 +109,10 @@ class LikelihoodRecipe(Recipe):
 
 
 def validation(held_out):
-    """Returns a callback that logs the bits per dimension of held-out data."""
+    """Returns a callback that logs the bits per dimension of held-out data.
+
+    Args:
+        held_out: The data x, or (x, y)."""
     import keras
 
     from keras_gen import metrics
@@ -117,9 +129,16 @@ def validation(held_out):
 
 
 def optimizer(model, recipe, learning_rate, clip_norm, weight_decay):
-    """Returns the recipe's Adam, under which nothing but networks' kernels decays.
+    """Returns the recipe's Adam, with weight decay for networks' kernels only.
 
-    A scale or an invertible matrix that decayed would change the volume.
+    Decaying a scale or an invertible matrix would bias the change of volume.
+
+    Args:
+        model: The model.
+        recipe: The recipe.
+        learning_rate: Adam's learning rate.
+        clip_norm: The maximum norm of the gradient.
+        weight_decay: The weight decay; 0: none.
     """
     decay = weight_decay or None
     adam = recipe.adam(learning_rate, global_clipnorm=clip_norm, weight_decay=decay)
@@ -130,7 +149,13 @@ def optimizer(model, recipe, learning_rate, clip_norm, weight_decay):
 
 
 def logit_slope(model, logit, x, seed):
-    """Returns the log-determinant of the logit of data, noise drawn as for the bits."""
+    """Returns the logit's log-determinant, with the same noise as for the bits.
+
+    Args:
+        model: A flow.
+        logit: Its `Logit` layer.
+        x: Data.
+        seed: The seed with which the bits per dimension were computed."""
     import tensorflow as tf
 
     noise = model.seed_for("bits_per_dim", seed)

@@ -1,4 +1,4 @@
-"""What the recipes of autoregressive models of images share."""
+"""Base classes for recipes of autoregressive image models."""
 
 import time
 
@@ -8,33 +8,33 @@ from harness.likelihood import LikelihoodRecipe
 
 
 class PixelRecipe(LikelihoodRecipe):
-    """An autoregressive model of pixels."""
+    """A recipe of an autoregressive model of pixels."""
 
     flags = {
         "steps_per_execution": 11,
         "likelihood": (
             "auto",
-            "of a pixel; auto: by its levels",
+            "likelihood of a pixel; auto: depends on the levels",
             ("auto", "bernoulli", "categorical", "logistic"),
         ),
-        "components": (10, "of the logistic mixture"),
-        "binarize": (False, "true or false: draw binary pixels for every batch"),
-        "conditional": (False, "whether it is told the class"),
-        "validation": (False, "log the bits of the validation split, too"),
+        "components": (10, "components of the logistic mixture"),
+        "binarize": (False, "true or false: draw binary pixels anew for every batch"),
+        "conditional": (False, "whether to condition on the class"),
+        "validation": (False, "also log the bits of the validation split"),
     }
 
     def prepare(self, source):
-        """Returns the data, binary if that is asked for."""
+        """Returns the data, binarized with `--binarize`."""
         return source.binarized(self.args.seed) if self.args.binarize else source
 
     def callbacks(self, model, source):
-        """Returns a callback that logs bits of unseen data, where there are any."""
+        """Returns a callback that logs the bits of held-out data, if any."""
         if self.args.validation:
             self.held_out = self.test_data(2000, model.uses_labels, split="validation")
         return super().callbacks(model, source)
 
     def outputs(self, source):
-        """Returns the likelihood of a pixel that the flags ask for, and the classes."""
+        """Returns a model's `likelihood` and `classes`, from the flags."""
         from keras_gen import losses
 
         if len(source.shape) != 3:
@@ -66,7 +66,7 @@ class PixelRecipe(LikelihoodRecipe):
         }
 
     def report(self, model, source):
-        """Returns the likelihood of unseen data and the speed of sampling; draws."""
+        """Returns the likelihood of unseen data and the speed; writes pictures."""
         from keras_gen import metrics
 
         x, y = self.test_examples(model)
@@ -86,11 +86,11 @@ class PixelRecipe(LikelihoodRecipe):
         }
 
     def draw_samples(self, model, n, seed):
-        """Returns samples, a few at a time; says how far it is if that takes long."""
+        """Returns samples, drawn in small batches, with a progress bar if slow."""
         return draw(model, n, seed)
 
     def _save_completions(self, model, x, y, count=12, each=6):
-        """Writes a column for each example: the truth, what is given, completions."""
+        """Writes one column per example: the original, the known part, completions."""
         from keras_gen import callbacks
 
         spread = np.linspace(0, len(x) - 1, min(count, len(x))).astype(int)
@@ -106,7 +106,7 @@ class PixelRecipe(LikelihoodRecipe):
         callbacks.write_grid(self.out / "completions.png", rows, columns=len(x))
 
     def _save_receptive_field(self, model, x, y):
-        """Writes how much the middle outputs depend on each pixel, by gradients."""
+        """Writes a picture of the gradients of the middle outputs by each pixel."""
         import tensorflow as tf
 
         from keras_gen import callbacks
@@ -130,14 +130,14 @@ class PixelRecipe(LikelihoodRecipe):
 
 
 class MaskedRecipe(PixelRecipe):
-    """Masked convolutions, of the class called `kind`."""
+    """A recipe of masked convolutions: of the model class named `kind`."""
 
     kind = "GatedPixelCNN"
     flags = {
         "epochs": 30,
         "depth": (7, "layers after the first"),
         "width": (32, "channels"),
-        "dilations": ("1", "how far apart taps are, layer by layer in turn"),
+        "dilations": ("1", "dilations of the layers, used in turn"),
     }
 
     def build(self, source):
@@ -155,15 +155,22 @@ class MaskedRecipe(PixelRecipe):
 
 
 def dilations(text):
-    """Returns the numbers of `--dilations`."""
+    """Returns the tuple of integers of `--dilations`."""
     parts = text.split(",")
     if not all(part.isdigit() and int(part) for part in parts):
-        raise ValueError(f"--dilations is numbers as in 1,2,4, not {text!r}")
+        raise ValueError(f"--dilations takes integers such as 1,2,4, not {text!r}")
     return tuple(int(part) for part in parts)
 
 
 def draw(model, n, seed, size=16, patience=5.0):
-    """Returns samples, a few at a time; says how far it is where that takes long."""
+    """Returns samples, drawn in small batches, with a progress bar if slow.
+
+    Args:
+        model: The model.
+        n: The number of samples.
+        seed: Integer, the seed of the samples.
+        size: Samples per batch. Defaults to `16`.
+        patience: Seconds before the progress bar appears. Defaults to `5.0`."""
     import keras
 
     labels = np.arange(n) % model.classes if model.classes else None
@@ -179,5 +186,5 @@ def draw(model, n, seed, size=16, patience=5.0):
 
 
 def upper_half(shape):
-    """Returns which pixels are given: those of the upper half."""
+    """Returns a mask that is true in the upper half of an image."""
     return np.arange(shape[0])[:, None, None] < shape[0] // 2

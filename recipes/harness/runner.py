@@ -1,4 +1,4 @@
-"""What every recipe shares: flags, devices, resuming, and the files that it writes."""
+"""The base class of recipes: flags, devices, resuming, and output files."""
 
 import argparse
 import contextlib
@@ -16,12 +16,12 @@ _DENSITIES = ("moons", "rings", "grid25", "ring8", "checkerboard")
 
 
 class Recipe:
-    """A model, its data, and what is reported of it: from flags to files.
+    """A recipe: builds a model from flags, trains it, and writes a report.
 
-    A recipe is a subclass that declares flags and builds a model, and one line runs it:
+    A recipe is a subclass that declares flags and builds a model; one line runs it:
 
         class LSGAN(AdversarialRecipe):
-            flags = {"epochs": 200, "label": (0.9, "of real data")}
+            flags = {"epochs": 200, "label": (0.9, "label of real data")}
 
             def build(self, source):
                 ...
@@ -29,23 +29,23 @@ class Recipe:
 
         LSGAN(__doc__).run()
 
-    `flags` has (default, help) or (default, help, choices) for a flag of its own, a
-    default alone for one that a parent has, and `None` for one that is not wanted. Its
-    values are in `args`. Other methods that a recipe may override: `report`, `load`,
+    `flags` maps a new flag to (default, help) or (default, help, choices), an inherited
+    flag to a new default, and a flag to `None` to remove it. The parsed values are in
+    `args`. Other methods that a recipe may override: `report`, `load`,
     `prepare`, `prepare_training`, `callbacks`, `draw_samples`, `batches_per_step`.
 
     Args:
-        description: What the recipe does; its first line is shown by `--help`.
-        variant: The name of one of several runs of a recipe. Defaults to `""`.
-        in_subfolder: Whether the variant has a folder of its own. Defaults to `False`.
+        description: The recipe's docstring; `--help` shows its first line.
+        variant: The name of the run, if a recipe has several. Defaults to `""`.
+        in_subfolder: Whether the variant has its own subfolder. Defaults to `False`.
 
     Attributes:
-        flags: {name: what is declared of it}.
+        flags: {name: declaration}, as above.
         args: The flags' values.
         source: The training data, once they are loaded.
-        split: The split that reports measure: `"test"`, or `"train"` if it is all.
-        points: Other defaults where the data are points of the plane.
-        datasets: What `--help` says of `--dataset`.
+        split: The split for reports: `"test"`, or `"train"` if there is no other.
+        points: Other defaults if the data are 2-D points.
+        datasets: The help of `--dataset`.
     """
 
     flags = {}
@@ -59,27 +59,35 @@ class Recipe:
         self.parser = Parser(description)
         add = self.parser.add_argument
         add("--dataset", default="digits", help=self.datasets)
-        add("--data-dir", help="where TFDS data lie (also TFDS_DATA_DIR)")
+        add("--data-dir", help="folder of TFDS data; or set TFDS_DATA_DIR")
         add("--image-size", type=_positive, help="resize images to this many pixels")
-        add("--limit", type=_positive, help="use this many examples only")
-        add("--skip-unreadable", action="store_true", help="leave out broken images")
+        add("--limit", type=_positive, help="use only this many examples")
+        add(
+            "--skip-unreadable",
+            action="store_true",
+            help="skip images that cannot be decoded",
+        )
         add("--epochs", type=_positive, default=60, help="passes over the data")
-        add("--steps-per-epoch", type=_positive, help="none: all of the data")
-        add("--batch-size", type=_positive, default=64, help="examples a step")
-        add("--seed", type=int, default=0, help="everything random follows from it")
-        add("--out", help=f"where to write (default: saved_models/{self.recipe})")
-        add("--resume", action="store_true", help="go on where this run stopped")
+        add(
+            "--steps-per-epoch",
+            type=_positive,
+            help="steps per epoch; None: one pass over the data",
+        )
+        add("--batch-size", type=_positive, default=64, help="examples per step")
+        add("--seed", type=int, default=0, help="seed of all random numbers")
+        add("--out", help=f"output folder; None: saved_models/{self.recipe}")
+        add("--resume", action="store_true", help="continue an interrupted run")
         add(
             "--precision",
             choices=("float32", "mixed_float16", "mixed_bfloat16"),
             default="float32",
-            help="of the networks",
+            help="dtype policy of the networks",
         )
         add("--jit", action="store_true", help="compile the step with XLA")
         add(
             "--steps-per-execution",
             type=_positive,
-            help="steps in one call; none: as many, up to 16, as divide an epoch's",
+            help="steps per call; None: the largest divisor of an epoch's up to 16",
         )
         add(
             "--devices",
@@ -95,17 +103,17 @@ class Recipe:
         add(
             "--decay-steps",
             type=_positive,
-            help="steps in which the learning rate falls to a hundredth, by a cosine",
+            help="steps of cosine decay of the learning rate to a hundredth",
         )
         add(
             "--warm-up-steps",
             type=_positive,
-            help="the first of --decay-steps, in which the rate rises from zero",
+            help="linear warm-up, the first of the --decay-steps",
         )
         add(
             "--sample-every",
             type=_positive,
-            help="epochs between sample pictures; none: one at the end",
+            help="epochs between sample pictures; None: only at the end",
         )
 
         self._add_own_flags()
@@ -132,45 +140,53 @@ class Recipe:
                 choices=choices[0] if choices else None,
             )
 
-    # What a recipe is.
+    # Methods to override.
 
     def build(self, source):
-        """Returns a compiled model."""
+        """Returns a compiled model.
+
+        Args:
+            source: The training data.
+        """
         raise NotImplementedError
 
     def report(self, model, source):
-        """Returns {name: number} for `metrics.json`; may write pictures, too."""
+        """Returns {name: number} for `metrics.json`; may also write pictures."""
         raise NotImplementedError
 
     def load(self, split, **options):
-        """Returns a split of the data: images or points, by name."""
+        """Returns a split of the data in `--dataset`.
+
+        Args:
+            split: The split's name.
+            **options: Further arguments of `data.load`."""
         from keras_gen import data
 
         size = self.args.image_size
         return data.load(self.args.dataset, split, image_size=size, **options)
 
     def prepare(self, source):
-        """Returns the data, of any split, as the model is to see them."""
+        """Returns the data of any split, preprocessed for the model."""
         return source
 
     def prepare_training(self, source):
-        """Returns the prepared data as they are trained on."""
+        """Returns the training data, from prepared data."""
         return source
 
     def callbacks(self, model, source):
-        """Returns callbacks of the recipe's own."""
+        """Returns the recipe's own callbacks."""
         return []
 
     def draw_samples(self, model, n, seed):
-        """Returns what `samples.png` shows."""
+        """Returns the samples for `samples.png`."""
         return model.sample(n, seed=seed)
 
     def batches_per_step(self):
-        """Returns how many batches one step takes."""
+        """Returns the number of batches per step."""
         return 1
 
     def run(self):
-        """Runs the recipe and exits with a status that says how it went."""
+        """Runs the recipe; exits with a nonzero status if it fails."""
         if self.parser.parse_known_args()[0].dataset in _DENSITIES:
             self.parser.set_defaults(**self.points)
         args = self.args = self.parser.parse_args()
@@ -196,26 +212,30 @@ class Recipe:
         if self.chief:
             self._write(model, source)
             return
-        # Takes part in what the workers compute together; its files are thrown away.
+        # Takes part in the workers' collective computations; its files are discarded.
         with tempfile.TemporaryDirectory() as folder:
             self.out = pathlib.Path(folder)
             self._write(model, source)
 
-    # What `build` and `report` may use.
+    # Methods for `build` and `report`.
 
     def adam(self, learning_rate, **arguments):
-        """Returns Adam with the run's moving average and schedule."""
+        """Returns Adam with the run's moving average and schedule.
+
+        Args:
+            learning_rate: The initial learning rate.
+            **arguments: Further arguments of Adam."""
         return self.optimizer("Adam", learning_rate, **arguments)
 
     def optimizer(self, kind, learning_rate, averages=True, **arguments):
-        """Returns one of Keras's optimizers with the run's average and schedule.
+        """Returns a Keras optimizer with the run's moving average and schedule.
 
         Args:
-            kind: Its class's name.
-            learning_rate: At the start of the schedule.
-            averages: Whether it keeps the average that `--ema` asks for. Defaults to
-                `True`; otherwise its networks stay as they were trained.
-            **arguments: Its other arguments.
+            kind: The class name of the optimizer.
+            learning_rate: The learning rate at the start of the schedule.
+            averages: Whether it keeps the moving average of `--ema`. Defaults to
+                `True`.
+            **arguments: Further arguments of the optimizer.
         """
         import keras
 
@@ -228,7 +248,7 @@ class Recipe:
         return getattr(keras.optimizers, kind)(learning_rate, **arguments)
 
     def _schedule(self, rate):
-        """Returns the schedule that falls to a hundredth, and rises first if told."""
+        """Returns cosine decay to a hundredth, after a warm-up if there is one."""
         import keras
 
         schedule = keras.optimizers.schedules.CosineDecay
@@ -242,7 +262,11 @@ class Recipe:
         return schedule(0.0, decay - rise, 0.01, warmup_target=rate, warmup_steps=rise)
 
     def compile(self, model, **arguments):
-        """Compiles a model with Adam at `--learning-rate` and returns it."""
+        """Compiles a model with Adam at `--learning-rate` and returns it.
+
+        Args:
+            model: The model.
+            **arguments: Further arguments of Adam."""
         model.compile(
             self.adam(self.args.learning_rate, **arguments), **self.compile_options
         )
@@ -250,46 +274,57 @@ class Recipe:
 
     @property
     def compile_options(self):
-        """The arguments of `compile` that the flags decide."""
+        """The arguments of `compile` that follow from the flags."""
         return {
             "steps_per_execution": self.steps_per_execution,
             "jit_compile": True if self.args.jit else "auto",
         }
 
     def test_data(self, n=10_000, labels=False, split=None):
-        """Returns up to n examples of a split, or (x, y); by default of `split`."""
+        """Returns up to n examples of a split, or (x, y).
+
+        Args:
+            n: The maximum number of examples. Defaults to `10_000`.
+            labels: Whether to return (x, y). Defaults to `False`.
+            split: The split's name. Defaults to `None`: the recipe's `split`."""
         return self._source(split or self.split, limit=n).arrays(labels=labels)
 
     def test_examples(self, model, n=10_000):
-        """Returns up to n unseen (x, y), y being None unless the model is conditional.
+        """Returns up to n unseen (x, y), where y is `None` for unconditional models.
 
         Args:
             model: The model.
-            n: How many. Defaults to `10_000`.
+            n: The maximum number of examples. Defaults to `10_000`.
         """
         if model.uses_labels:
             return self.test_data(n, labels=True)
         return self.test_data(n), None
 
     def affordable(self, n, cost, least=20):
-        """Returns how many of n test examples a report measures by default.
+        """Returns how many of n test examples a report uses by default.
 
-        They take a tenth of what training takes, counted in evaluations of a network,
-        three for each example of a step, so that equal flags give equal reports.
+        They cost a tenth of training, counted in network evaluations, of which a
+        training step takes three per example, so that equal flags give equal reports.
 
         Args:
-            n: How many there are.
-            cost: Evaluations for each example.
-            least: How many are measured at least. Defaults to `20`.
+            n: The number of test examples.
+            cost: Network evaluations per test example.
+            least: The minimum number to use. Defaults to `20`.
         """
         steps = self.steps_per_epoch * self.args.epochs
         evaluations = 3 * steps * self.examples_per_step
         return min(n, max(least, int(evaluations / (10 * cost))))
 
     def save_interpolations(self, model, source, x=None, spherical=False):
-        """Writes a picture of lines between codes, of samples or of data x.
+        """Writes a picture of interpolations between samples or data.
 
-        A model of classes shows one of them in each row.
+        For a class-conditional model each row shows one class.
+
+        Args:
+            model: The model.
+            source: The training data.
+            x: Data to interpolate between. Defaults to `None`: samples.
+            spherical: Whether to follow great circles. Defaults to `False`.
         """
         from keras_gen import callbacks
 
@@ -306,7 +341,7 @@ class Recipe:
         walks = walks.reshape(-1, *source.shape)
         callbacks.write_grid(self.out / "interpolations.png", walks, columns=10)
 
-    # How it runs.
+    # Running.
 
     def _prepare_folder(self):
         try:
@@ -371,7 +406,7 @@ class Recipe:
     def _load(self):
         source = self.prepare_training(self._source("train", self.args.limit))
         if source.skipped:
-            print(f"{source.skipped} unreadable image(s) left out")
+            print(f"{source.skipped} undecodable image(s) skipped")
         if len(source.shape) == 3:
             check_images(source)
         return source
@@ -407,7 +442,7 @@ class Recipe:
         for warning in caught:
             print(warning.message, file=sys.stderr)
         if start.total and self.chief:
-            print(f"going on at epoch {start.epoch + 1}, step {start.step + 1}")
+            print(f"continuing at epoch {start.epoch + 1}, step {start.step + 1}")
         if self.chief:
             _cut_history(self.out / "history.csv", start.epoch)
         return checkpoint, start
@@ -460,14 +495,14 @@ class Recipe:
             print(f"{self.recipe}: {error}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
-            print(f"\nstopped; the same command with --resume goes on ({self.out})")
+            print(f"\nstopped; the same command with --resume continues ({self.out})")
             sys.exit(130)
 
     def _seconds(self, trained):
-        """Returns where the seconds went.
+        """Returns the time of each phase, in seconds.
 
         Args:
-            trained: When training ended, as `time.perf_counter` has it.
+            trained: The `time.perf_counter` at the end of training.
         """
         watch = self.stopwatch
         first = trained if watch is None or watch.first is None else watch.first
@@ -520,10 +555,10 @@ class Recipe:
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the whole usage.
+    """An argument parser whose errors are one line, without the usage.
 
     Args:
-        description: What the recipe does; its first line is shown by `--help`.
+        description: The recipe's docstring; `--help` shows its first line.
     """
 
     def __init__(self, description):
@@ -561,7 +596,7 @@ def _boolean(text):
 
 
 def import_tensorflow():
-    """Imports TensorFlow without the lines that its C++ side prints meanwhile."""
+    """Imports TensorFlow without the messages that its C++ code prints."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with contextlib.ExitStack() as stack:
@@ -577,7 +612,7 @@ def import_tensorflow():
 
 
 def _strategy(tf, devices):
-    """Returns what `--devices` asks for; TF_CONFIG makes this process one worker."""
+    """Returns the strategy for `--devices`, or for a worker if TF_CONFIG is set."""
     if "TF_CONFIG" in os.environ:
         return tf.distribute.MultiWorkerMirroredStrategy()
     if devices == "auto":
@@ -590,7 +625,7 @@ def _strategy(tf, devices):
         return tf.distribute.MirroredStrategy()
     kind, _, number = devices.partition(":")
     if kind != "cpu" or not number.isdigit() or not int(number):
-        raise ValueError(f"--devices is auto, all or cpu:N, not {devices!r}")
+        raise ValueError(f"--devices must be auto, all or cpu:N, not {devices!r}")
     cpu = tf.config.list_physical_devices("CPU")[0]
     parts = [tf.config.LogicalDeviceConfiguration()] * int(number)
     tf.config.set_logical_device_configuration(cpu, parts)
@@ -598,25 +633,25 @@ def _strategy(tf, devices):
 
 
 def check_images(source):
-    """Raises ValueError for images that the networks cannot make."""
+    """Raises ValueError for image sizes that the networks do not support."""
     height, width, channels = source.shape
     fits = all(side % 4 == 0 and 8 <= side <= 128 for side in (height, width))
     if not fits:
         raise ValueError(
-            f"{source.name} has images of {height}x{width}; the networks make sides "
+            f"{source.name} has images of {height}x{width}; the networks need sides "
             "that are multiples of 4 from 8 to 128. Choose one with --image-size."
         )
     if channels not in (1, 3):
         raise ValueError(
-            f"{source.name} has images of {channels} channels; the networks make "
+            f"{source.name} has images of {channels} channels; the networks need "
             "1 or 3."
         )
 
 
 def require_images(source):
-    """Raises ValueError for data that are no images."""
+    """Raises ValueError for data that are not images."""
     if len(source.shape) != 3:
-        raise ValueError(f"{source.name!r} has no images; choose a set of images")
+        raise ValueError(f"{source.name!r} has no images; choose an image dataset")
 
 
 def require_classes(source):
@@ -624,12 +659,12 @@ def require_classes(source):
     if source.classes is None:
         raise ValueError(
             f"{source.name!r} has no classes, and this model is conditioned on them; "
-            "choose a labeled data set"
+            "choose a labeled dataset"
         )
 
 
 def _cut_history(path, epochs):
-    """Keeps the rows of the epochs that are done: those that follow come again."""
+    """Keeps the rows of completed epochs; later rows will be written again."""
     if not path.exists():
         return
     header, *rows = path.read_text().splitlines() or [""]
@@ -641,7 +676,7 @@ def _cut_history(path, epochs):
 
 
 def versions():
-    """Returns what a result may depend on."""
+    """Returns the versions that a result may depend on."""
     import importlib.metadata as metadata
 
     import keras_gen

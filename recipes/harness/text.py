@@ -1,12 +1,12 @@
-"""What the recipes of text share: pages of text as pictures."""
+"""Shared by the text recipes: text as pictures."""
 
 
 def page(lines, columns=110):
     """Returns lines of text as one picture, (1, height, width, 3) in [0, 1].
 
     Args:
-        lines: Strings. What no line can show is shown as a space.
-        columns: Where lines are cut. Defaults to `110`.
+        lines: Strings. Unprintable characters are shown as spaces.
+        columns: The length at which lines are truncated. Defaults to `110`.
     """
     import warnings
 
@@ -30,7 +30,7 @@ def write(path, lines):
     """Writes lines of text to a file in UTF-8.
 
     Args:
-        path: The file.
+        path: The file to write.
         lines: Strings.
     """
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

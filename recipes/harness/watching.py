@@ -1,4 +1,4 @@
-"""What watches a recipe's training, at a price that does not grow with the epochs."""
+"""Callbacks that monitor a recipe's training, at a bounded cost."""
 
 import math
 import time
@@ -9,13 +9,13 @@ from keras_gen.callbacks.periodic import is_time
 
 
 class Stopwatch(keras.callbacks.Callback):
-    """Takes the time of the training steps; the first, which is traced, is no such.
+    """Measures the time of the training steps after the first one, which is traced.
 
-    Place it first in the list: what other callbacks do after a step is not the step's.
+    Place it first in the list, so that the time of other callbacks is not included.
 
     Attributes:
-        first: When the first step ended, as `time.perf_counter` has it; `None` before.
-        training: The seconds of all steps after it.
+        first: The `time.perf_counter` at the end of the first step; `None` before.
+        training: The total seconds of all later steps.
     """
 
     def __init__(self):
@@ -27,7 +27,7 @@ class Stopwatch(keras.callbacks.Callback):
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Stops; steps that a resumed run passes over do not count."""
+        """Stops; steps that a resumed run skips do not count."""
         now = time.perf_counter()
         if self.first is not None:
             self.training += now - self._began
@@ -36,7 +36,7 @@ class Stopwatch(keras.callbacks.Callback):
 
 
 class Bar(keras.callbacks.ProgbarLogger):
-    """Keras's progress bar, without what was not measured at the end of an epoch."""
+    """Keras's progress bar, without values that were not measured in an epoch."""
 
     def on_epoch_end(self, epoch, logs=None):
         """Shows the epoch's means."""
@@ -44,14 +44,14 @@ class Bar(keras.callbacks.ProgbarLogger):
 
 
 class Curves(keras.callbacks.TensorBoard):
-    """TensorBoard's curves of fifty epochs or so.
+    """TensorBoard's curves with about fifty epochs.
 
-    Keras's callback goes through all logs at every step, even where it writes none of
-    them, which costs small networks a tenth of the step.
+    Keras's callback goes through all logs at every step, even if it writes none of
+    them, which for small networks costs a tenth of the step.
 
     Args:
-        folder: Where the logs go.
-        points: How many epochs are shown at least, where there are as many. Defaults to
+        folder: The folder for the logs.
+        points: The minimum number of epochs to log, if there are as many. Defaults to
             `50`.
     """
 
@@ -66,7 +66,7 @@ class Curves(keras.callbacks.TensorBoard):
         """Does nothing."""
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes what was measured, if it is time, or if others have measured."""
+        """Writes measured values, if it is time, or if others have measured."""
         epochs = self.params["epochs"]
         often = max(1, epochs // self.points)
         if is_time(epoch, epochs) or is_time(epoch, epochs, often):
@@ -74,6 +74,6 @@ class Curves(keras.callbacks.TensorBoard):
 
 
 def _measured(model, logs):
-    """Returns logs without NaN of anything but the model's own terms."""
+    """Returns logs without NaN values, except for those of the model's own terms."""
     own = model.metrics_names
     return {k: v for k, v in (logs or {}).items() if k in own or not math.isnan(v)}

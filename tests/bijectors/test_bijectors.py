@@ -212,7 +212,7 @@ def assert_same_when_compiled(case):
 
     got = tf.function(all_of, jit_compile=True)(x, z)
     for first, second in zip(got, all_of(x, z), strict=True):
-        # XLA orders the sums in another way; a sum may be zero but for roundings.
+        # XLA orders the sums in another way; a sum may be zero up to rounding.
         scale = max(1.0, abs(second).numpy().max())
         np.testing.assert_allclose(first, second, rtol=0, atol=2e-5 * scale)
 
@@ -273,8 +273,8 @@ class TestInTensorFlowProbability:
         assert layer(x, context).dtype == "float32"
         np.testing.assert_array_equal(layer(x, context), z)
         again, backward = layer.forward_and_log_det(z, context)
-        # The same parameters from data that differ by roundings, but for the few that
-        # fall on the other side of a bfloat16's.
+        # The same parameters from data that differ by roundings, except for the few
+        # that fall on the other side of a bfloat16's.
         np.testing.assert_allclose(again, x, atol=0.05 * abs(x).numpy().max())
         assert np.median(abs(again - x)) < 1e-5
         scale = max(1.0, abs(log_det).numpy().max())

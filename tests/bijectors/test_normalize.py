@@ -150,8 +150,8 @@ class TestBatchNorm:
             volume = tf.reduce_mean(log_det)
             total = value + volume
         of_shift, of_scale = tape.gradient(total, [shift, log_scale])
-        # The volume makes up for the scale at 16 places, but for the 1e-5 that is added
-        # to a variance of 1e-2.
+        # The volume cancels the scale at 16 places, except for the 1e-5 added to
+        # a variance of 1e-2.
         np.testing.assert_allclose(of_shift, np.zeros(3), atol=1e-3)
         np.testing.assert_allclose(of_scale, np.full(3, -16.0), rtol=2e-3)
 

@@ -208,7 +208,7 @@ def test_where_nothing_can_be_settled_it_is_said():
     model.compile(keras.optimizers.Adam(0.01, use_ema=True), run_eagerly=True)
     x = np.ones((8, 4), "float32")
     with pytest.warns(
-        UserWarning, match=r"see data: call `model.recalibrate_batch_norm\(data\)`"
+        UserWarning, match=r"needs data: call `model.recalibrate_batch_norm\(data\)`"
     ):
         ways = {"steps_per_epoch": 2, "shuffle": False, "verbose": 0}
         model.fit(((x,) for _ in range(2)), **ways)

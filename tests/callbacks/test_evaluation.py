@@ -259,7 +259,7 @@ def test_arguments_that_say_nothing(options, message):
         callbacks.EvaluateSamples(Scripted([]), **options)
 
 
-def test_a_name_that_nothing_has_is_refused_before_the_first_epoch(tmp_path):
+def test_a_name_that_nothing_has_is_rejected_before_the_first_epoch(tmp_path):
     watch = callbacks.EvaluateSamples(
         Scripted([1.0]), 2, 9, best="fid", path=tmp_path / "b.keras", mode="min"
     )

@@ -40,7 +40,7 @@ def test_a_discriminator_that_is_far_too_strong(digits):
     model = dcgan(rate=1e-6, discriminator_rate=2e-3, discriminator_steps=4)
     said, history = sentences(model, np.tile(digits, (8, 1, 1, 1)))
     (sentence,) = said
-    assert sentence.startswith("The discriminator wins: it knows")
+    assert sentence.startswith("The discriminator wins: it classifies")
     assert "balance=AccuracyBalance()" in sentence
     assert min(history["real_accuracy"] + history["fake_accuracy"]) >= 0.99
 
@@ -49,7 +49,7 @@ def test_a_discriminator_that_is_far_too_strong(digits):
 def test_a_discriminator_that_is_fooled(digits):
     model = dcgan(rate=2e-2, discriminator_rate=1e-6)
     said, history = sentences(model, np.tile(digits, (2, 1, 1, 1)), patience=32)
-    assert any(s.startswith("The discriminator is fooled: it knows") for s in said)
+    assert any(s.startswith("The discriminator is fooled: it classifies") for s in said)
     assert history["real_accuracy"][0] + history["fake_accuracy"][0] < 0.7
     said, _ = sentences(dcgan(rate=2e-2, discriminator_rate=1e-6), digits)
     assert not any("fooled" in s for s in said)  # too early to tell
@@ -93,7 +93,7 @@ def test_losses_that_run_away(digits):
     )
     model.compile(keras.optimizers.Adam(0.05))
     said, _ = sentences(model, digits, epochs=3)
-    assert any(s.startswith("The losses run away") for s in said)
+    assert any(s.startswith("The losses diverge") for s in said)
     assert any("GradientPenalty" in s for s in said)
 
 
@@ -122,8 +122,8 @@ def test_a_generator_that_matches_features_alone_plays_no_game():
     assert watch._collapse(found) is None
     assert "differ by 0%" in watch._collapse({"diversity": 1e-3})
     watch = matching(adversarial_weight=losses.LinearSchedule(0.5, 1.0, steps=10))
-    assert "wins: it knows 100%" in watch._discriminator_wins(found)
-    assert "fooled: it knows 5%" in watch._discriminator_is_fooled(fooled)
+    assert "wins: it classifies 100%" in watch._discriminator_wins(found)
+    assert "fooled: it classifies 5%" in watch._discriminator_is_fooled(fooled)
     assert "differ by 30%" in watch._collapse(found)
 
 
@@ -134,13 +134,13 @@ def test_the_size_of_features_is_no_loss_that_runs_away():
     assert watch._matched > 0.0
     assert watch._runaway(found) is None
     found["generator_loss"] += 1e4  # the game's own part
-    assert watch._runaway(found).startswith("The losses run away")
+    assert watch._runaway(found).startswith("The losses diverge")
     watch._matched = 1e4
     assert watch._runaway(found) is None
     found["discriminator_loss"] = 51.0
-    assert watch._runaway(found).startswith("The losses run away")
+    assert watch._runaway(found).startswith("The losses diverge")
     found = {**found, "discriminator_loss": 1.0, "generator_loss": math.inf}
-    assert watch._runaway(found).startswith("The losses run away")
+    assert watch._runaway(found).startswith("The losses diverge")
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_updates_that_are_skipped(digits):
     x[:32] = math.nan
     model = dcgan()
     watch = callbacks.GANHealth(digits[:64])
-    with pytest.warns(UserWarning, match="not finite were skipped, 1 of them"):
+    with pytest.warns(UserWarning, match="Skipped 1 non-finite updates"):
         model.fit(x, batch_size=32, verbose=0, shuffle=False, callbacks=[watch])
 
 

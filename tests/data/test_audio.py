@@ -140,7 +140,7 @@ class TestRates:
         want = 0.5 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)[500:-500]
         np.testing.assert_allclose(got, want, atol=0.005)
 
-    def test_unlike_rates_are_refused(self, tmp_path):
+    def test_unlike_rates_are_rejected(self, tmp_path):
         write(tmp_path / "a.wav", noise(), 8000)
         write(tmp_path / "b.wav", noise(), 16000)
         want = "'a.wav' has 8000 samples a second and 'b.wav' 16000"

@@ -84,9 +84,9 @@ def test_levels_dequantize_to_cells_that_round_back(name):
 
 
 @pytest.mark.parametrize("name", ["codes", "tokens"])
-def test_whole_numbers_are_refused_by_name(name):
+def test_whole_numbers_are_rejected_by_name(name):
     space = SPACES[name]
-    with pytest.raises(ValueError, match="`x` must be whole numbers, being"):
+    with pytest.raises(ValueError, match="`x` must be integers, because they are"):
         space.convert(np.full((1, *space.shape), 0.5))
     with pytest.raises(ValueError, match=f"`y` must be {name} from 0 to"):
         space.convert(np.full((1, *space.shape), space.levels), "y")

@@ -214,6 +214,6 @@ def test_sequences_in_memory():
         (lambda: data.load_text(length=4).tokens(["a", "bc"]), "of one length"),
     ],
 )
-def test_what_cannot_be_used_is_refused(call, message):
+def test_what_cannot_be_used_is_rejected(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -46,7 +46,7 @@ def test_a_convolution_is_the_sum_of_its_taps():
         ({"strides": 2}, "`strides` must be 1"),
     ],
 )
-def test_a_convolution_refuses(arguments, message):
+def test_a_convolution_rejects(arguments, message):
     with pytest.raises(ValueError, match=message):
         layers.CausalConv1D(1, 2, **arguments)
 
@@ -119,6 +119,6 @@ def test_steps_from_a_cache_give_the_whole(policy):
     ("arguments", "message"),
     [((0, 4), "`heads` must be positive"), ((2, 3), "`head_size` must be even")],
 )
-def test_attention_refuses(arguments, message):
+def test_attention_rejects(arguments, message):
     with pytest.raises(ValueError, match=message):
         layers.CausalSelfAttention(*arguments)

@@ -272,7 +272,7 @@ class TestTotalCorrelation:
         assert correlation == pytest.approx(self.exact()[1], abs=0.05)
 
     def brute_force(self, mean, log_var, z):
-        """Returns the parts where the data set is the batch, in float64."""
+        """Returns the parts where the dataset is the batch, in float64."""
         each = stats.norm.logpdf(
             z[:, None], mean[None], np.exp(0.5 * log_var.astype("float64"))[None]
         )

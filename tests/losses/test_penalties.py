@@ -201,7 +201,7 @@ def test_the_first_argument_is_the_real_end():
     real, fake = tf.ones((64, 1)), tf.zeros((64, 1))
     forth = places(GradientPenalty(), real, fake, SEED)
     back = places(GradientPenalty(), fake, real, SEED)
-    # Alphas and one minus alphas: exact but for one rounding near one.
+    # Alphas and one minus alphas: exact up to one rounding near one.
     np.testing.assert_allclose(forth + back, real, atol=2e-7)
     assert not np.array_equal(forth, back)
 

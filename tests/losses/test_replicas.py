@@ -110,7 +110,7 @@ LOCAL = {  # means of a replica's rows, whose weighted sum is that of all
     "TotalCorrelation": of_divergence(losses.TotalCorrelation(40)),
     "LabelLoss": of_labels,
     "batch_mean": of_weights,
-    "its whole data set": of_divergence(losses.TotalCorrelation(ROWS)),
+    "its whole dataset": of_divergence(losses.TotalCorrelation(ROWS)),
 }
 
 # Sums of 16 rows in float32, in another order.

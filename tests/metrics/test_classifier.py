@@ -1,4 +1,4 @@
-"""A classifier of the data set: trained once, repeatable, and leaving no traces."""
+"""A classifier of the dataset: trained once, repeatable, and leaving no traces."""
 
 import json
 import random
@@ -113,7 +113,7 @@ class TestClassificationAccuracy:
         want = KNeighborsClassifier(1).fit(x, y).score(asked, labels)
         found = metrics.classification_accuracy(x, y, asked, labels)
         estimate = found["classification_accuracy"]
-        # Ties may fall otherwise, on one image of some hundred.
+        # Ties may fall otherwise, on one image of a few hundred.
         assert estimate.value == pytest.approx(want, abs=0.004)
         n = len(labels)
         error = np.sqrt(estimate.value * (1 - estimate.value) / (n - 1))

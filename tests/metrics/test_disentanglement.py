@@ -187,7 +187,7 @@ class TestFactorVAEScore:
 class TestMutualInformationGap:
     @every_perfect
     def test_a_perfect_code_scores_one(self, represent):
-        # The grid makes other dimensions' information exactly zero, but for that of
+        # The grid makes other dimensions' information exactly zero, except for that of
         # spare noise, which is (20 - 1) (values - 1) / (2 n) nats by chance.
         result = mutual_information_gap(represent(grid()), grid())
         expected = 19 * (np.array(SIZES) - 1) / (2 * len(grid())) / np.log(SIZES)

@@ -147,7 +147,7 @@ class TestModesCovered:
         # sqrt(2 / 9 / 300) = 2.7 %; four of those, and terms of third order.
         assert mean == pytest.approx(4.5 * (1 / 500 + 1 / 300), rel=0.12)
 
-    def test_other_classes_are_refused(self):
+    def test_other_classes_are_rejected(self):
         with pytest.raises(ValueError, match="same classes. Received: 3 and 4"):
             metrics.ModesCovered.function(np.eye(3), np.eye(4))
 

@@ -89,7 +89,7 @@ def test_copies_are_looked_for_in_what_the_model_was_trained_on():
         metrics.Evaluation([comparison], metrics.Pixels(), images(30))
 
 
-def test_a_network_that_has_changed_since_is_refused():
+def test_a_network_that_has_changed_since_is_rejected():
     inputs = keras.Input((4, 4, 1))
     outputs = keras.layers.Dense(3)(keras.layers.Flatten()(inputs))
     model = keras.Model(inputs, outputs, name="net")

@@ -94,7 +94,7 @@ class TestNetworkFeatures:
         model = keras.Sequential([keras.Input((8, 8, 1)), Own()])
         assert metrics.NetworkFeatures(model).fingerprint is None
 
-    def test_what_is_no_probability_is_refused(self):
+    def test_what_is_no_probability_is_rejected(self):
         model = keras.Model((net := classifier()).inputs, net.layers[-2].output)
         with pytest.raises(ValueError, match="are no probabilities of classes"):
             metrics.NetworkFeatures(model, probabilities=True)(images())
@@ -122,7 +122,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_no_image_is_refused_in_one_sentence(case):
+def test_what_is_no_image_is_rejected_in_one_sentence(case):
     bad, message = BAD[case]
     with pytest.raises(ValueError, match=message) as caught:
         metrics.NetworkFeatures(classifier())(bad)

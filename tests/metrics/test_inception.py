@@ -159,7 +159,7 @@ class TestKeras:
         assert random.getstate() == state
         images = np.random.default_rng(0).random((3, 32, 32, 1), "float32")
         found = extractor(images, batch_size=2)
-        # The mean of an image, enlarged, is its own but for the edges.
+        # The mean of an image, enlarged, is its own except for the edges.
         want = 2.0 * images.mean(axis=(1, 2)).repeat(3, axis=1) - 1.0
         np.testing.assert_allclose(found.features, want, atol=0.02)
         assert found.probabilities.shape == (3, 10)
@@ -256,7 +256,7 @@ class TestInceptionScore:
     @pytest.mark.parametrize(
         "bad", [np.full((20, 3), 0.5), np.tile([-0.5, 1.5], (20, 1)), np.ones(20)]
     )
-    def test_what_is_no_probability_is_refused(self, bad):
+    def test_what_is_no_probability_is_rejected(self, bad):
         with pytest.raises(ValueError, match="`probabilities` must be rows"):
             metrics.inception_score(bad)
 

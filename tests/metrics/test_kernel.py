@@ -207,7 +207,7 @@ class TestMetrics:
         assert copy.name in request.node.name
         assert copy.result() == want.value
 
-    def test_what_is_wrong_is_refused(self):
+    def test_what_is_wrong_is_rejected(self):
         x = np.zeros((30, 2))
         with pytest.raises(ValueError, match="`blocks` must be positive"):
             metrics.KernelDistance(blocks=0)

@@ -90,7 +90,7 @@ class TestParzen:
             (dict(centers=np.zeros((2, 4))), "must hold examples of one shape"),
         ],
     )
-    def test_what_it_cannot_use_is_refused(self, bad, match):
+    def test_what_it_cannot_use_is_rejected(self, bad, match):
         good = dict(x=np.zeros((2, 3)), centers=np.zeros((2, 3)), sigma=1.0)
         with pytest.raises(ValueError, match=match):
             metrics.parzen_log_likelihood(**{**good, **bad})

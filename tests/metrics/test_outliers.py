@@ -37,7 +37,7 @@ class TestAUROC:
         assert metrics.auroc([0.0], [1.0, 1.0]).value == 0.0
 
     @pytest.mark.parametrize("bad", [[], [np.nan], [[1.0]]])
-    def test_what_is_no_score_is_refused(self, bad):
+    def test_what_is_no_score_is_rejected(self, bad):
         with pytest.raises(ValueError, match="`outliers` must be a vector of numbers"):
             metrics.auroc(bad, [1.0])
 

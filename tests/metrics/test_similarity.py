@@ -101,7 +101,7 @@ def test_config(metric):
     assert again.get_config() == metric.get_config()
 
 
-def test_what_is_no_pair_is_refused():
+def test_what_is_no_pair_is_rejected():
     x, y = pairs()
     for measure in (ssim, psnr):
         with pytest.raises(ValueError, match="must have one shape"):
@@ -158,7 +158,7 @@ class TestSharpness:
         metric.update_state(x)
         assert metric.result() == 1.0
 
-    def test_what_is_no_image_is_refused(self):
+    def test_what_is_no_image_is_rejected(self):
         for shape in ((3, 8, 8), (3, 1, 8, 1), (8,)):
             with pytest.raises(ValueError, match=r"Gradients are those of images"):
                 metrics.sharpness(np.zeros(shape))
@@ -169,7 +169,7 @@ class TestSharpness:
         with pytest.raises(ValueError, match=r"of one size.*\(8, 8, 1\) and \(4, 4, 1"):
             metric.result()
 
-    def test_flat_images_are_refused(self):
+    def test_flat_images_are_rejected(self):
         metric = metrics.Sharpness()
         metric.set_reference(np.ones((2, 4, 4, 1)))
         metric.update_state(np.ones((2, 4, 4, 1)))

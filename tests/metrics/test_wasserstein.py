@@ -73,7 +73,7 @@ class TestMoments:
             _, _, rest = _pooled(groups, without=1 - i)
             np.testing.assert_allclose(rest, np.cov(part.T), atol=1e-14)
 
-    def test_what_is_wrong_is_refused(self):
+    def test_what_is_wrong_is_rejected(self):
         match = "takes at least 2 generated examples. Received: 1"
         with pytest.raises(ValueError, match=match):
             distance(np.zeros((4, 2)), np.zeros((1, 2)))
@@ -279,7 +279,7 @@ class TestFrechetMetric:
         copy.update_state(np.eye(3) + 1.0)
         assert copy.estimates()["fid"].value == pytest.approx(3.0)
 
-    def test_what_is_wrong_is_refused(self):
+    def test_what_is_wrong_is_rejected(self):
         with pytest.raises(ValueError, match="`groups` must be positive"):
             metrics.FrechetDistance(groups=0)
         with pytest.raises(ValueError, match="at least 2 generated examples"):
@@ -429,7 +429,7 @@ class TestSlicedMetric:
         want = metrics.SlicedWasserstein.function(x, y, projections=8, p=1, seed=3)
         assert metric.estimates() == {"sliced_wasserstein": want}
 
-    def test_what_is_wrong_is_refused(self):
+    def test_what_is_wrong_is_rejected(self):
         with pytest.raises(ValueError, match="`projections` must be at least 2"):
             metrics.SlicedWasserstein(projections=1)
         with pytest.raises(ValueError, match="`p` must be at least 1"):

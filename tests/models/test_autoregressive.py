@@ -275,7 +275,7 @@ def sees(kind):
 
 
 @pytest.mark.parametrize("kind", ["pixel", "future", "colors"])
-def test_a_network_that_sees_what_it_predicts_is_refused(kind):
+def test_a_network_that_sees_what_it_predicts_is_rejected(kind):
     with pytest.raises(ValueError, match="depend on earlier values alone"):
         models.Autoregressive(sees(kind))
 
@@ -321,7 +321,7 @@ def test_labels_as_a_column():
             lambda: models.PixelCNN((4, 4, 1), 1, 4, classes=3, context_shape=(2,)),
             "`None` where there are `classes`",
         ),
-        (lambda: small().sample(-1), "`n` must be a whole number from 0"),
+        (lambda: small().sample(-1), "`n` must be a non-negative integer"),
         (lambda: small().sample(1, temperature=-1.0), "`temperature` must be"),
         (
             lambda: small().fit(np.full((4, 4, 4, 1), 0.4)),

@@ -68,19 +68,19 @@ def test_no_samples_have_a_shape(name):
     assert samples.dtype == ZOO[name].space.dtype
 
 
-def test_numbers_that_are_not_whole_are_refused():
+def test_numbers_that_are_not_whole_are_rejected():
     model, tokens = ZOO["CVAE"](), ZOO["CharRNN"]()
     x, y = examples("CVAE", 2), np.array([0.0, 1.9])
-    with pytest.raises(ValueError, match="Labels must be.*whole.*the label 1.9"):
+    with pytest.raises(ValueError, match="Labels must be integers.*the label 1.9"):
         model.elbo(x, y)
-    with pytest.raises(ValueError, match="`x` must be whole numbers"):
+    with pytest.raises(ValueError, match="`x` must be integers"):
         tokens.log_prob(np.full((2, 6), 1.9), [0, 1])
     with pytest.raises(
         TypeError, match="`seed` must be an integer. Received: seed=0.9"
     ):
         model.sample(2, seed=0.9)
     for n in (-1, 1.5):
-        with pytest.raises(ValueError, match="`n` must be a whole number from 0"):
+        with pytest.raises(ValueError, match="`n` must be a non-negative integer"):
             model.sample(n)
     assert model.elbo(x, np.array([0.0, 1.0])).shape == (2,)
 

@@ -170,15 +170,15 @@ def test_completions_are_served(tmp_path):
         (lambda: small().sample(1, context=[1]), "unconditional"),
     ],
 )
-def test_what_it_cannot_do_it_refuses(call, message):
+def test_what_it_cannot_do_it_rejects(call, message):
     with pytest.raises(ValueError, match=message):
         call()
 
 
-def test_fit_refuses_what_is_no_token():
+def test_fit_rejects_what_is_no_token():
     model = small()
     model.compile("sgd")
-    with pytest.raises(ValueError, match="Tokens must be from 0 to 2"):
+    with pytest.raises(ValueError, match="Tokens must be integers from 0 to 2"):
         model.fit(np.full((4, 5), 3), batch_size=4, verbose=0)
 
 

@@ -87,7 +87,7 @@ def test_a_graph_does_what_eager_steps_do(name):
     model.compile(keras.optimizers.Adam(1e-3))
     history = fit(model, name, n=20, validation_data=pair(name, 8, 1))
     for key, values in found.items():
-        # Sums of some hundred roundings of float32, after steps of Adam.
+        # Sums of a few hundred roundings of float32, after steps of Adam.
         np.testing.assert_allclose(history[key], values, rtol=1e-3, atol=1e-4)
 
 
@@ -203,6 +203,6 @@ def test_a_model_without_density_says_so(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_compile_refuses_what_it_does_not_know(name):
+def test_compile_rejects_what_it_does_not_know(name):
     with pytest.raises(TypeError, match="objective is the model's own.*loss"):
         zoo.fitted(name).model.compile("adam", loss="mse")

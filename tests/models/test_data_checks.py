@@ -1,4 +1,4 @@
-"""Data that would train in silence to nothing are refused in words."""
+"""Data that would train in silence to nothing are rejected in words."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_in_every_way_of_running(ways):
     x, y = pair("CVAE")
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
         model.fit(2.0 * x - 1.0, y, verbose=0)
-    with pytest.raises(ValueError, match="Labels must be from 0 to 2"):
+    with pytest.raises(ValueError, match="Labels must be integers from 0 to 2"):
         model.fit(x, y + 1, verbose=0)
 
 
@@ -48,7 +48,7 @@ def test_labels_in_a_column():
     model.fit(x, y, verbose=0)
     logs = [model.evaluate(x, one, verbose=0) for one in (y, y[:, None])]
     assert logs[0] == logs[1]
-    with pytest.raises(ValueError, match="Labels must be from 0 to 2"):
+    with pytest.raises(ValueError, match="Labels must be integers from 0 to 2"):
         model.fit(x, y[:, None] + 1, verbose=0)
 
 
@@ -120,7 +120,7 @@ def test_labels_that_are_no_class(name):
     for unknown in (-1, CLASSES):
         y[3] = unknown
         for call in (model.fit, model.evaluate):
-            with pytest.raises(ValueError, match="Labels must be from 0 to 2"):
+            with pytest.raises(ValueError, match="Labels must be integers from 0 to 2"):
                 call(x, y, verbose=0)
         with pytest.raises(ValueError, match=f"Received: the label {unknown}"):
             model.sample(4, context=unknown)
@@ -136,7 +136,7 @@ def test_a_label_may_be_unknown_where_some_are():
     model.fit(x, y, verbose=0)
     for unknown in (-2, CLASSES):
         y[3] = unknown
-        with pytest.raises(ValueError, match="Labels must be from -1 to 2"):
+        with pytest.raises(ValueError, match="Labels must be integers from -1 to 2"):
             model.fit(x, y, verbose=0)
 
 
@@ -145,5 +145,7 @@ def test_a_served_model_knows_its_labels(tmp_path):
     export.save(ZOO["CGAN"](), tmp_path / "served")
     served = tf.saved_model.load(tmp_path / "served")
     assert served.sample(2, 0, np.array([0, 2], "int32")).shape == (2, *IMAGE)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Labels must be from 0"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="Labels must be integers from 0"
+    ):
         served.sample(2, 0, np.array([0, 3], "int32"))

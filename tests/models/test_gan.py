@@ -233,7 +233,7 @@ class TestWGANGP:
         assert models.WGANGP(*networks_, penalty_weight=3.0).penalty.weight == 3.0
 
     @pytest.mark.parametrize("nested", [False, True])
-    def test_refuses_batch_normalization_in_the_critic(self, nested):
+    def test_rejects_batch_normalization_in_the_critic(self, nested):
         generator, discriminator = networks.dcgan(SHAPE, 4, width=4)
         if nested:
             discriminator = keras.Sequential([keras.Input(SHAPE), discriminator])

@@ -234,7 +234,7 @@ def test_a_flipped_byte_is_noticed(tmp_path):
         callbacks.Checkpoint(tmp_path).restore(make("VAE"))
 
 
-def test_other_settings_and_other_models_are_refused(tmp_path):
+def test_other_settings_and_other_models_are_rejected(tmp_path):
     model = make("VAE")
     source = data.from_array(batch("VAE"), levels=17)
     model.fit(

@@ -235,6 +235,6 @@ def test_data_are_sources_and_targets():
         (lambda: small().sample(2), "is conditional: give `context`"),
     ],
 )
-def test_what_it_cannot_do_it_refuses(call, message):
+def test_what_it_cannot_do_it_rejects(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -44,7 +44,7 @@ def test_labels_of_any_shape_mean_the_same(labels, n):
 
 
 @pytest.mark.parametrize("shape", [(6, 2), (6, CLASSES, 1), (6, 1, 1)])
-def test_labels_of_other_shapes_are_refused(shape):
+def test_labels_of_other_shapes_are_rejected(shape):
     with pytest.raises(ValueError, match=r"must have the shape \(batch,\).*Received"):
         sgan().objective(tf.constant(X[:6]), tf.zeros(shape, "int32"))
 

@@ -138,7 +138,7 @@ def test_a_grid_of_codes(kind, tmp_path):
     assert all(np.any(v.numpy() != old) for v, old in moved)
     for wrong in (x + 1, x - 1, x + 0.5):
         wrong[0, 0, 0, 0] += 511 * (wrong[0, 0, 0, 0] > 0)
-        with pytest.raises(ValueError, match="Codes must be from 0 to 511"):
+        with pytest.raises(ValueError, match="Codes must be integers from 0 to 511"):
             model.fit(wrong, batch_size=3, verbose=0)
     drawn = model.sample(2, seed=3)
     assert drawn.dtype == "int32" and drawn.shape == (2, *GRID)

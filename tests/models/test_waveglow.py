@@ -58,7 +58,7 @@ class TestMathematics:
         rows = tf.reshape(tape.gradient(total, copies), (24, 24))
         want = np.linalg.slogdet(rows.numpy().astype("float64"))[1]
         assert abs(want) > 1.0
-        # A sum of some hundred logarithms in float32.
+        # A sum of a few hundred logarithms in float32.
         assert float(log_det[0]) == pytest.approx(want, rel=1e-4)
 
     def test_log_prob_is_that_of_tfp(self):

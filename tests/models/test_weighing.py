@@ -81,7 +81,7 @@ def test_each_example_counts_by_its_weight(name):
     np.testing.assert_allclose(same, whole, rtol=0, atol=1e-6 * np.abs(whole).max())
     _, nothing = slopes(np.zeros(N, "float32"))
     (_, a), (_, b) = slopes(first), slopes(second)
-    # Linear in the weights, but for what belongs to no example. Rounding: the slopes
+    # Linear in the weights, except for what belongs to no example. Rounding: the slopes
     # of large weights cancel.
     bound = 1e-5 * max(np.abs(a).max(), np.abs(b).max())
     np.testing.assert_allclose(a + b - nothing, whole, rtol=0, atol=bound)
@@ -91,7 +91,7 @@ def test_each_example_counts_by_its_weight(name):
 
 
 @pytest.mark.parametrize("name", marked(REFUSED))
-def test_weights_without_a_meaning_are_refused(name):
+def test_weights_without_a_meaning_are_rejected(name):
     model = ZOO[name]()
     model.compile("adam", run_eagerly=True)
     before = model.get_weights()
@@ -175,7 +175,7 @@ def test_validation_data_are_weighed():
     assert logs["val_loss"][0] == wanted[0] != logs["loss"][0]
 
 
-def test_weights_of_a_wrong_shape_are_refused():
+def test_weights_of_a_wrong_shape_are_rejected():
     with pytest.raises(ValueError, match=r"one weight for each.*shape \(8, 8, 8, 1\)"):
         autoencoder().train_on_batch(X, sample_weight=X)
 

@@ -70,7 +70,7 @@ def test_a_single_number():
     np.testing.assert_allclose(found[..., 0], network(tf.ones((2, 1))), rtol=1e-6)
 
 
-def test_other_networks_are_refused():
+def test_other_networks_are_rejected():
     inputs = keras.Input((3,))
     with pytest.raises(ValueError, match="Dense.*not known to keep the order"):
         networks.OrderedNetwork(keras.Model(inputs, layers.Dense(3)(inputs)))

@@ -115,7 +115,7 @@ def functional(*stack, channels=1):
         ),
     ],
 )
-def test_what_cannot_be_drawn_pixel_by_pixel_is_refused(network, message):
+def test_what_cannot_be_drawn_pixel_by_pixel_is_rejected(network, message):
     with pytest.raises(ValueError, match=message):
         networks.RasterNetwork(network())
 

@@ -54,6 +54,6 @@ def test_every_kernel_is_bounded(make):
     ],
     ids=["separable", "equalized", "weight"],
 )
-def test_a_kernel_that_would_have_no_bound_is_refused(make):
+def test_a_kernel_that_would_have_no_bound_is_rejected(make):
     with pytest.raises(TypeError, match="kernel` of the layer"):
         networks.with_spectral_normalization(network(make()))

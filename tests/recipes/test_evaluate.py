@@ -167,7 +167,7 @@ def test_bits_say_what_they_are(call, tmp_path):
     assert written["results"]["bits_per_dim"] == pytest.approx(want, rel=1e-5)
 
 
-def test_bits_of_other_levels_are_refused(saved, call):
+def test_bits_of_other_levels_are_rejected(saved, call):
     ways = {"metric": "bits_per_dim", "extractor": None}
     status, _, said = call(saved, "--limit", "20", **ways)
     assert status == 2 and "mass of 2 levels" in said and len(said.splitlines()) == 1
@@ -255,7 +255,7 @@ BAD = {
     "no sample": "has no signature `sample(n, seed)`",
     "other inputs": "has a signature `sample(n)`; it must take n, seed",
     "network": "makes no samples",
-    "broken": "broken.keras is no model",
+    "broken": "broken.keras is not a model",
     "nothing": "there is nothing at --model",
     "empty": "must hold images",
     "broken image": "x.png' cannot be read",
@@ -283,7 +283,7 @@ FLAGS = {
     "points": (["--dataset", "moons"], "those of moons are of 2"),
     "inception": (["--inception", "no.pb"], "There is no file no.pb"),
     "likelihood": (["--metrics", "log_prob"], "--metrics has no 'log_prob'"),
-    "extractor file": (["--extractor", "no.keras"], "no.keras is no model"),
+    "extractor file": (["--extractor", "no.keras"], "no.keras is not a model"),
 }
 
 

@@ -146,7 +146,7 @@ def test_a_finished_run_says_so_and_may_grow(tmp_path):
     again = run("vae", tmp_path, "--epochs", "1", "--resume", *flags, check=True)
     assert "is finished" in again.stdout
     grown = run("vae", tmp_path, "--epochs", "2", "--resume", *flags, check=True)
-    assert "going on at epoch 2, step 1" in grown.stdout
+    assert "continuing at epoch 2, step 1" in grown.stdout
     assert epochs(tmp_path) == [0, 1]
     other = run("vae", tmp_path, "--epochs", "2", "--resume", "--beta", "2.0", *flags)
     assert other.returncode == 2
@@ -182,7 +182,7 @@ BAD = {
     "no folder": (["--dataset", "./nowhere"], "nowhere"),
     "batch too large": (["--batch-size", "4096"], "batch_size"),
     "impossible size": (["--image-size", "30"], "multiples of 4 from 8 to 128"),
-    "no such device": (["--devices", "tpu"], "--devices is auto, all or cpu:N"),
+    "no such device": (["--devices", "tpu"], "--devices must be auto, all or cpu:N"),
     "warm-up alone": (["--warm-up-steps", "5"], "--warm-up-steps needs --decay-steps"),
     "warm-up too long": (
         ["--warm-up-steps", "9", "--decay-steps", "9"],
@@ -199,7 +199,7 @@ def test_bad_input_is_one_clear_sentence(case, refusal, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_process_refuses_in_one_line(tmp_path):
+def test_a_process_rejects_in_one_line(tmp_path):
     done = run("vae", tmp_path / "out", "--dataset", "mnits")
     assert done.returncode == 2
     assert "did you mean 'mnist'" in done.stderr
@@ -251,10 +251,10 @@ def test_folders_good_and_bad(refusal, tmp_path):
     flags = ["--skip-unreadable", *sizes]
     done = run("vae", tmp_path / "c", "--dataset", str(tmp_path / "mixed"), *flags)
     assert done.returncode == 0, done.stderr
-    assert "1 unreadable image(s) left out" in done.stdout
+    assert "1 undecodable image(s) skipped" in done.stdout
 
 
-def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+def test_a_place_that_cannot_be_written_is_rejected(tmp_path):
     (tmp_path / "file").write_text("")
     done = run("vae", tmp_path / "file" / "out", *TINY)
     assert done.returncode == 2
@@ -288,7 +288,9 @@ def test_attributes_of_a_model_that_is_given(tmp_path):
     if os.environ.get("TFDS_DATA_DIR"):
         done = run("attributes", tmp_path / "other", *other)
         assert done.returncode == 2
-        assert "is no unconditional flow of images of shape (28, 28, 1)" in done.stderr
+        assert (
+            "is not an unconditional flow of images of shape (28, 28, 1)" in done.stderr
+        )
 
 
 @pytest.mark.matrix

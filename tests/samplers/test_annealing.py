@@ -87,7 +87,7 @@ class TestHamiltonianTransition:
             return hamiltonian_transition(target.log_prob, z, 0.5, (1, 2), 5)
 
         moved, odds = move(z)
-        assert 0.5 < tf.reduce_mean(odds) < 0.99  # some are refused
+        assert 0.5 < tf.reduce_mean(odds) < 0.99  # some are rejected
         # Four standard errors of each of four numbers: error rate 2.5e-4.
         np.testing.assert_array_less(
             abs(np.mean(moved, 0) - mean), 4 * deviation / np.sqrt(20_000)
@@ -97,7 +97,7 @@ class TestHamiltonianTransition:
         )
         assert abs(np.corrcoef(z[:, 0], moved[:, 0])[0, 1]) < 0.9
 
-    def test_a_step_too_large_is_refused_and_nothing_breaks(self):
+    def test_a_step_too_large_is_rejected_and_nothing_breaks(self):
         def log_prob(z):
             return -tf.reduce_sum(z**4, axis=-1)
 
