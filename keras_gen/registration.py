@@ -8,9 +8,11 @@ import sys
 # What a file may begin with, by room. What else is in it is imported with that.
 _CLASSES = {
     "layers": """
+        AdaptiveInstanceNormalization
         CausalConv1D CausalSelfAttention Clip CodeEmbedding ConcatELU
         ConditionalBatchNormalization CrossAttention DiagonalBiLSTM DownConv2D
-        DownRightConv2D Dropout EqualizedLearningRate Fade Gate GaussianNoise LogMel
+        DownRightConv2D Dropout EqualizedLearningRate Fade Gate GaussianNoise
+        InstanceNormalization LogMel
         MaskedConv2D MaskedDense MinibatchDiscrimination MinibatchStandardDeviation
         PixelNormalization Projection RandomAffine RandomLayer Recurrent RowLSTM
         Sampling ShiftDown ShiftRight SpectralNormalization TokenDecoder

@@ -6,6 +6,10 @@ from keras_gen.layers.conditional import ConditionalBatchNormalization, Projecti
 from keras_gen.layers.configured import Configured
 from keras_gen.layers.embedding import CodeEmbedding
 from keras_gen.layers.gate import ConcatELU, Gate
+from keras_gen.layers.instance import (
+    AdaptiveInstanceNormalization,
+    InstanceNormalization,
+)
 from keras_gen.layers.masked import MaskedConv2D, MaskedDense
 from keras_gen.layers.mel import LogMel
 from keras_gen.layers.minibatch import (
@@ -43,6 +47,7 @@ from keras_gen.layers.tokens import TokenDecoder, TokenEncoder
 from keras_gen.layers.weight import WeightNormalization
 
 __all__ = [
+    "AdaptiveInstanceNormalization",
     "CausalConv1D",
     "CausalSelfAttention",
     "Clip",
@@ -59,6 +64,7 @@ __all__ = [
     "Fade",
     "Gate",
     "GaussianNoise",
+    "InstanceNormalization",
     "LogMel",
     "MaskedConv2D",
     "MaskedDense",
