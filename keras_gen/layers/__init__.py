@@ -2,9 +2,13 @@
 
 from keras_gen.layers.causal import CausalConv1D, CausalSelfAttention
 from keras_gen.layers.clip import Clip
-from keras_gen.layers.conditional import ConditionalBatchNormalization, Projection
+from keras_gen.layers.conditional import (
+    ConditionalBatchNormalization,
+    Planes,
+    Projection,
+)
 from keras_gen.layers.configured import Configured
-from keras_gen.layers.embedding import CodeEmbedding
+from keras_gen.layers.embedding import CodeEmbedding, SinusoidalEmbedding
 from keras_gen.layers.gate import ConcatELU, Gate
 from keras_gen.layers.instance import (
     AdaptiveInstanceNormalization,
@@ -16,6 +20,7 @@ from keras_gen.layers.minibatch import (
     MinibatchDiscrimination,
     MinibatchStandardDeviation,
 )
+from keras_gen.layers.padding import ReflectionPadding
 from keras_gen.layers.progressive import (
     EqualizedLearningRate,
     Fade,
@@ -43,10 +48,12 @@ from keras_gen.layers.shifted import (
 from keras_gen.layers.skew import skew, unskew
 from keras_gen.layers.spatial_lstm import DiagonalBiLSTM, RowLSTM
 from keras_gen.layers.spectral import SpectralNormalization
+from keras_gen.layers.subpixel import ICNR, SubPixel
 from keras_gen.layers.tokens import TokenDecoder, TokenEncoder
 from keras_gen.layers.weight import WeightNormalization
 
 __all__ = [
+    "ICNR",
     "AdaptiveInstanceNormalization",
     "CausalConv1D",
     "CausalSelfAttention",
@@ -71,15 +78,19 @@ __all__ = [
     "MinibatchDiscrimination",
     "MinibatchStandardDeviation",
     "PixelNormalization",
+    "Planes",
     "Projection",
     "RandomAffine",
     "RandomLayer",
     "Recurrent",
+    "ReflectionPadding",
     "RowLSTM",
     "Sampling",
     "ShiftDown",
     "ShiftRight",
+    "SinusoidalEmbedding",
     "SpectralNormalization",
+    "SubPixel",
     "TokenDecoder",
     "TokenEncoder",
     "TransformerBlock",
