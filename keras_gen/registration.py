@@ -8,12 +8,14 @@ import sys
 # What a file may begin with, by room. What else is in it is imported with that.
 _CLASSES = {
     "layers": """
-        CausalConv1D CausalSelfAttention Clip CodeEmbedding ConcatELU
-        ConditionalBatchNormalization CrossAttention DiagonalBiLSTM DownConv2D
-        DownRightConv2D Dropout EqualizedLearningRate Fade Gate GaussianNoise LogMel
-        MaskedConv2D MaskedDense MinibatchDiscrimination MinibatchStandardDeviation
-        PixelNormalization Projection RandomAffine RandomLayer Recurrent ReplayBuffer
-        RowLSTM Sampling ShiftDown ShiftRight SpectralNormalization TokenDecoder
+        AdaptiveInstanceNormalization CausalConv1D CausalSelfAttention Clip
+        CodeEmbedding ConcatELU ConditionalBatchNormalization CrossAttention
+        DiagonalBiLSTM DownConv2D DownRightConv2D Dropout EqualizedLearningRate Fade
+        Gate GaussianNoise ICNR InstanceNormalization LogMel MaskedConv2D MaskedDense
+        MinibatchDiscrimination MinibatchStandardDeviation PixelNormalization Planes
+        Projection RandomAffine RandomLayer Recurrent ReflectionPadding ReplayBuffer
+        RowLSTM Sampling ShiftDown ShiftRight SinusoidalEmbedding SpectralNormalization
+        SubPixel TokenDecoder
         TokenEncoder TransformerBlock Upscale WeightNormalization
     """,
     "bijectors": """

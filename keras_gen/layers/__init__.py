@@ -2,9 +2,13 @@
 
 from keras_gen.layers.causal import CausalConv1D, CausalSelfAttention
 from keras_gen.layers.clip import Clip
-from keras_gen.layers.conditional import ConditionalBatchNormalization, Projection
+from keras_gen.layers.conditional import (
+    ConditionalBatchNormalization,
+    Planes,
+    Projection,
+)
 from keras_gen.layers.configured import Configured
-from keras_gen.layers.embedding import CodeEmbedding
+from keras_gen.layers.embedding import CodeEmbedding, SinusoidalEmbedding
 from keras_gen.layers.gate import ConcatELU, Gate
 from keras_gen.layers.instance import (
     AdaptiveInstanceNormalization,
@@ -16,6 +20,7 @@ from keras_gen.layers.minibatch import (
     MinibatchDiscrimination,
     MinibatchStandardDeviation,
 )
+from keras_gen.layers.padding import ReflectionPadding
 from keras_gen.layers.progressive import (
     EqualizedLearningRate,
     Fade,
@@ -45,6 +50,7 @@ from keras_gen.layers.shifted import (
 from keras_gen.layers.skew import skew, unskew
 from keras_gen.layers.spatial_lstm import DiagonalBiLSTM, RowLSTM
 from keras_gen.layers.spectral import SpectralNormalization
+from keras_gen.layers.subpixel import ICNR, SubPixel
 from keras_gen.layers.tokens import TokenDecoder, TokenEncoder
 from keras_gen.layers.weight import WeightNormalization
 
@@ -53,6 +59,7 @@ __all__ = [
     "InstanceNormalization",
     "ReplayBuffer",
     "seeded",
+    "ICNR",
     "CausalConv1D",
     "CausalSelfAttention",
     "Clip",
@@ -69,21 +76,26 @@ __all__ = [
     "Fade",
     "Gate",
     "GaussianNoise",
+    "InstanceNormalization",
     "LogMel",
     "MaskedConv2D",
     "MaskedDense",
     "MinibatchDiscrimination",
     "MinibatchStandardDeviation",
     "PixelNormalization",
+    "Planes",
     "Projection",
     "RandomAffine",
     "RandomLayer",
     "Recurrent",
+    "ReflectionPadding",
     "RowLSTM",
     "Sampling",
     "ShiftDown",
     "ShiftRight",
+    "SinusoidalEmbedding",
     "SpectralNormalization",
+    "SubPixel",
     "TokenDecoder",
     "TokenEncoder",
     "TransformerBlock",

@@ -80,6 +80,41 @@ class ConditionalBatchNormalization(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("keras_gen")
+class Planes(keras.layers.Layer):
+    """Shows a vector at every place of an image, as further channels.
+
+    y[i, place] = (x[i, place], v[i])
+
+    Called on [x, vector], for sequences, images and volumes of any size; the sides need
+    not be known. Convolutions that follow see the vector wherever they are.
+
+    Args:
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+
+    >>> image, vector = keras.ops.zeros((5, 4, 6, 3)), keras.ops.ones((5, 2))
+    >>> Planes()([image, vector]).shape
+    TensorShape([5, 4, 6, 5])
+
+    Reference: [Zhu et al., 2017](https://arxiv.org/abs/1711.11586)
+    """
+
+    def call(self, inputs):
+        """Appends the vector to each place."""
+        x, vector = inputs
+        sides = ops.shape(x)[1:-1]
+        planes = ops.reshape(vector, (-1, *[1] * len(sides), vector.shape[-1]))
+        planes = ops.tile(ops.cast(planes, x.dtype), (1, *sides, 1))
+        return ops.concatenate([x, planes], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the data's shape with the vector's numbers as further channels."""
+        data, vector = input_shape
+        return (*data[:-1], data[-1] + vector[-1])
+
+
+@keras.saving.register_keras_serializable("keras_gen")
 class Projection(keras.layers.Layer):
     """Adds to logits how well features match a context.
 

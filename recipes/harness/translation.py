@@ -62,7 +62,6 @@ class TranslationRecipe(Recipe):
 
     def draw_samples(self, model, n, seed):
         """Returns four rows of each eight pairs of images that were not seen."""
-        from keras_gen import metrics
 
         source, target = self.test_data(max(8, n // ROWS), labels=True)
         rows = self.pictures(model, source, target, seed)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import ConditionalBatchNormalization, Projection
+from keras_gen.layers import ConditionalBatchNormalization, Planes, Projection
 
 
 def images(n=8):
@@ -64,6 +64,29 @@ class TestProjection:
         want = 1 + np.sum((c @ layer.kernel.numpy()) * summed, axis=1, keepdims=True)
         # Some thirty products in float32.
         np.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-5)
+
+
+class TestPlanes:
+    @pytest.mark.parametrize("sides", [(5,), (3, 4), (2, 3, 4)], ids=str)
+    def test_by_hand(self, sides):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(3, *sides, 2)).astype("float32")
+        vector = rng.normal(size=(3, 4)).astype("float32")
+        y = Planes()([x, vector])
+        assert y.shape == (3, *sides, 6)
+        for place in np.ndindex(*sides):
+            for i in range(3):
+                want = [*x[(i, *place)], *vector[i]]
+                np.testing.assert_array_equal(y[(i, *place)], want)
+
+    def test_unknown_sides_and_saving(self, tmp_path):
+        x, vector = keras.Input((None, None, 2)), keras.Input((3,))
+        model = keras.Model([x, vector], Planes()([x, vector]))
+        assert model.output_shape == (None, None, None, 5)
+        model.save(tmp_path / "model.keras")
+        again = keras.models.load_model(tmp_path / "model.keras")
+        inputs = [np.ones((2, 5, 4, 2)), np.ones((2, 3))]
+        np.testing.assert_array_equal(again(inputs), np.ones((2, 5, 4, 5)))
 
 
 def test_saving(tmp_path):
