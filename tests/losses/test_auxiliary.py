@@ -203,7 +203,7 @@ def test_networks_that_do_not_fit():
 
     pair = networks.dcgan((8, 8, 1), latent_dim=4, width=4)
     with pytest.raises(
-        ValueError, match="must have two outputs: logits of real, and 10"
+        ValueError, match="outputs: logits of real, and 10"
     ):
         models.InfoGAN(*pair)
     with pytest.raises(ValueError, match="must have two outputs: .*one for each"):
