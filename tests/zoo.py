@@ -315,7 +315,7 @@ ZOO = {
         ),
         space=PLANE,
         differences=True,
-        unweighable="`FeatureMatching` is a function of the whole batch",
+        unweighable="`RelativisticAverage` is a function of the whole batch",
     ),
     "SGAN": Case(
         lambda: models.SGAN(
