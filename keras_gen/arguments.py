@@ -41,7 +41,8 @@ def require_one_of(name, value, choices, of=""):
         name: The argument's name.
         value: Its value.
         choices: What it may be.
-        of: What they are the choices of, such as " for texts". Defaults to `""`.
+        of: A suffix that says where the choices apply, such as " for texts". Defaults
+            to `""`.
     """
     must = f"one of {', '.join(map(repr, choices))}{of}"
     require_argument(value in choices, name, must, repr(value))

@@ -19,7 +19,8 @@ def save(model, path):
     `serving_default` is `log_prob` for exact densities, `reconstruct` where there is a
     lossy encoder, else `sample`.
 
-    The folder is complete or absent: it is written beside its place and moved there.
+    The folder is complete or absent: it is written under a temporary name and then
+    renamed.
 
     Args:
         model: A `GenerativeModel`.

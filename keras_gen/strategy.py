@@ -16,8 +16,8 @@ class Strategy:
     `keras.saving.register_keras_serializable`.
 
     Attributes:
-        couples_batch: Whether a term is no mean over examples but another function of
-            the whole batch, so that examples cannot be weighed.
+        couples_batch: Whether a term is not a mean over examples but another function
+            of the whole batch, so that examples cannot be weighed.
     """
 
     couples_batch = False

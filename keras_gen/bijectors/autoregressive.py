@@ -163,7 +163,7 @@ class MaskedAutoregressive(Autoregressive):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class SplineAutoregressive(Autoregressive):
-    """Bends each number by a spline whose knots the numbers before it set.
+    """Transforms each number by a spline whose knots depend on earlier numbers.
 
     Args:
         network: As for `MaskedAutoregressive`, to `3 bins - 1` numbers for each.
@@ -186,7 +186,7 @@ class SplineAutoregressive(Autoregressive):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class Invert(BijectiveLayer):
-    """The same map the other way round: what led to codes leads to data.
+    """The inverse of a layer: its map to codes becomes the map to data.
 
     Of a masked autoregressive map it makes the inverse autoregressive one, which
     samples in one evaluation of its network.

@@ -18,7 +18,7 @@ class BijectiveLayer(Configured, keras.layers.Layer):
     evaluation of its networks. `bijector()` wraps them for TensorFlow Probability.
 
     Keras finds no weights in a bijector or distribution that is held as an attribute,
-    so it is the other way round here: the layer owns them, and the bijector is made
+    so here it is reversed: the layer owns them, and the bijector is made
     anew at each call.
 
     Log-determinants are computed in the data's precision: a policy of mixed precision
@@ -59,7 +59,7 @@ class BijectiveLayer(Configured, keras.layers.Layer):
         """Returns what is equal for layers that compute alike, given their weights.
 
         Layers with a signature assign to no weight and talk to no other replica in
-        training. See `shared.Shared`. `None`, unless a subclass knows better.
+        training. See `shared.Shared`. `None` by default.
         """
         return None
 

@@ -255,7 +255,7 @@ class AffineCoupling(Coupling):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class SplineCoupling(Coupling):
-    """Bends one part of the data by splines whose knots the other part sets.
+    """Transforms one part of the data by splines whose knots depend on the other.
 
     Each number runs through a monotone rational quadratic spline on [-bound, bound] and
     stays as it is beyond: far more flexible than a scale and a shift, for `3 bins - 1`

@@ -14,8 +14,8 @@ from keras_gen.bijectors.coupling import AffineCoupling
 class MultiScale(BijectiveLayer):
     """Levels of layers; after each but the last, half of the channels become code.
 
-    What leaves is cheap, and what goes on sees more of the image. The code is a vector:
-    the parts of all levels, the finest first.
+    Channels that leave are cheap, and those that continue see more of the image. The
+    code is a vector: the parts of all levels, the finest first.
 
     With a network for each split, what leaves is N(mean, exp(log_std)) given what goes
     on, a learned conditional prior: written as a coupling, so that the code itself
@@ -25,8 +25,8 @@ class MultiScale(BijectiveLayer):
         levels: A list of lists of `BijectiveLayer`, the level next to the data first.
         shape: Tuple, the data's shape without the batch.
         networks: A list of built `keras.Model`s, one fewer than levels, each from the
-            half that goes on to twice the numbers that leave: raw log-scales and means.
-            A second input is the context. Defaults to `None`: N(0, I).
+            half that continues to twice as many values as leave: raw log-scales and
+            means. A second input is the context. Defaults to `None`: N(0, I).
         leaving: How many channels leave at each split. Defaults to `None`, half.
         constant_memory: As for `Chain`. Defaults to `False`.
         **kwargs: Arguments of `keras.layers.Layer`.
@@ -73,7 +73,7 @@ class MultiScale(BijectiveLayer):
                     )
             self.part_shapes.append((*shape[:-1], out))
             shape = (*shape[:-1], shape[-1] - out)
-        # What goes on is kept and what leaves is changed: first the former.
+        # The half that continues is unchanged, the half that leaves is mapped.
         self.conditionals = [AffineCoupling(n, "split") for n in networks or ()]
         self.takes_context = any(
             part.takes_context for part in (*self.chains, *self.conditionals)

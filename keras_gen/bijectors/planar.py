@@ -1,4 +1,4 @@
-"""Maps that bend all numbers along one direction, or around one point."""
+"""Maps that warp space along one direction, or around one point."""
 
 import math
 
@@ -23,7 +23,7 @@ class _RootInverse(BijectiveLayer):
         dims: Integer, the size of a vector.
         numbers: How many parameters there are.
         context_shape: Tuple, the shape of a vector that moves the parameters.
-        deviation: Float, of the first parameters.
+        deviation: Float, the standard deviation of the initial parameters.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 

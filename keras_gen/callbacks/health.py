@@ -242,9 +242,9 @@ class GANHealth(Periodic):
         return (
             f"The discriminator is fooled: it classifies {right:.0%} of data and of "
             "samples correctly, worse than chance, so samples that it accepts need not "
-            "look like the data. Raise its learning rate or lower the generator's, give "
-            "it more `discriminator_steps` or `pretraining`, or hold the generator back "
-            "with `balance=AccuracyBalance()`."
+            "look like the data. Raise its learning rate or lower the generator's, "
+            "give it more `discriminator_steps` or `pretraining`, or hold the "
+            "generator back with `balance=AccuracyBalance()`."
         )
 
     def _collapse(self, found):
@@ -262,7 +262,8 @@ class GANHealth(Periodic):
         return (
             f"The generator has collapsed: the mean distance between samples is "
             f"{diversity:.0%} of that between real examples. Try `PacGAN`, "
-            "`MinibatchStandardDeviation` in the discriminator, `WGANGP` or a zero-centered `GradientPenalty`, "
+            "`MinibatchStandardDeviation` in the discriminator, `WGANGP` or a "
+            "zero-centered `GradientPenalty`, "
             "`feature_matching`, or a lower learning rate for the generator."
         )
 

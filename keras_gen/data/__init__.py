@@ -3,7 +3,7 @@
 `load` finds a dataset by name, `load_audio` one of sounds, `load_text` and
 `load_pairs` those of characters; `from_array` and `from_tokens` wrap one in memory.
 Each gives a `Source`, whose `space` says what its data are, and whose batches are a
-pure function of (seed, step): a run that stops can go on at any step with the very
+pure function of (seed, step): an interrupted run can continue at any step with the very
 batches it would have seen.
 """
 

@@ -1,4 +1,4 @@
-"""Sounds: folders of WAV files, speech sets of TensorFlow Datasets, made tones.
+"""Audio: folders of WAV files, speech from TensorFlow Datasets, synthetic tones.
 
 Audio is float32 in [-1, 1), of shape (samples, 1): one channel, last, in clips of one
 length. Every value is one of 65,536: x = k / 32768 with k a 16-bit integer.
@@ -38,7 +38,7 @@ def load_audio(
     """Returns the sounds called `name` as a `Source` of clips, (samples, 1).
 
     Clips of one sound lie at even distances from its first sample to its last, and
-    overlap where its length is no multiple of theirs; a shorter sound is followed by
+    overlap if its length is not a multiple of theirs; a shorter sound is followed by
     silence. Channels are averaged. A sound is in one split with all of its clips.
 
     Args:

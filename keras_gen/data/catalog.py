@@ -36,7 +36,7 @@ def load(
             - `"sprites"`: 737,280 white shapes on black, drawn when they are read and
               labeled with their five factors (`Sprites`), in a fixed mixed order; the
               last tenth is the test split;
-            - a density in the plane: `"moons"`, `"rings"`, `"grid25"`, `"ring8"`,
+            - a 2-D density: `"moons"`, `"rings"`, `"grid25"`, `"ring8"`,
               `"checkerboard"`;
             - any image set of TensorFlow Datasets: `"mnist"`, `"cifar10"`,
               `"name/config"`, `"name:version"`;

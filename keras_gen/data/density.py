@@ -15,7 +15,7 @@ DENSITIES = ("moons", "rings", "grid25", "ring8", "checkerboard")
 
 
 class Density2D:
-    """An equal mixture of round Gaussians in the plane.
+    """An equal mixture of isotropic 2-D Gaussians.
 
     log p(x) = log mean_k N(x; means_k, sigma^2 I)
 
@@ -102,7 +102,7 @@ class Density2D:
 
     @functools.cached_property
     def entropy(self):
-        """The entropy in nats: the loss of a model that knows the density.
+        """The entropy in nats: the loss of a perfect model.
 
         Gauss-Hermite quadrature about every mean, in double precision.
         """

@@ -22,19 +22,19 @@ def load_folder(
 ):
     """Returns a `Source` over a folder of images.
 
-    Subfolders are classes, in order of name; images straight in the folder have no
-    labels. A folder with a subfolder `train` is taken to hold one folder for each
+    Subfolders are classes, in alphabetical order; images directly in the folder have
+    no labels. A folder with a subfolder `train` is taken to hold one folder for each
     split. Otherwise every tenth image (of every class) is the test split, also called
     "validation", and the others are "train"; "all" is all of them.
 
-    Classes take turns in the order of the examples, so that a limit keeps them all.
-    Decoded images are held in memory, or, beyond 2 GB, decoded when they are needed.
+    Examples are ordered so that classes alternate; a limit keeps all classes.
+    Decoded images are held in memory, or, beyond 2 GB, decoded on demand.
 
     Args:
         root: The folder.
         split: "train", "test", "validation" or "all".
-        image_size: Side to crop and resize to. Defaults to `None`, as they are.
-        limit: How many files to use. Defaults to `None`, all.
+        image_size: Side to crop and resize to. Defaults to `None`: the original size.
+        limit: Maximum number of files. Defaults to `None`: all.
         skip_unreadable: Whether to leave out files that cannot be decoded instead of
             raising an error. Defaults to `False`.
         verbose: Whether to show progress. Defaults to `True`.
@@ -68,7 +68,7 @@ class _Scan:
     Args:
         files: The paths.
         size: Side to fit them to, or `None`.
-        skip_unreadable: Whether to go on past files that cannot be decoded.
+        skip_unreadable: Whether to skip files that cannot be decoded.
     """
 
     def __init__(self, files, size, skip_unreadable):

@@ -6,12 +6,13 @@ import tensorflow as tf
 def decode(encoded, size=None, channels=None):
     """Decodes a bmp, gif, jpeg or png; the first frame of an animation.
 
-    Transparent pixels are laid on white, and the alpha channel is dropped.
+    Transparent pixels are blended with white, and the alpha channel is dropped.
 
     Args:
         encoded: The bytes of the file, a string tensor.
-        size: Side of the square to fit it to. Defaults to `None`, as it is.
-        channels: 1 or 3. Defaults to `None`, what the file has.
+        size: Side of the square to crop and resize to. Defaults to `None`: the original
+            size.
+        channels: 1 or 3. Defaults to `None`: those of the file.
 
     Returns:
         A uint8 tensor of shape (height, width, channels).

@@ -1,4 +1,4 @@
-"""Ways to spoil training data, for the background model of a likelihood ratio.
+"""Perturbations of training data, for the background model of a likelihood ratio.
 
 Each is a function of a batch and a stateless seed, for `Source.perturbed`.
 """
@@ -24,8 +24,8 @@ class Mutation:
     Example:
 
     >>> x = tf.zeros((1, 8, 8, 1))
-    >>> spoiled = Mutation(rate=0.5)(x, (0, 1))
-    >>> bool(0.3 < tf.reduce_mean(tf.cast(spoiled > 0, "float32")) < 0.7)
+    >>> mutated = Mutation(rate=0.5)(x, (0, 1))
+    >>> bool(0.3 < tf.reduce_mean(tf.cast(mutated > 0, "float32")) < 0.7)
     True
 
     Reference: [Ren et al., 2019](https://arxiv.org/abs/1906.02845)
@@ -43,7 +43,7 @@ class Mutation:
         require_int("levels", self.levels, least=2)
 
     def __call__(self, x, seed):
-        """Returns a spoiled batch."""
+        """Returns a perturbed batch."""
         seeds = tf.random.experimental.stateless_split(seed, 2)
         shape, top = tf.shape(x), float(self.levels - 1)
         chosen = tf.random.stateless_uniform(shape, seeds[0]) < self.rate
@@ -79,7 +79,7 @@ class RandomSimplification:
         require_int("levels", self.levels, least=2)
 
     def __call__(self, x, seed):
-        """Returns a spoiled batch of images."""
+        """Returns a perturbed batch of images."""
         seeds = tf.random.experimental.stateless_split(seed, 2)
         batch, height, width = tf.shape(x)[0], *x.shape[1:3]
         sides = math.gcd(height, width)

@@ -48,7 +48,7 @@ class Source:
             labels, int32 of shape (n, factors); `None` where they are not known.
         factor_sizes: How many values each factor takes, or `None`.
         sampling_rate: Samples a second, where the data are sounds; else `None`.
-        dtype: Of the examples, `"float32"` except for tokens.
+        dtype: The examples' dtype, `"float32"` except for tokens.
         skipped: How many unreadable files were left out.
 
     Example:
@@ -117,11 +117,11 @@ class Source:
         return other
 
     def perturbed(self, perturbation, seed=0):
-        """Returns the same data, every training batch of them spoiled anew.
+        """Returns the same data, with every training batch perturbed anew.
 
-        A model of them is a background: it knows what data look like, and not what
+        A model of them is a background: it learns what data look like, but not what
         makes them themselves (`metrics.OutlierScores`). Training batches are a function
-        of (seed, step), as ever; `once` and `arrays` give the data unspoiled.
+        of (seed, step), as always; `once` and `arrays` return unperturbed data.
 
         Args:
             perturbation: A function (x, seed) of TensorFlow operations, from a batch
@@ -425,7 +425,7 @@ class Source:
         return finish(both.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
 
     def _draw(self, x, indices, step=None):
-        """Returns x, made binary and, for a training step, spoiled where asked for."""
+        """Returns x, binarized and, for a training step, perturbed if requested."""
         if self._binary_seed is not None:
             x = self._binary(x, indices, step)
         if self._perturbation is not None and step is not None:

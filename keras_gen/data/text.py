@@ -1,4 +1,4 @@
-"""Text as windows of characters: a made language, or any file."""
+"""Text as windows of characters: a synthetic language, or any file."""
 
 import difflib
 import pathlib
@@ -19,9 +19,9 @@ _CHARACTERS = {"train": 1_000_000, "test": 100_000, "validation": 100_000}
 def load_text(name="words", split="train", *, length=64, stride=None, limit=None):
     """Returns the text called `name` as a `TokenSource` of windows.
 
-    A made text is drawn for each split by itself. A file's last tenth is its test
-    split, the tenth before it its validation split, and the rest trains: no window has
-    characters of two splits.
+    A synthetic text is drawn independently for each split. A file's last tenth is its
+    test split, the tenth before it its validation split, and the rest trains: no window
+    has characters of two splits.
 
     Args:
         name: One of
@@ -37,7 +37,7 @@ def load_text(name="words", split="train", *, length=64, stride=None, limit=None
         limit: How many windows to use, from the first. Defaults to `None`, all.
 
     Returns:
-        A `TokenSource`; where the text is made, `language` knows its entropy rate.
+        A `TokenSource`; for a synthetic text, `language` has its entropy rate.
 
     Example:
 

@@ -62,7 +62,7 @@ def load_tfds(name, split, *, image_size=None, data_dir=None, limit=None, verbos
 
 
 def is_registered(name):
-    """Returns whether TFDS knows a dataset of that bare name."""
+    """Returns whether TFDS has a dataset of that name."""
     return name in _registered()
 
 

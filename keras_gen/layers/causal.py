@@ -66,20 +66,21 @@ class CausalConv1D(keras.layers.Conv1D):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class CausalSelfAttention(keras.layers.Layer):
-    """Attention of each step to itself and to those before it.
+    """Attention of each step to itself and to earlier steps.
 
     y_i = W sum_(j <= i) softmax_j(q_i . k_j / sqrt(d)) v_j in each of several heads,
-    with queries and keys turned by angles that grow with their place
+    with queries and keys rotated by angles proportional to their position
 
-    Turned by place, a product q_i . k_j depends on the distance i - j alone: there is
-    no largest length, though distances that training never showed may be read wrongly.
-    A step costs time in proportion to those before it. `step` computes one output from
-    the keys and values that earlier calls left in a cache.
+    With rotary positions, q_i . k_j depends on the distance i - j alone: there is no
+    maximum length, although distances that did not occur in training may generalize
+    badly. The cost of a step is proportional to the number of earlier steps. `step`
+    computes one output from the keys and values that earlier calls left in a cache.
 
     Args:
-        heads: How many attentions stand side by side.
+        heads: The number of attention heads.
         head_size: Even integer, the size of queries, keys and values in each of them.
-        base: Float, how slowly the slowest angle turns. Defaults to `10000.0`.
+        base: Float, the base of the wavelengths of the rotations. Defaults to
+            `10000.0`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -161,7 +162,7 @@ class CausalSelfAttention(keras.layers.Layer):
         return self._turn(parts[0], places), self._turn(parts[1], places), parts[2]
 
     def _turn(self, x, places):
-        """Returns pairs of channels turned by an angle for each place."""
+        """Returns pairs of channels rotated by an angle for each position."""
         half = self.head_size // 2
         speeds = ops.exp(
             ops.arange(half, dtype="float32") * -math.log(self.base) / half

@@ -58,7 +58,7 @@ class RandomLayer(keras.layers.Layer):
 
     `next_seed()` returns an int64 tensor of shape (2,) for `tf.random.stateless_*`.
     The stream's position is a weight: it is in every checkpoint, `.keras` and
-    `.weights.h5` file, and a restored layer goes on where the saved one stopped.
+    `.weights.h5` file, and a restored layer continues where the saved one stopped.
 
     Args:
         seed: Integer. Defaults to `None`: drawn from Python's generator, which
@@ -199,7 +199,7 @@ class GaussianNoise(RandomLayer):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class RandomAffine(RandomLayer):
-    """Turns, slants, stretches and shifts images while training, each by its own draw.
+    """Rotates, shears, scales and shifts images in training, each by its own draw.
 
     The pixel at p shows the image at c + R S D (p - c) + t, c being its center: a
     rotation R, a shear S of columns by rows, a diagonal D and a shift t. Their

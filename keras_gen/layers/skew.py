@@ -10,7 +10,7 @@ def skew(x):
     """Shifts each row by one column against the one above it: diagonals are columns.
 
     (batch, height, width, channels) to (batch, height, width + height - 1, channels),
-    y[r, c + r] = x[r, c] and zero elsewhere: all pixels of equal r + c stand in one
+    y[r, c + r] = x[r, c] and zero elsewhere: all pixels with the same r + c are in one
     column. Height and width must be known.
 
     Args:

@@ -20,7 +20,7 @@ class AdversarialLoss(Strategy):
     Attributes:
         needs_real: Whether the generator's loss takes logits of real data too.
         boundary: The logit above which data are taken for real; `None` where logits
-            mean something only beside others.
+            are only meaningful relative to others.
         probability: Whether the logits' sigmoid is the probability of real data.
     """
 
@@ -246,6 +246,6 @@ class RelativisticAverage(AdversarialLoss):
 
 
 def _relative(first, second):
-    """Returns both less the other's mean over the batch of all replicas."""
+    """Returns both minus the other's mean over the batch of all replicas."""
     means = [ops.mean(global_mean(logits)) for logits in (second, first)]
     return first - means[0], second - means[1]

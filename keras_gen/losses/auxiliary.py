@@ -30,12 +30,12 @@ class DiscriminatorOutput(typing.NamedTuple):
 
 
 class AdversarialBatch(typing.NamedTuple):
-    """What a `Term` is a function of: a batch of data and one of fakes, as D sees them.
+    """The input of a `Term`: a batch of data and a batch of fakes, as D sees them.
 
     Args:
         real: The `DiscriminatorOutput` on real data; an empty one in the generator's
             step, unless a term `needs_real`.
-        fake: That on fakes.
+        fake: The output on fakes.
         labels: One-hot vectors of both, or `None`. Defaults to `None`.
         codes: The codes that the fakes were made from. Defaults to `None`.
         step: The step, for schedules. Defaults to `0`.
@@ -43,7 +43,7 @@ class AdversarialBatch(typing.NamedTuple):
             logits of real data in inference, without a gradient. Defaults to `None`.
         real_weight: Weights (batch,) of real data, given only where examples have
             weights. Defaults to `None`.
-        fake_weight: The same of fakes, where those are made for an example. Defaults
+        fake_weight: The same for fakes, if each is made for an example. Defaults
             to `None`.
         x: The data, as networks see them. Defaults to `None`.
         fakes: What the generator made. Defaults to `None`.
@@ -200,7 +200,7 @@ class Auxiliary(Term):
 
 @dataclasses.dataclass(frozen=True)
 class ClassLoss(Auxiliary):
-    """The discriminator predicts the class, of real data and of fakes.
+    """The discriminator predicts the class of real data and of fakes.
 
     Discriminator: weight (CE(C(x), y) + CE(C(G(z, y)), y)); generator: weight
     CE(C(G(z, y)), y), with CE the cross-entropy.
@@ -366,7 +366,7 @@ class CodeLoss(Auxiliary):
 
 @dataclasses.dataclass(frozen=True)
 class LabelLoss(Auxiliary):
-    """A classifier of K classes that knows fakes, too: learning from few labels.
+    """Semi-supervised: the discriminator classifies K classes, from few labels.
 
     The discriminator's K outputs l_k are the logits of the classes, a fake's logit
     being zero: P(real | x) = Z / (Z + 1) with Z = sum_k exp l_k. Labels are integers,

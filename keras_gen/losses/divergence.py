@@ -62,7 +62,7 @@ class Divergence(Strategy):
     each dimension, and the model's step. With a flow in the posterior `kl` is one
     estimate for all dimensions, (batch, 1). Means over the batch, sums over dimensions.
     Weights of the examples are given only where there are any, and never to one that
-    `couples_batch`, as all do that bend the batch's mean or estimate q(z) from it.
+    `couples_batch`, as all do that transform the batch's mean or estimate q(z) from it.
     """
 
     def __call__(self, posterior, z, kl, step, sample_weight=None):

@@ -43,7 +43,7 @@ def batch_mean(values, sample_weight=None, axis=0):
     """Returns sum_i w_i v_i / n, the mean over n examples and all other axes.
 
     As in Keras, weights are not divided by their sum: weights of two count twice, and
-    weights of one are no weights.
+    weights of one have no effect.
 
     Args:
         values: Tensor, one or more values for each example.
@@ -74,7 +74,7 @@ def weigh(values, sample_weight=None, axis=0):
 
 
 def weighted_mean(values, sample_weight=None):
-    """Returns sum_i w_i v_i / sum_i w_i, for figures that are no terms of a loss.
+    """Returns sum_i w_i v_i / sum_i w_i, for values that are not terms of a loss.
 
     Without weights it is a scalar, with weights a `Mean` over their sum.
 

@@ -13,8 +13,8 @@ class Schedule(Strategy):
     """A number for each training step.
 
     It stands wherever a strategy takes a weight: `KL(beta=LinearSchedule(0, 1, 5000))`.
-    The model counts its steps in a weight that is saved, so that a resumed run goes on
-    in mid-schedule; evaluation sees the value of the last step.
+    The model counts its steps in a weight that is saved, so that a resumed run
+    continues in mid-schedule; evaluation sees the value of the last step.
     """
 
     def __call__(self, step):

@@ -47,17 +47,17 @@ def fingerprint(*parts):
 
 
 def load_or_compute(kind, about, compute, cache=None):
-    """Returns {name: array} from the file about these facts, or computes and saves it.
+    """Returns {name: array} from a cached file, or computes and saves it.
 
-    The file is written under a temporary name and moved into place, so that it is
-    complete or absent. Where the folder cannot be written, a warning says so.
+    The file is written under a temporary name and then renamed, so that it is complete
+    or absent. It warns if the folder is not writable.
 
     Args:
         kind: The first word of the file's name.
-        about: What the arrays are a function of: values of JSON's types, with the
-            code's own version where that matters, too.
+        about: Everything that the arrays depend on: values of JSON types, including a
+            version of the code if that matters.
         compute: A function that returns {name: array}.
-        cache: The folder, or `False`: keep nothing. Defaults to `None`, see
+        cache: The folder, or `False` to cache nothing. Defaults to `None`: see
             `cache_folder`.
     """
     if cache is False:

@@ -34,7 +34,7 @@ class Classifier(NetworkFeatures):
         seconds: How long its training took, 0 if it was read. Defaults to `0.0`.
 
     Attributes:
-        classes: How many classes it knows.
+        classes: The number of classes.
         seconds: How long its training took.
 
     Example:

@@ -42,7 +42,8 @@ class GapScore:
     Attributes:
         score: The mean of the gaps.
         gaps: For each factor, by how much its best dimension exceeds the second best.
-        matrix: What each dimension tells about each factor, (dimensions, factors).
+        matrix: The information of each dimension about each factor, (dimensions,
+            factors).
     """
 
     score: float

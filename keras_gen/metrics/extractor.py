@@ -17,7 +17,7 @@ class Features:
     Attributes:
         features: Array (n, d), float32.
         probabilities: Of the classes, (n, classes), float32; `None` where the
-            extractor knows no classes.
+            extractor has no classes.
     """
 
     features: np.ndarray
@@ -67,7 +67,7 @@ class Extractor:
 
         Args:
             images: Array (n, height, width, channels) of floats in [0, 1].
-            batch_size: Images at once. Defaults to `250`.
+            batch_size: Images per batch. Defaults to `250`.
         """
         images = self.check(images)
         parts = [
@@ -84,16 +84,16 @@ class Extractor:
     def cached(self, images, cache=None, batch_size=250):
         """Returns the `Features` of real images, computed once and then read from disk.
 
-        The file is found by a hash of the images and the fingerprint, and holds both:
-        features of other images, or of an extractor that was trained again, are never
-        mistaken for these. A damaged file is computed again. Extractors that cost less
+        The file's name is a hash of the images and the fingerprint, and it stores both:
+        features of other images, or of a retrained extractor, are never used by
+        mistake. A damaged file is recomputed. Extractors that cost less
         than reading a file (`Pixels`), or have no fingerprint, are not cached.
 
         Args:
             images: Array (n, ...), what the extractor takes.
-            cache: The folder, or `False`: cache nothing. Defaults to `None`: the
+            cache: The folder, or `False` to cache nothing. Defaults to `None`: the
                 environment's `KERAS_GEN_CACHE`, or `~/.cache/keras_gen`.
-            batch_size: Images at once. Defaults to `250`.
+            batch_size: Images per batch. Defaults to `250`.
         """
         images = self.check(images)
 
@@ -273,7 +273,7 @@ class NetworkFeatures(Extractor):
         sums = outputs.sum(axis=-1)
         if outputs.ndim != 2 or outputs.min() < 0 or np.abs(sums - 1.0).max() > 1e-3:
             raise ValueError(
-                f"The outputs of '{self.name}' are no probabilities of classes; pass "
+                f"The outputs of '{self.name}' are not class probabilities; pass "
                 "`probabilities=False`, or a model that ends with softmax."
             )
         return features, outputs

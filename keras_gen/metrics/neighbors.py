@@ -214,7 +214,7 @@ def memorization(generated, train, held_out=None):
 
     memorization = a / (a + b)
     a = samples that are nearer to the training than to the held-out data, their number
-        over that of the training examples
+        divided by that of the training examples
     b = the other samples, their number over that of the held-out examples; ties count
         half to each
     copies = share of samples whose nearest training example is as near as that of only

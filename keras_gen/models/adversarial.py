@@ -383,7 +383,7 @@ class AdversarialModel(Latent, GenerativeModel):
     def discriminate(self, x, context=None, training=False):
         """Returns the `DiscriminatorOutput` on data: logits, and what else it gives.
 
-        With packing, an example is seen beside itself.
+        With packing, an example is packed with copies of itself.
 
         Args:
             x: A batch of data.
@@ -434,7 +434,7 @@ class AdversarialModel(Latent, GenerativeModel):
 
         It shares the discriminator's weights, takes data as they come, images in
         [0, 1], and gives flat vectors: what a classifier of few labels can be trained
-        on. With packing, an example is seen beside itself.
+        on. With packing, an example is packed with copies of itself.
 
         Args:
             layer: The name or index of the layer whose output the features are.

@@ -30,7 +30,7 @@ class Autoencoder(Encoding, GenerativeModel):
         decoder: A built `keras.Model` from (latent_dim,) to the likelihood's
             parameters, such as means in the data's range.
         likelihood: An object of `losses.likelihood`. Defaults to `Gaussian(1.0)`.
-        corruption: A layer that spoils what the encoder sees in training. Defaults to
+        corruption: A layer that corrupts the encoder's input in training. Defaults to
             `None`.
         momentum: Float in [0, 1), of the moving averages of the batches' means and
             covariances that are the Gaussian of the codes: the batch of k steps ago
@@ -192,12 +192,12 @@ class Autoencoder(Encoding, GenerativeModel):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class DenoisingAutoencoder(Autoencoder):
-    """An autoencoder that restores clean data from spoiled ones.
+    """An autoencoder that reconstructs clean data from corrupted data.
 
     loss = E[-log p(x|z)], z = encoder(corruption(x)).
 
     It cannot learn the identity, so its code may even be larger than the data; what it
-    learns points from off the data back to it. Only training data are spoiled.
+    learns points from off the data back to it. Only training data are corrupted.
 
     Args:
         encoder: As for `Autoencoder`.

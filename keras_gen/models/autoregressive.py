@@ -143,7 +143,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
         )
 
     def _context_inputs(self):
-        """Returns the network's inputs beside the data."""
+        """Returns the network's inputs other than the data."""
         return self.network.inputs[1:]
 
     def _make_sampler(self):

@@ -81,7 +81,7 @@ class MAF(Flow):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class IAF(Flow):
-    """The autoregressive flow the other way round: samples are cheap.
+    """The inverse of a masked autoregressive flow: sampling is cheap.
 
     `depth` inverted masked autoregressive maps: samples and their likelihoods take one
     evaluation of each network, likelihoods of data as many as there are numbers. It is

@@ -98,7 +98,7 @@ class ImportanceWeighted(Bounded):
             raise ValueError(
                 f"`{self.likelihood_model}` is a mass of {levels} levels, "
                 f"k / {levels - 1} in [0, 1], and these data have others: what it "
-                "gives them are no bits. Make them binary, or train with "
+                "gives them are not bits. Make them binary, or train with "
                 "`losses.DiscretizedLogistic` of as many levels as they have."
             )
         return super().bits_per_dim(x, context, seed, k)

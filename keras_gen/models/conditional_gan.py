@@ -60,7 +60,7 @@ class CGAN(GAN):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class ACGAN(Classifier, GAN):
-    """A GAN whose discriminator predicts the class instead of being told it.
+    """A GAN whose discriminator predicts the class instead of taking it as input.
 
     As `GAN`, with G(z, y), and with the cross-entropy of the classes that D finds in
     real data and in fakes in the losses of both players (`losses.ClassLoss`).
@@ -160,26 +160,28 @@ class InfoGAN(GAN):
 class SGAN(Classifier, GAN):
     """A GAN whose discriminator learns classes from few labels (semi-supervised).
 
-    D gives K logits, a fake's being fixed at zero: P(real | x) = Z / (Z + 1) with Z the
-    sum of their exponentials. Examples with a label add their cross-entropy
-    (`losses.LabelLoss`). G matches the mean of D's features instead of fooling it.
+    D outputs K logits, with the logit of a fake fixed at zero: P(real | x) = Z / (Z +
+    1) with Z the sum of their exponentials. Examples with a label add their
+    cross-entropy (`losses.LabelLoss`). G matches the mean of D's features instead of
+    fooling it.
 
-    The data are pairs (x, y), with y = -1 where the class is unknown. What is kept is
-    the classifier (`classify`): a generator that matches features makes it better and
-    samples worse.
+    The data are pairs (x, y), with y = -1 where the class is unknown. The purpose is
+    the classifier (`classify`): feature matching improves it at the expense of the
+    samples.
 
     Args:
         generator: As for `GAN`.
         discriminator: A built `keras.Model` from data to one logit for each class.
-        class_weight: Float or schedule, of the cross-entropy. Defaults to `1.0`.
-        consistency_weight: Float or schedule, of the cross-entropy between a class that
-            is sure in inference and D's prediction for the same example in training,
-            with augmentation and noise. It needs much less training to find the
-            classes. Defaults to `0.0`.
-        confidence: Float, the probability from which a class is sure. Defaults to
-            `0.95`.
-        terms: Further ones, as for `GAN`. Defaults to `None`: matching features takes
-            the place of the game, `[FeatureMatching(adversarial_weight=0.0)]`.
+        class_weight: Float or schedule, the weight of the cross-entropy. Defaults to
+            `1.0`.
+        consistency_weight: Float or schedule, the weight of the cross-entropy between
+            confident predictions in inference and D's predictions for the same
+            examples in training, with augmentation and noise. It speeds up training
+            considerably. Defaults to `0.0`.
+        confidence: Float, the minimum probability of a confident prediction. Defaults
+            to `0.95`.
+        terms: Further terms, as for `GAN`. Defaults to `None`: feature matching
+            replaces the adversarial loss, `[FeatureMatching(adversarial_weight=0.0)]`.
         **kwargs: Further arguments of `GAN`.
 
     Example:

@@ -30,7 +30,7 @@ from keras_gen.models.prior import LearnedNormal, StandardLogistic
 class NICE(Flow):
     """A flow of shifts that keep the volume, and one scale for each number at the end.
 
-    Every other number first, then `depth` additive couplings that take turns and start
+    Every other dimension first, then `depth` alternating additive couplings that start
     as the identity, then `bijectors.Scale`. Simple and exact; what cannot be reached by
     shifts, it cannot learn.
 
@@ -89,7 +89,7 @@ class NICE(Flow):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class RealNVP(Flow):
-    """A flow of affine couplings that take turns.
+    """A flow of alternating affine couplings.
 
     Vectors: `depth` couplings with alternating halves. Images: a logit, then for each
     scale couplings with checkerboard masks, a squeeze and couplings with channel masks,
@@ -101,7 +101,7 @@ class RealNVP(Flow):
             sides must be even as often as there are squeezes.
         depth: How many couplings, for images at each stage. Defaults to `8`.
         width: Units or channels of the couplings' hidden layers. Defaults to `128`.
-            For points of the plane, many narrow couplings (32 of width 16) are best.
+            For 2-D points, many narrow couplings (32 of width 16) are best.
         levels: Integer or `None`, as for `Flow`. Defaults to `None` for vectors; give
             it for images.
         scales: How many, for images. Defaults to `2`.
@@ -217,8 +217,8 @@ class Glow(Flow):
 
     At each of `levels` scales: a squeeze, then `depth` steps of `ActNorm`,
     `InvertibleConv` and an affine coupling; between scales half of the channels become
-    code, whose mean and deviation the other half gives. With classes, the couplings
-    know the class and the prior has a Gaussian for each.
+    code, whose mean and standard deviation depend on the other half. With classes, the
+    couplings know the class and the prior has a Gaussian for each.
 
     Args:
         shape: (height, width, channels), sides that can be halved `levels` times.
@@ -299,7 +299,7 @@ class Glow(Flow):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class NeuralSplineFlow(Flow):
-    """A flow of splines: each step normalizes, mixes, and bends one half by splines.
+    """A flow of spline couplings: each step normalizes, mixes, and transforms one half.
 
     `depth` steps of `ActNorm`, an LU product and `SplineCoupling`. Splines bend far
     more than a scale and a shift do: few steps are enough for sharp densities. Images
@@ -383,7 +383,7 @@ def normalized(kind, channels, event_ndims):
 
 
 def require_depth(depth):
-    """Raises ValueError where couplings could not take turns."""
+    """Raises ValueError if couplings cannot alternate."""
     must = "at least 2, or half of the data never changes"
     require_argument(depth > 1, "depth", must, depth)
 

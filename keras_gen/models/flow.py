@@ -133,7 +133,7 @@ class Flow(Density, Encoding, GenerativeModel):
 
     @property
     def constant_memory(self):
-        """Whether training's gradients invert the maps instead of storing."""
+        """Whether gradients invert the maps instead of storing activations."""
         return self.chain.constant_memory
 
     @constant_memory.setter

@@ -62,7 +62,7 @@ class GAN(AdversarialModel):
             or `Pretraining(1000)`. Defaults to `UpdateRule()`: always both.
         constraint: A `keras.constraints.Constraint` on all the discriminator's
             weights, such as `layers.Clip()`. Defaults to `None`.
-        classes: How many classes labels have; contexts that are no labels need `0`.
+        classes: How many classes labels have; contexts that are not labels need `0`.
             Defaults to `None`: the length of the generator's context.
         **kwargs: `network_range`, `seed`, and the arguments of `keras.Model`.
 
@@ -134,7 +134,7 @@ class GAN(AdversarialModel):
 
     @property
     def data_context(self):
-        """What a dataset yields beside x: labels that the discriminator learns, too."""
+        """The context that a dataset yields with x, or labels for the discriminator."""
         if self.context.shapes or not (self.auxiliary and self.auxiliary.needs_labels):
             return self.context
         return ClassContext(self.auxiliary.classes, missing=True)

@@ -19,9 +19,10 @@ class MADE(Autoregressive):
 
     log p(x) = sum_k log p(x_k | x_<k). With several `masks`, training takes them in
     turn, and the model is their mixture, p(x) = sum_m p_m(x) / M: the probabilities are
-    averaged, not the logits, whose average is no likelihood. More masks regularize;
-    each is learned for a part of the time. The `loss` of a training step is that of one
-    of them, in evaluation that of the mixture, which is never worse on average.
+    averaged, not the logits, whose average is not a valid likelihood. More masks
+    regularize; each is learned for a part of the time. The `loss` of a training step is
+    that of one of them, in evaluation that of the mixture, which is never worse on
+    average.
 
     `sample` draws from the mixture exactly: each example by masks of its own, all
     equally likely. `complete` chooses them likewise, which is not the mixture given

@@ -46,17 +46,17 @@ class _Stack(Autoregressive):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class PixelCNN(_Stack):
-    """Residual blocks of masked convolutions over the pixels before.
+    """Residual blocks of masked convolutions over earlier pixels.
 
-    Quick to train and to sample; it does not see the pixels to the upper right beyond
-    a diagonal, its blind spot, which `GatedPixelCNN` has not. A grid of codes, with
+    Fast to train and to sample; it does not see the pixels to the upper right beyond
+    a diagonal, a blind spot that `GatedPixelCNN` does not have. A grid of codes, with
     `space=data.Codes(shape, vocabulary)`, is embedded, and drawn as integers.
 
     Args:
         shape: (height, width, channels).
-        depth: Blocks. Defaults to `7`.
-        width: Channels inside of a block, half of those outside; a multiple of the
-            image's. Defaults to `32`.
+        depth: The number of blocks. Defaults to `7`.
+        width: Channels inside a block, half as many as outside; a multiple of the
+            image's channels. Defaults to `32`.
         likelihood: As for `Autoregressive`. Defaults to `None`.
         classes: As for `Autoregressive`; labels are given to every block. Defaults to
             `None`.
@@ -182,7 +182,7 @@ class PixelRNN(Autoregressive):
         shape: (height, width, channels).
         cell: `"row_lstm"`, or `"diagonal_bilstm"`, which sees all pixels before one.
             Defaults to `"row_lstm"`.
-        depth: Blocks. Defaults to `7`.
+        depth: The number of blocks. Defaults to `7`.
         width: Units of each LSTM, a multiple of the image's channels; between blocks
             there are twice as many. Defaults to `16`.
         likelihood: As for `Autoregressive`. Defaults to `None`.

@@ -1,4 +1,4 @@
-"""What an encoder says of the code: a Gaussian, which a flow may bend."""
+"""The encoder's posterior: a Gaussian, optionally transformed by a flow."""
 
 import functools
 

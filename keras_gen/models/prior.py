@@ -1,4 +1,4 @@
-"""The simple densities that flows bend: fixed, learned, mixed, conditional."""
+"""Simple priors: fixed, learned, mixtures, conditional."""
 
 import math
 
@@ -29,7 +29,7 @@ class Prior(Configured, keras.layers.Layer):
         self.built = True
 
     def distribution(self, context=None):
-        """Returns p(z) from TensorFlow Probability, weights as they are now."""
+        """Returns p(z) with the current weights, from TensorFlow Probability."""
         raise NotImplementedError
 
     def log_prob(self, z, context=None):
@@ -37,7 +37,7 @@ class Prior(Configured, keras.layers.Layer):
         return self.distribution(context).log_prob(z)
 
     def draw(self, n, seed, temperature=1.0, context=None):
-        """Returns n codes, their deviations multiplied by the temperature.
+        """Returns n codes, with standard deviations multiplied by the temperature.
 
         Args:
             n: How many.
@@ -133,7 +133,7 @@ class StandardLogistic(Prior):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class LearnedNormal(Prior):
-    """A Gaussian whose means and deviations are learned, for each context if any.
+    """A Gaussian with learned means and standard deviations, for each context if any.
 
     log p(z|c) = sum log N(z_i; mean_i(c), exp(s_i(c))). Both are linear in the context:
     one-hot labels have a Gaussian each. s = limit tanh(raw / limit).
@@ -141,7 +141,8 @@ class LearnedNormal(Prior):
     Args:
         shape: Tuple, the shape of one code.
         context_shape: Tuple, the shape of a context. Defaults to `None`: one for all.
-        limit: Positive float, the largest log-deviation. Defaults to `5.0`.
+        limit: Positive float, the bound of the log standard deviations. Defaults to
+            `5.0`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -165,7 +166,7 @@ class LearnedNormal(Prior):
             self.of_context = self.add_weight(rows, name="of_context", **own)
 
     def _parameters(self, context):
-        """Returns means and log-deviations (batch or 1, ...)."""
+        """Returns means and log standard deviations (batch or 1, ...)."""
         raw = self.parameters.value[None]
         if self.takes_context:
             if context is None:
@@ -207,8 +208,9 @@ class NormalMixture(Prior):
     Args:
         shape: Tuple, the shape of one code.
         components: Integer. Defaults to `10`.
-        spread: Float, the deviation of the means at first. Defaults to `1.0`.
-        limit: Positive float, the largest log-deviation. Defaults to `5.0`.
+        spread: Float, the standard deviation of the initial means. Defaults to `1.0`.
+        limit: Positive float, the bound of the log standard deviations. Defaults to
+            `5.0`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:

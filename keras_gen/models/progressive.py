@@ -19,7 +19,7 @@ class ProgressiveGAN(AdversarialModel):
 
     Level 0 trains for `stable_steps`; each further level takes `fade_steps`, in which
     its blocks, and the real images' finer detail, come in from nothing to all, and
-    again `stable_steps`; the last one goes on for ever. Only the networks of the level
+    again `stable_steps`; the last one has no end. Only the networks of the level
     are run, so that most of the training is cheap, and the coarse structure is settled
     before the fine one. All levels are one `fit`, whose step is traced once for each.
 

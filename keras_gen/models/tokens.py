@@ -13,7 +13,7 @@ from keras_gen.training.compiled import Compiled
 
 
 class TokenModel(Density, GenerativeModel):
-    """A density of sequences of tokens, drawn one after the other.
+    """A density of sequences of tokens, which are drawn one at a time.
 
     log p(x) = sum_t log p(x_t | x_1, ..., x_(t-1)), exact. Tokens are int32 from 0 to
     `vocabulary` - 1. A subclass holds a `layers.TokenDecoder` as `decoder` and may give

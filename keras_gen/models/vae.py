@@ -42,8 +42,8 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         particles: Draws of z for each example in training. Defaults to `1`.
         importance_weighted: Whether the loss is the importance-weighted bound over the
             particles, as in `IWAE`. Defaults to `False`.
-        posterior_flow: A list of `bijectors` layers of vectors that bend q; the first
-            one is nearest to z. Defaults to `()`.
+        posterior_flow: A list of `bijectors` layers, for vectors, that transform q; the
+            first one is nearest to z. Defaults to `()`.
         prior_network: A built `keras.Model` from the context to mean and log-variance
             of p(z|context). Defaults to `None`: N(0, I).
         classes: How many classes there are, where contexts are labels; the networks

@@ -257,8 +257,8 @@ class VAEGAN(_AdversarialAutoencoder):
     prior, which belongs to no example, has none.
 
     Reconstructions keep the content and are sharp, pixels may differ; the code can be
-    walked in like a VAE's. There is no bound of the likelihood, and as a game it needs
-    more care than a VAE: `gamma` weighs content against style.
+    traversed like a VAE's. There is no likelihood bound, and as adversarial training it
+    needs more care than a VAE: `gamma` weighs content against style.
 
     Args:
         encoder: A built `keras.Model` from data to mean and log-variance of q,
@@ -344,7 +344,7 @@ class VAEGAN(_AdversarialAutoencoder):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class CVAEGAN(_AdversarialAutoencoder):
-    """A conditional VAE, a discriminator, and a classifier that knows the classes.
+    """A conditional VAE with a discriminator and a classifier.
 
     With f_D and f_C the features of the discriminator and the classifier, x' = G(z, c)
     for z ~ q(z|x, c), and x_p = G(z_p, c) for z_p ~ N(0, I),

@@ -182,7 +182,7 @@ class WaveGlow(Flow):
         }
 
     def log_loudness(self, mel):
-        """Returns the log-deviation of samples at the groups' middles, (..., steps, 1).
+        """Returns log standard deviations at the groups' middles, (..., steps, 1).
 
         Args:
             mel: Log-mel spectrograms (batch, frames, bands).

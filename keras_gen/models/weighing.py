@@ -21,7 +21,7 @@ class Weighing:
     def unweighable(self):
         """Returns why examples cannot be weighed, a clause, or `None` where they can.
 
-        That is where a term is no mean over examples but couples the batch.
+        That is if a term couples the batch instead of being a mean over examples.
         """
         return None
 

@@ -30,8 +30,8 @@ def conv_autoencoder(
         numbers: How many numbers the decoder gives for each value; 2 for a
             likelihood with a scale "per_value". Defaults to `1`.
         context_shape: Tuple, the shape of a context that both networks take as a
-            second input: a vector, which the encoder sees beside its features and as
-            planes beside the image. Defaults to `None`.
+            second input: a vector, which the encoder sees with its features and as
+            planes next to the image. Defaults to `None`.
         variational: Whether the encoder ends in mean and log-variance, or in the code
             itself. Defaults to `True`.
 

@@ -74,11 +74,11 @@ def dcgan_generator(
     conditioning="concatenation",
     hidden=0,
 ):
-    """Returns DCGAN's generator: fractionally-strided convolutions and nothing else.
+    """Returns DCGAN's generator, made of transposed convolutions only.
 
-    The code is a 1x1 image, which the first transposed convolution spreads over the
-    smallest size; each further one doubles the sides and halves the channels. Batch
-    normalization and ReLU everywhere but at the output, which is tanh.
+    The code is a 1x1 image, which the first transposed convolution expands to the
+    smallest size; each further one doubles the sides and halves the channels. All
+    layers but the output, which is tanh, have batch normalization and ReLU.
 
     Args:
         shape: (height, width, channels): sides multiples of 4 from 8 to 128, 1 or 3
@@ -90,10 +90,11 @@ def dcgan_generator(
             `None`: one input.
         conditioning: How the context is used: `"concatenation"` appends it to the code,
             `"embedding"` multiplies the code by an embedding of it, `"normalization"`
-            makes every batch normalization depend on it, which moves whole channels
-            and, in a few convolutions, tells too little. Defaults to `"concatenation"`.
-        hidden: Units of a dense layer before the convolutions, in which parts of the
-            code can meet, as a class and a style. Defaults to `0`: none.
+            makes every batch normalization depend on it, which only affects whole
+            channels: too weak a condition for few convolutions. Defaults to
+                `"concatenation"`.
+        hidden: Units of a dense layer before the convolutions, which can combine parts
+            of the code, such as class and style. Defaults to `0`: none.
 
     Reference: [Radford et al., 2016](https://arxiv.org/abs/1511.06434)
     """
@@ -198,7 +199,7 @@ def dcgan_encoder(
         context_shape: Tuple, the shape of a vector that is a second input. Defaults to
             `None`: one input.
         conditioning: How the context is used: `"concatenation"` shows it as planes
-            beside the image, `"embedding"` shows one plane that is a linear map of it,
+            next to the image, `"embedding"` one plane that is a linear map of it,
             `"projection"` adds to the one output how well the last features, of all
             places, match it (`layers.Projection`). Defaults to `"concatenation"`.
         hidden: Units of a dense layer between the convolutions and the outputs.
@@ -311,7 +312,7 @@ def conditional_dcgan(
         width: Integer. Defaults to `64`.
         conditioning: How each of the two uses the class, as `dcgan_generator` and
             `dcgan_encoder` say, or one word for both. `"output"` as the second makes a
-            discriminator that predicts the class instead of being told: it has a second
+            discriminator that predicts the class instead of taking it: it has a second
             output of one logit a class. Defaults to `("concatenation", "projection")`.
         critic: As for `dcgan`. Defaults to `False`.
         hidden: As for `dcgan`. Defaults to `0`.

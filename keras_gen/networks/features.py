@@ -16,7 +16,7 @@ def with_features(network, layer=None):
         network: A built `keras.Model`.
         layer: The name or the index of the layer whose output the features are.
             Defaults to `None`: what its last layers with weights make the first output
-            of. Where several do so side by side, as `layers.Projection` does beside
+            of. Where several do so in parallel, as `layers.Projection` does with
             the layer that gives its logit, it is what all of them start from.
 
     Example:

@@ -27,10 +27,13 @@ def mlp(
         hidden: Widths of the hidden layers. Defaults to `(256, 256)`.
         activation: Activation of the hidden layers. Defaults to `"relu"`.
         output_activation: Activation of the output. Defaults to `None`.
-        kernel_initializer: Of the hidden layers. Defaults to `"glorot_uniform"`.
-        bias_initializer: Of the hidden layers. Defaults to `"zeros"`, which puts the
-            kinks of ReLU networks at the origin: spread them for few inputs.
-        output_initializer: Of the last layer. Defaults to `"glorot_uniform"`.
+        kernel_initializer: Initializer of the hidden layers' kernels. Defaults to
+            `"glorot_uniform"`.
+        bias_initializer: Initializer of the hidden layers' biases. Defaults to
+            `"zeros"`, which puts the kinks of ReLU networks at the origin; with few
+            inputs, random biases are better.
+        output_initializer: Initializer of the last layer's kernel. Defaults to
+            `"glorot_uniform"`.
         context_shape: Tuple, the shape of a second input that is appended to the
             first. Defaults to `None`: one input.
         normalization: `"batch"` before each activation, or `None`. Defaults to `None`.

@@ -218,8 +218,8 @@ def _check_sides(shape, levels):
 def maker():
     """Returns a maker of layers that are numbered within their network.
 
-    TensorFlow orders sums by their layers' names, of which Keras's own tell how many
-    models there were before: the same network would be rounded in another way.
+    TensorFlow orders sums by layer names, and Keras's default names depend on how many
+    layers were created before: the same network would be rounded differently.
     """
     places = itertools.count()
 

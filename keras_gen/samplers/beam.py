@@ -9,7 +9,7 @@ def beam_search(step, state, start, length, beams, end, penalty):
     The score of a sequence is log p / tokens^penalty, its end counted. At every step
     the best `beams` of all continuations are kept, those that have ended among them,
     and the best that has ended so far is kept aside, lest others that end worse drive
-    it out: one loop, which goes on until its last token or until all have ended.
+    it out: one loop, which runs until the last token or until all have ended.
 
     Args:
         step: A function (before, state, position) to logits and a new state, whose

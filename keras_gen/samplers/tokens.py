@@ -11,14 +11,14 @@ def draw_tokens(
     """Returns sequences that begin with a prefix, the rest drawn in one loop.
 
     Args:
-        logits_of: A function (t, token before, tokens, state) to the logits of token t
-            and a new state.
+        logits_of: A function (t, previous token, tokens, state) that returns the logits
+            of token t and a new state.
         state: The state before the first token.
         prefix: Tokens (batch, known), known or not at most `length`.
         start: The token before the first.
-        length: How many tokens a sequence has.
+        length: The number of tokens in a sequence.
         seed: A stateless seed of shape (2,).
-        temperature: What logits are divided by. Defaults to `1.0`.
+        temperature: The divisor of the logits. Defaults to `1.0`.
         end: The token after which all others are the same. Defaults to `None`: none
             is.
     """

@@ -14,7 +14,7 @@ class NonFiniteGuard(keras.layers.Layer):
     toward the run that stops the training.
 
     Args:
-        patience: How many updates of one group in a row may be skipped. Defaults to
+        patience: How many consecutive updates of one group may be skipped. Defaults to
             `10`.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
@@ -30,7 +30,7 @@ class NonFiniteGuard(keras.layers.Layer):
 
         Args:
             groups: The names of the groups, each of which has updates of its own.
-            terms: The names of the objective's terms beside the loss.
+            terms: The names of the objective's terms besides the loss.
         """
         self.groups = list(groups)
         self.terms = [*terms, "loss"]

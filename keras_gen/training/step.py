@@ -61,7 +61,7 @@ class TrainingStep:
         return self.optimizer_groups()[group]
 
     def term_names(self):
-        """Returns the names that `objective` reports beside `loss`."""
+        """Returns the names of the terms that `objective` returns besides `loss`."""
         return ()
 
     def compile(
@@ -77,13 +77,13 @@ class TrainingStep:
         """Configures the optimizers; the objective is the model's own.
 
         Args:
-            optimizer: A Keras optimizer or its name. It trains the first group; a copy
-                of it trains any other group that is given none. A model that assigns
-                all of its weights has none, whatever is given. Defaults to `"adam"`.
+            optimizer: A Keras optimizer or its name. It trains the first group; groups
+                without their own optimizer get a copy of it. A model that assigns
+                all of its weights ignores it. Defaults to `"adam"`.
             run_eagerly: Boolean. Defaults to `False`.
             steps_per_execution: How many steps one call runs. Defaults to `1`.
             jit_compile: Boolean or `"auto"`. Defaults to `"auto"`, which compiles with
-                XLA on one GPU only. XLA draws other numbers from the same seed.
+                XLA on one GPU only. XLA draws different numbers from the same seed.
             auto_scale_loss: Boolean. Whether `mixed_float16` gets a dynamic loss scale
                 in every optimizer. Defaults to `True`.
             **optimizers: `<group>_optimizer=...` for the groups of the model, such
@@ -262,8 +262,8 @@ class TrainingStep:
 
         Over replicas gradients are those of the mean over the global batch, and
         assigned values are averaged, each replica's counting by its examples. A value
-        that is no mean over examples, such as a quotient of sums, must be computed from
-        means over the global batch (`losses.replicas.global_mean`).
+        that is not a mean over examples, such as a quotient of sums, must be computed
+        from means over the global batch (`losses.replicas.global_mean`).
 
         Args:
             group: The group's name.

@@ -96,7 +96,7 @@ class TestNetworkFeatures:
 
     def test_what_is_no_probability_is_rejected(self):
         model = keras.Model((net := classifier()).inputs, net.layers[-2].output)
-        with pytest.raises(ValueError, match="are no probabilities of classes"):
+        with pytest.raises(ValueError, match="are not class probabilities"):
             metrics.NetworkFeatures(model, probabilities=True)(images())
 
     def test_layers_that_are_not_there(self):
