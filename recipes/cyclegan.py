@@ -29,7 +29,11 @@ class CycleGAN(TranslationRecipe):
         ]
         discriminators = [
             networks.patchgan(
-                shape, None, args.receptive_field, 2 * args.width, normalization="instance"
+                shape,
+                None,
+                args.receptive_field,
+                2 * args.width,
+                normalization="instance",
             )
             for shape in shapes[::-1]
         ]
@@ -65,9 +69,10 @@ class CycleGAN(TranslationRecipe):
 
 def retrieval(made, truth):
     """Returns how often the nearest of all true targets is an image's own partner."""
-    made, truth = (x.reshape(len(x), -1) for x in (made, truth))
-    squares = (truth**2).sum(1) - 2.0 * made @ truth.T
-    return float(np.mean(np.argmin(squares, axis=1) == np.arange(len(made))))
+    from keras_gen import metrics
+
+    _, found = metrics.nearest(made, truth)
+    return float(np.mean(found[:, 0] == np.arange(len(made))))
 
 
 if __name__ == "__main__":

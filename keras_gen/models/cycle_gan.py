@@ -11,7 +11,11 @@ from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.models.adversarial import add_terms
 from keras_gen.models.base import GenerativeModel, built_network
-from keras_gen.models.translation import Translator, image_context
+from keras_gen.models.translation import (
+    Translator,
+    image_context,
+    through_tiles,
+)
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -264,6 +268,18 @@ class CycleGAN(Translator, GenerativeModel):
         x = self.to_network(ops.convert_to_tensor(x, "float32"))
         made = _network(self.back_generator, False)(x)
         return self.context.space.from_network(made, self.context.network_range)
+
+    def translate_image_back(self, image, tile=256, overlap=64, passes=1):
+        """Returns the source that one target of any size becomes, tile by tile.
+
+        Args:
+            image: Array (height, width, channels), in [0, 1].
+            tile: As for `translate_image`. Defaults to `256`.
+            overlap: As for `translate_image`. Defaults to `64`.
+            passes: As for `translate_image`. Defaults to `1`.
+        """
+        network, made = self.back_generator, self.translate_back
+        return through_tiles(network, made, image, tile, overlap, passes)
 
     def signatures(self):
         """Adds `translate_back`."""

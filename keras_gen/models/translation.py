@@ -1,9 +1,12 @@
 """Images from images: on error alone, with a discriminator, or without pairs."""
 
+import functools
+
 import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_gen.arguments import require_argument
 from keras_gen.data.space import Images
 from keras_gen.losses import (
     AdversarialBatch,
@@ -15,6 +18,7 @@ from keras_gen.models.adversarial import add_terms, networks_of
 from keras_gen.models.base import GenerativeModel, built_network
 from keras_gen.models.context import ImageContext, one_or_list
 from keras_gen.models.gan import GAN
+from keras_gen.samplers import side_multiple, tiled
 
 
 class Translator:
@@ -36,6 +40,24 @@ class Translator:
         source = ops.convert_to_tensor(source, "float32")
         return self.sample(tf.shape(source)[0], context=source, seed=seed)
 
+    def translate_image(self, image, tile=256, overlap=64, seed=0, passes=1):
+        """Returns the translation of one image of any size, made a tile at a time.
+
+        A network of any size is given tiles of `tile` pixels, another one tiles of its
+        own size; memory does not grow with the image, but for the result. Instance
+        normalization sees the whole image (`samplers.tiled`).
+
+        Args:
+            image: Array (height, width, channels), in [0, 1].
+            tile: The side of a tile. Defaults to `256`.
+            overlap: How much neighbors overlap. Defaults to `64`.
+            seed: As for `translate`. Defaults to `0`.
+            passes: Passes over the image for the statistics of instance normalization.
+                Defaults to `1`.
+        """
+        made = functools.partial(self.translate, seed=seed)
+        return through_tiles(self.generator, made, image, tile, overlap, passes)
+
     def build_for(self, shape):
         """Ends a constructor: what `call` takes is a source."""
         self._call_shapes = [(None, *self.context.space.shape)]
@@ -51,6 +73,28 @@ class Translator:
         seed = tf.TensorSpec((), "int32", "seed")
         function = lambda source, seed: self.translate(source, seed)  # noqa: E731
         return {"translate": (function, [source, seed]), **super().signatures()}
+
+
+def through_tiles(network, function, image, tile, overlap, passes=1):
+    """Returns what a function makes of one image by a network that sees tiles.
+
+    Args:
+        network: The network, whose last input is an image.
+        function: From images to images, by that network.
+        image: Array (height, width, channels), in [0, 1].
+        tile: The side of a tile, if the network takes any size.
+        overlap: How much neighbors overlap.
+        passes: As for `samplers.tiled`. Defaults to `1`.
+    """
+    height, width, _ = network.inputs[-1].shape[1:]
+    if height is None or width is None:
+        multiple = side_multiple(network)
+        tile += -tile % multiple
+    else:
+        require_argument(height == width, "generator", "of square images", network)
+        tile = multiple = height
+        overlap = min(overlap, height // 2)
+    return tiled(function, image, tile, overlap, multiple, [network], passes)
 
 
 def image_context(network, network_range=None):

@@ -12,10 +12,11 @@ from keras_gen.samplers.beam import beam_search
 from keras_gen.samplers.inversion import Inverter
 from keras_gen.samplers.ordered import OrderSampler
 from keras_gen.samplers.raster import RasterSampler
-from keras_gen.samplers.tiling import Tiles, tiled
+from keras_gen.samplers.tiling import Tiles, side_multiple, tiled
 from keras_gen.samplers.tokens import draw_tokens
 
 __all__ = [
+    "side_multiple",
     "Tiles",
     "tiled",
     "AISResult",

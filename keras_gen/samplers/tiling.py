@@ -78,6 +78,38 @@ class Tiles:
         return weight.astype("float32")
 
 
+def side_multiple(network, limit=1024):
+    """Returns what the sides of a network's images must be multiples of.
+
+    That is the smallest number for which outputs have a whole number of times as many
+    pixels as inputs, the same on both axes, and which all connections allow.
+
+    Args:
+        network: A `keras.Model` from images of any size to images.
+        limit: The largest number that is tried. Defaults to `1024`.
+
+    Example:
+
+    >>> x = inputs = keras.Input((None, None, 3))
+    >>> for layer in keras.layers.MaxPooling2D(2), keras.layers.UpSampling2D(2):
+    ...     x = layer(x)
+    >>> side_multiple(keras.Model(inputs, x))
+    2
+    """
+    *others, (*_, channels) = [tuple(x.shape) for x in network.inputs]
+    multiple = 1
+    while multiple <= limit:
+        sides = 3 * multiple, 5 * multiple  # multiples of no other power of two
+        with contextlib.suppress(ValueError):
+            shapes = [*((1, *shape[1:]) for shape in others), (1, *sides, channels)]
+            made = network.compute_output_shape(shapes if others else shapes[0])
+            scale = made[1] // sides[0]
+            if scale and tuple(made[1:3]) == (scale * sides[0], scale * sides[1]):
+                return multiple
+        multiple *= 2
+    raise ValueError(f"Network '{network.name}' makes no images of any size.")
+
+
 def tiled(function, x, tile=256, overlap=64, multiple=1, networks=(), passes=1):
     """Returns what a function of images makes of one image of any size.
 
@@ -96,7 +128,8 @@ def tiled(function, x, tile=256, overlap=64, multiple=1, networks=(), passes=1):
         tile: The side of a tile. Defaults to `256`.
         overlap: How much neighbors overlap. Defaults to `64`.
         multiple: What the sides of images must be multiples of; the image is extended
-            by reflection. Defaults to `1`.
+            by reflection. Where it equals `tile`, the network takes that size alone.
+            Defaults to `1`.
         networks: Networks that `function` uses, whose instance normalization is to see
             the whole image. Defaults to none.
         passes: How many passes sum the statistics. Defaults to `1`.
@@ -112,8 +145,9 @@ def tiled(function, x, tile=256, overlap=64, multiple=1, networks=(), passes=1):
     require_argument(0 <= overlap < tile, "overlap", f"from 0 to {tile - 1}", overlap)
     x = np.asarray(x, "float32")
     height, width = x.shape[:2]
-    x = _extended(x, multiple)
-    axes = [Tiles(size, tile, overlap, multiple) for size in x.shape[:2]]
+    step = 1 if multiple == tile else multiple
+    x = _extended(x, step, tile if multiple == tile else 0)
+    axes = [Tiles(size, tile, overlap, step) for size in x.shape[:2]]
     norms = _normalizations(networks)
     with contextlib.ExitStack() as stack:
         if norms and any(len(axis.starts) > 1 for axis in axes):
@@ -126,9 +160,9 @@ def tiled(function, x, tile=256, overlap=64, multiple=1, networks=(), passes=1):
     return made[: scale * height, : scale * width]
 
 
-def _extended(x, multiple):
+def _extended(x, multiple, least):
     """Returns an image with sides that are multiples, the rest being reflected."""
-    short = [-side % multiple for side in x.shape[:2]]
+    short = [max(least - side, -side % multiple) for side in x.shape[:2]]
     return np.pad(x, [(0, short[0]), (0, short[1]), (0, 0)], "symmetric")
 
 

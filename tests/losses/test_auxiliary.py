@@ -202,9 +202,7 @@ def test_networks_that_do_not_fit():
     from keras_gen import models, networks
 
     pair = networks.dcgan((8, 8, 1), latent_dim=4, width=4)
-    with pytest.raises(
-        ValueError, match="outputs: logits of real, and 10"
-    ):
+    with pytest.raises(ValueError, match="outputs: logits of real, and 10"):
         models.InfoGAN(*pair)
     with pytest.raises(ValueError, match="must have two outputs: .*one for each"):
         models.ACGAN(*pair)
