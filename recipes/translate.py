@@ -1,4 +1,4 @@
-"""Applies a saved model of image translation to a file, or to all images of a folder."""
+"""Applies a saved model of image translation to an image file, or to a folder."""
 
 import pathlib
 import sys
@@ -102,7 +102,7 @@ def translator(args):
         channels = model.context.space.shape[-1]
         return lambda x: model.translate_image(x, seed=args.seed, **options), channels
     if not isinstance(model, models.CycleGAN):
-        raise ValueError(f"'{path}' is a {type(model).__name__}, which has no way back")
+        raise ValueError(f"'{path}' holds no CycleGAN, which alone has a way back")
     return lambda x: model.translate_image_back(x, **options), model.data_shape[-1]
 
 
