@@ -31,6 +31,7 @@ from keras_gen.networks.spectral import (
     is_spectrally_normalized,
     with_spectral_normalization,
 )
+from keras_gen.networks.unet import unet
 from keras_gen.networks.vaegan import cvaegan, vaegan
 from keras_gen.networks.wavenet import mel_upsampler, wavenet
 from keras_gen.networks.weight import fit_weight_normalization
@@ -65,6 +66,7 @@ __all__ = [
     "pixel_rnn",
     "progressive",
     "residual_conditioner",
+    "unet",
     "vaegan",
     "wavenet",
     "with_features",

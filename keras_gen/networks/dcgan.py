@@ -5,12 +5,7 @@ from keras import layers
 
 from keras_gen.arguments import require_argument
 from keras_gen.layers import ConditionalBatchNormalization, Projection
-
-
-def _initializer():
-    # One for each layer: an initializer draws the same numbers whenever it is called,
-    # from a seed that it took when it was made.
-    return keras.initializers.RandomNormal(stddev=0.02)
+from keras_gen.networks.blocks import normalize, small_normal
 
 
 def halvings(shape):
@@ -38,25 +33,10 @@ def halvings(shape):
     return count, sides
 
 
-def _norm(x, kind):
-    if kind == "batch":
-        return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True)(
-            x
-        )
-    if kind == "layer":
-        return layers.LayerNormalization(axis=tuple(range(1, len(x.shape))))(x)
-    if kind is None:
-        return x
-    raise ValueError(
-        "Argument `normalization` must be 'batch', 'layer' or None. "
-        f"Received: normalization={kind!r}"
-    )
-
-
 def _dense(x, units, normalization):
     bias = normalization is None
-    x = layers.Dense(units, use_bias=bias, kernel_initializer=_initializer())(x)
-    return layers.LeakyReLU(negative_slope=0.2)(_norm(x, normalization))
+    x = layers.Dense(units, use_bias=bias, kernel_initializer=small_normal())(x)
+    return layers.LeakyReLU(negative_slope=0.2)(normalize(x, normalization))
 
 
 def _require_conditioning(conditioning, *known):
@@ -115,11 +95,11 @@ def dcgan_generator(
     def normalized(x):
         if conditional:
             return ConditionalBatchNormalization()([x, context])
-        return _norm(x, normalization)
+        return normalize(x, normalization)
 
     if hidden:
         bias = normalization is None
-        x = layers.Dense(hidden, use_bias=bias, kernel_initializer=_initializer())(x)
+        x = layers.Dense(hidden, use_bias=bias, kernel_initializer=small_normal())(x)
         x = layers.ReLU()(normalized(x))
     x = layers.Reshape((1, 1, x.shape[-1]))(x)
     for step in range(count):
@@ -131,7 +111,7 @@ def dcgan_generator(
             strides,
             padding,
             use_bias=normalization is None and not conditional,
-            kernel_initializer=_initializer(),
+            kernel_initializer=small_normal(),
         )(x)
         x = layers.ReLU()(normalized(x))
     x = layers.Conv2DTranspose(
@@ -140,7 +120,7 @@ def dcgan_generator(
         2,
         "same",
         activation="tanh",
-        kernel_initializer=_initializer(),
+        kernel_initializer=small_normal(),
         dtype="float32",
     )(x)
     return keras.Model(inputs, x, name="generator")
@@ -235,14 +215,14 @@ def dcgan_encoder(
             2,
             "same",
             use_bias=kind is None,
-            kernel_initializer=_initializer(),
+            kernel_initializer=small_normal(),
         )(x)
-        x = layers.LeakyReLU(negative_slope=0.2)(_norm(x, kind))
+        x = layers.LeakyReLU(negative_slope=0.2)(normalize(x, kind))
     if hidden:
         x = _dense(layers.Flatten()(x), hidden, normalization)
     heads = []
     for size in outputs if isinstance(outputs, tuple) else (outputs,):
-        options = {"kernel_initializer": _initializer(), "dtype": "float32"}
+        options = {"kernel_initializer": small_normal(), "dtype": "float32"}
         own = bool(heads) and side_hidden
         if hidden or own:
             seen = x if hidden else layers.Flatten()(x)
@@ -253,7 +233,7 @@ def dcgan_encoder(
         heads.append(layers.Reshape((size,), dtype="float32")(head))
     if context is not None and conditioning == "projection":
         # Of all places: few layers see too little of the image for their sum to tell.
-        match = Projection(_initializer(), dtype="float32")
+        match = Projection(small_normal(), dtype="float32")
         heads[0] = match([heads[0], layers.Flatten()(x), context])
     return keras.Model(inputs, heads if len(heads) > 1 else heads[0], name=name)
 

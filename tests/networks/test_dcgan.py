@@ -70,9 +70,9 @@ def test_wrong_shapes(make, shape):
 
 
 def test_wrong_normalization():
-    match = "Argument `normalization` must be .* Received: normalization='group'"
+    match = "Argument `normalization` must be .* Received: normalization='weight'"
     with pytest.raises(ValueError, match=match):
-        networks.dcgan_generator((8, 8, 1), normalization="group")
+        networks.dcgan_generator((8, 8, 1), normalization="weight")
 
 
 @pytest.mark.parametrize("side", [28, 32, 64])
