@@ -13,13 +13,16 @@ from keras_gen import bijectors, data, layers, losses, models, networks
 from keras_gen.models.context import (
     ClassContext,
     Context,
+    ContextDict,
     FromData,
+    ImageContext,
     NoContext,
     SequenceContext,
 )
 
 IMAGE = (8, 8, 1)
 LEVELS = 17  # of all data but tokens: k / 16
+COLOR = (8, 8, 3)
 IMAGES, PLANE = data.Images(IMAGE, LEVELS), data.Points((2,), LEVELS)
 CLASSES = 3
 CLASS = ClassContext(CLASSES)
@@ -69,6 +72,21 @@ class Case:
     def beside(self):
         """What a dataset yields beside x, a `Context`."""
         return self.data_context or self.context
+
+
+def _source(shape):
+    """Returns the context of a translation's source, the first of each pair."""
+    return ImageContext(data.Images(shape), first=True)
+
+
+def _features(shape):
+    """Returns a network to two feature maps, the deeper one half as large."""
+    x = inputs = keras.Input(shape)
+    maps = []
+    for filters, strides in ((3, 1), (4, 2)):
+        x = keras.layers.Conv2D(filters, 3, strides, "same", activation="tanh")(x)
+        maps.append(x)
+    return keras.Model(inputs, maps)
 
 
 def _flow():
@@ -154,6 +172,21 @@ ZOO = {
         context=CLASS,
         mechanism=True,
     ),
+    "CycleGAN": Case(
+        lambda: models.CycleGAN(
+            networks.unet(IMAGE, 3, 4, depth=2, dropout=0.0, normalization="instance"),
+            networks.unet(COLOR, 1, 4, depth=2, dropout=0.0, normalization="instance"),
+            networks.patchgan(COLOR, None, 16, 4, normalization="instance"),
+            networks.patchgan(IMAGE, None, 16, 4, normalization="instance"),
+            identity_weight=0.0,
+            history=10,
+            seed=0,
+        ),
+        space=data.Images(COLOR),
+        context=_source(IMAGE),
+        mechanism=True,
+        unweighable="a source and a target at the same place of a batch are no pair",
+    ),
     "DCGAN": Case(
         lambda: models.DCGAN(
             *networks.dcgan(IMAGE, latent_dim=4, width=4), discriminator_steps=2, seed=0
@@ -218,6 +251,12 @@ ZOO = {
             seed=0,
         )
     ),
+    "ImageRegression": Case(
+        lambda: models.ImageRegression(networks.unet(IMAGE, 3, 4, depth=2), seed=0),
+        space=data.Images(COLOR),
+        context=_source(IMAGE),
+        mechanism=True,
+    ),
     "InfoGAN": Case(
         lambda: models.InfoGAN(
             *networks.dcgan(IMAGE, latent_dim=8, width=4, outputs=(1, 5)),
@@ -261,6 +300,16 @@ ZOO = {
         mechanism=True,
         compares=True,
         unweighable="with `packing` several examples are judged as one",
+    ),
+    "Pix2Pix": Case(
+        lambda: models.Pix2Pix(
+            networks.unet(IMAGE, 3, 4, depth=2),
+            networks.patchgan(COLOR, IMAGE, 16, 4),
+            seed=0,
+        ),
+        space=data.Images(COLOR),
+        context=_source(IMAGE),
+        mechanism=True,
     ),
     "PixelCNN": Case(
         lambda: models.PixelCNN(
@@ -343,6 +392,25 @@ ZOO = {
         lambda: models.Seq2Seq(5, 6, 4, 6, width=8, dropout=0.2, seed=0),
         space=data.Tokens(6, 6),
         context=SequenceContext(5, 4, first=True),
+        mechanism=True,
+    ),
+    "StyleTransfer": Case(
+        lambda: models.StyleTransfer(
+            _features(COLOR),
+            keras.Sequential(
+                [
+                    keras.Input((4, 4, 4)),
+                    keras.layers.UpSampling2D(2),
+                    keras.layers.Conv2D(3, 3, padding="same"),
+                ]
+            ),
+            seed=0,
+        ),
+        space=data.Images(COLOR),
+        context=ContextDict(
+            {name: ImageContext(data.Images(COLOR)) for name in ("content", "style")}
+        ),
+        data_context=ImageContext(data.Images(COLOR)),
         mechanism=True,
     ),
     "VAE": Case(
@@ -456,6 +524,9 @@ def _draw(space, n, random):
 
 def _draw_context(context, n, seed):
     """Returns n contexts, of which a third is unknown where some may be."""
+    if isinstance(context, ContextDict):
+        parts = enumerate(context.parts.items())
+        return {name: _draw_context(part, n, seed + i) for i, (name, part) in parts}
     if not context.classes:
         return _draw(context.space, n, np.random.default_rng(seed + 2))
     y = np.random.default_rng(seed + 1).integers(0, context.classes, n).astype("int32")

@@ -1,5 +1,6 @@
 """Images from images: on error alone, with a discriminator, or without pairs."""
 
+import contextlib
 import functools
 
 import keras
@@ -8,6 +9,7 @@ from keras import ops
 
 from keras_gen.arguments import require_argument
 from keras_gen.data.space import Images
+from keras_gen.layers import seeded
 from keras_gen.losses import (
     AdversarialBatch,
     Perceptual,
@@ -154,7 +156,7 @@ class ImageRegression(Translator, GenerativeModel):
 
     def objective(self, x, context=None, training=False, sample_weight=None):
         """Returns the sum of the terms of G(source) and x."""
-        fakes = self._generate(context, training)
+        fakes = self._generate(context, None if training else self.next_seed(False))
         batch = AdversarialBatch(
             *(None, None),
             step=self.step.value,
@@ -167,13 +169,16 @@ class ImageRegression(Translator, GenerativeModel):
         ratio = tf.image.psnr(x, self.from_network(fakes), 1.0)
         return {**terms, "psnr": weighted_mean(ratio, sample_weight)}
 
-    def _generate(self, context, training):
+    def _generate(self, context, seed=None):
+        """Returns images as the network makes them, in training without a seed."""
         inputs = one_or_list(self.context.inputs(context))
-        return tf.cast(self.generator(inputs, training=training), "float32")
+        noise = contextlib.nullcontext() if seed is None else seeded(seed)
+        with noise:  # of dropout that draws in inference
+            return tf.cast(self.generator(inputs, training=seed is None), "float32")
 
     def draw_samples(self, n, context, seed, temperature):
         """Returns the images that n sources become."""
-        return self.from_network(self._generate(context, False))
+        return self.from_network(self._generate(context, seed))
 
 
 @keras.saving.register_keras_serializable("keras_gen")

@@ -19,7 +19,7 @@ from keras_gen.networks.blocks import (
 
 
 def _dropout(x, rate):
-    return Dropout(rate)(x) if rate else x
+    return Dropout(rate, always=True)(x) if rate else x
 
 
 def _depth(sides, depth):
@@ -66,7 +66,8 @@ def unet(
             shortest is one place.
         normalization: `"batch"`, `"instance"`, `"layer"`, `"group"` or `None`. Defaults
             to `"batch"`.
-        dropout: Rate in the first three blocks after the middle. Defaults to `0.5`.
+        dropout: Rate in the first three blocks after the middle, in inference, too: it
+            is the noise by which one source has several outputs. Defaults to `0.5`.
         latent_dim: Numbers of a code, which is then the first of two inputs and is
             shown as planes beside the source. Defaults to `0`: no code.
         activation: That of the output. Defaults to `"tanh"`.
