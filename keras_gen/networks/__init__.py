@@ -22,10 +22,12 @@ from keras_gen.networks.dcgan import (
 from keras_gen.networks.features import with_features
 from keras_gen.networks.mlp import bigan, mlp, mlp_autoencoder, mlp_gan
 from keras_gen.networks.ordered import OrderedNetwork
+from keras_gen.networks.patchgan import patchgan
 from keras_gen.networks.pixel_cnn import gated_pixel_cnn, pixel_cnn, pixel_cnn_pp
 from keras_gen.networks.pixel_rnn import pixel_rnn
 from keras_gen.networks.progressive import progressive
 from keras_gen.networks.raster import RasterNetwork
+from keras_gen.networks.resnet import resnet_generator
 from keras_gen.networks.sgan import mlp_sgan
 from keras_gen.networks.spectral import (
     is_spectrally_normalized,
@@ -61,11 +63,13 @@ __all__ = [
     "mlp_autoencoder",
     "mlp_gan",
     "mlp_sgan",
+    "patchgan",
     "pixel_cnn",
     "pixel_cnn_pp",
     "pixel_rnn",
     "progressive",
     "residual_conditioner",
+    "resnet_generator",
     "unet",
     "vaegan",
     "wavenet",
