@@ -48,6 +48,7 @@ class Case:
             margin is reached: no constant in it matters.
         compares: Whether an example is compared with others, and so depends on how an
             uneven batch is split.
+        deterministic: Whether a context has but one sample.
         unweighable: Why examples cannot be weighed. Defaults to `None`: they can.
         partly_weighed: Whether part of what it learns from belongs to no example, such
             as an unconditional fake.
@@ -61,6 +62,7 @@ class Case:
     epochs: int = 1
     differences: bool = False
     compares: bool = False
+    deterministic: bool = False
     unweighable: str | None = None
     partly_weighed: bool = False
 
@@ -184,6 +186,7 @@ ZOO = {
         ),
         space=data.Images(COLOR),
         context=_source(IMAGE),
+        deterministic=True,
         mechanism=True,
         unweighable="a source and a target at the same place of a batch are no pair",
     ),
@@ -411,6 +414,7 @@ ZOO = {
             {name: ImageContext(data.Images(COLOR)) for name in ("content", "style")}
         ),
         data_context=ImageContext(data.Images(COLOR)),
+        deterministic=True,
         mechanism=True,
     ),
     "VAE": Case(

@@ -135,6 +135,8 @@ class ImageRegression(Translator, GenerativeModel):
     >>> _ = model.fit(x, 1.0 - x, batch_size=4, verbose=0)
     >>> model.translate(x).shape
     TensorShape([8, 16, 16, 1])
+
+    Reference: [Dong et al., 2016](https://arxiv.org/abs/1501.00092), for larger images
     """
 
     def __init__(self, generator, terms=None, *, context=None, **kwargs):
