@@ -1,4 +1,4 @@
-"""What losses, spaces and contexts have in common: each is its arguments."""
+"""Base class of losses, spaces and contexts, which are defined by their arguments."""
 
 import dataclasses
 

@@ -178,7 +178,7 @@ class _Clips:
         if not self.resamples:
             raise ValueError(
                 "Argument `sampling_rate` must be given when sounds differ in rate: "
-                f"'{self.first}' has {self.rate} samples a second and '{name}' {rate}. "
+                f"'{self.first}' has {self.rate} samples per second, '{name}' {rate}. "
                 "Received: sampling_rate=None"
             )
         common = math.gcd(self.rate, rate)

@@ -86,8 +86,8 @@ def _density(name, split, image_size, limit):
     _one_of(split, _STREAMS, name)
     if image_size is not None:
         raise ValueError(
-            f"Argument `image_size` must be left out, because {name!r} has points in "
-            f"the plane and no images. Received: image_size={image_size}"
+            f"Argument `image_size` must be left out, because {name!r} has "
+            f"points, not images. Received: image_size={image_size}"
         )
     examples = 25_600 if limit is None else limit
     return DensitySource(Density2D.named(name), _STREAMS[split], examples)

@@ -81,7 +81,8 @@ class Term(Strategy):
         Args:
             outputs: The shapes of the discriminator's outputs, without the batch.
             latent_dim: The length of the generator's code.
-            classes: How many classes the generator is told, or `None`.
+            classes: The number of classes that the generator is conditioned on, or
+                `None`.
         """
 
     def term_names(self):
@@ -89,11 +90,11 @@ class Term(Strategy):
         raise NotImplementedError
 
     def discriminator(self, batch):
-        """Returns what is added to the discriminator's loss: here nothing."""
+        """Returns the terms of the discriminator's loss: by default, none."""
         return {}
 
     def generator(self, batch):
-        """Returns what is added to the generator's loss: here nothing."""
+        """Returns the terms of the generator's loss: by default, none."""
         return {}
 
 
@@ -150,7 +151,7 @@ class FeatureMatching(Term):
 class Auxiliary(Term):
     """A second task of the discriminator, whose loss is added to both players'.
 
-    A subclass says how the discriminator's outputs are read, and gives the terms.
+    A subclass defines how the discriminator's outputs are read, and the terms.
     """
 
     @property
@@ -164,7 +165,7 @@ class Auxiliary(Term):
         if size is None or outputs != [(1,), (size,)]:
             raise ValueError(
                 "Argument `discriminator` must have two outputs: a logit, and "
-                f"{size or 'one for each class that the generator is told'}. "
+                f"{size or 'one for each class of the generator'}. "
                 f"Received: outputs of shapes {outputs}, classes={classes}"
             )
         require_argument(

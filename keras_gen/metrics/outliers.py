@@ -68,7 +68,7 @@ class OutlierScores:
         model: An object with `anomaly_score(x)`, the negative log-density or a bound
             on it, or a function that returns such scores.
         background: Another one, or `None`: no ratio. Defaults to `None`.
-        batch_size: Examples at once. Defaults to `250`.
+        batch_size: Examples per batch. Defaults to `250`.
 
     Example:
 

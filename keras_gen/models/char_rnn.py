@@ -77,7 +77,7 @@ class CharRNN(TokenModel):
         self.build_for(self.data_shape)
 
     def given(self, context, training=False):
-        """Returns what is added to the inputs, where there are classes."""
+        """Returns the term that is added to the inputs if there are classes."""
         return {} if context is None else {"shift": self.label(context)}
 
     def complete(

@@ -281,7 +281,7 @@ class Flow(Density, Encoding, GenerativeModel):
         return self.log_prob(*self.split_inputs(x))
 
     def _context(self, context, of=None, x=None):
-        """Returns what layers take of a context, encoded or not; `None` for none."""
+        """Returns the layers' context input, from a context that may be encoded."""
         inputs = self.context.inputs(self.as_context(context, of=of, x=x))
         return inputs[0] if inputs else None
 

@@ -11,7 +11,7 @@ from keras_gen.models.context import context_shape_of
 
 
 class _Stack(Autoregressive):
-    """Layers of masked convolutions, one after the other."""
+    """Layers of masked convolutions, in sequence."""
 
     # Makes the network.
     _network_of = None

@@ -355,13 +355,13 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         return self._pixel_by_pixel(z, context, seed)
 
     def _decoder_contexts(self, z, context):
-        """Returns what the decoder takes of the contexts of codes, a list."""
+        """Returns the list of the decoder's context inputs."""
         if not self._decodes_context:
             return []
         return self.context.inputs(self.as_context(context, of=z))
 
     def _make_sampler(self):
-        """Returns what draws pixels from what is kept of others, `None` if nothing can.
+        """Returns an object that draws pixels with caching, `None` if unsupported.
 
         Decoders whose layers are not known to see earlier pixels only, and likelihoods
         without quantiles, draw by the whole decoder for every pixel.

@@ -226,7 +226,7 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
         return self.infer(ops.convert_to_tensor(x, "float32"), context).mean
 
     def decode(self, z, context=None):
-        """Returns what the generator makes of latent codes."""
+        """Returns the generator's outputs for latent codes."""
         z = ops.convert_to_tensor(z, "float32")
         context = self.as_context(context, of=z)
         inputs = one_or_list([z, *self.context.inputs(context)])

@@ -52,7 +52,7 @@ def pixel_cnn(
             channels of each block. Defaults to `None`.
         dilations: How far apart the taps of the blocks' masked convolutions are, taken
             in turn: (1, 2, 4) sees further at the same cost. Defaults to `(1,)`.
-        colors: How many are drawn one after the other, each given those before it: 1
+        colors: The number of channels drawn one at a time, each given earlier ones: 1
             for a likelihood of all together, `losses.LogisticMixture`. Defaults to
             `None`: the image's channels.
         vocabulary: How many codes there are, where the "image" is a grid of codes,
