@@ -52,7 +52,7 @@ class _WithKeras(importlib.abc.MetaPathFinder):
     """Announces the classes at the moment when Keras has been imported."""
 
     def find_spec(self, name, path=None, target=None):
-        """Lets Keras be imported as ever."""
+        """Lets Keras be imported as usual."""
         if name != "keras":
             return None
         sys.meta_path.remove(self)

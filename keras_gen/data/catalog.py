@@ -48,7 +48,7 @@ def load(
         image_size: Side of the square to crop and resize images to. Defaults to
             `None`, as they are, and 32 for sprites.
         data_dir: Where TFDS sets lie. Defaults to `TFDS_DATA_DIR`.
-        limit: How many examples to use, from the first. Defaults to `None`, all.
+        limit: How many examples to use, from the first. Defaults to `None`: all.
         skip_unreadable: Whether to leave out images of a folder that cannot be
             decoded. Defaults to `False`, an error.
         verbose: Whether to show progress. Defaults to `True`.

@@ -17,7 +17,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 def _replica():
-    """Returns the number of this replica among all, zero outside of a replica."""
+    """Returns the number of this replica among all, zero outside a replica."""
     context = tf.distribute.get_replica_context()
     return 0 if context is None else context.replica_id_in_sync_group
 

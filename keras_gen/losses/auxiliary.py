@@ -413,7 +413,8 @@ class LabelLoss(Auxiliary):
     def term_names(self):
         """Names the cross-entropy of the labeled, and their accuracy.
 
-        With consistency also its loss, and the share of examples whose class is sure.
+        With consistency also its loss, and the share of examples with a confident
+        class.
         """
         names = "class_loss", "class_accuracy"
         return (*names, "consistency_loss", "confident") if self._consistent else names

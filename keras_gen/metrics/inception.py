@@ -215,10 +215,10 @@ def inception_score(probabilities, *, splits=10):
 
     IS = exp(mean_x KL(p(y|x) || p(y))), p(y) = mean_x p(y|x)
 
-    It is high where the classifier is sure of each sample and the samples show many
-    classes. It ignores real examples: one perfect picture of each class has the best
-    score, and so have pictures that only the classifier finds perfect. Compare it with
-    the score of real examples, of data with the classifier's classes.
+    It is high where the classifier is confident about each sample and the samples show
+    many classes. It ignores real examples: one perfect picture of each class has the
+    best score, and so have pictures that only the classifier finds perfect. Compare it
+    with the score of real examples, of data with the classifier's classes.
 
     It is the mean over splits of the rows and has the standard error of a mean. As
     p(y) is estimated in each split, it is too small: the logarithm by

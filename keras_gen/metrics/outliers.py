@@ -19,7 +19,7 @@ def auroc(outliers, inliers):
     `roc_auc_score` it comes with a standard error.
 
     Args:
-        outliers: Scores (n,); higher is stranger.
+        outliers: Scores (n,); higher is more anomalous.
         inliers: Scores (m,).
 
     Example:
@@ -99,7 +99,7 @@ class OutlierScores:
         return self
 
     def __call__(self, x):
-        """Returns {name: scores (n,)}; higher is stranger.
+        """Returns {name: scores (n,)}; higher is more anomalous.
 
         Args:
             x: Data.

@@ -94,7 +94,7 @@ class CharRNN(TokenModel):
 
         Args:
             prefix: Tokens (n, k), k at most `length`.
-            length: How many tokens in all. Defaults to `None`, as many as an example
+            length: How many tokens in all. Defaults to `None`: as many as an example
                 has.
             context: What to condition on. Defaults to `None`.
             seed: As for `sample`. Defaults to `None`.

@@ -223,7 +223,7 @@ class Flow(Density, Encoding, GenerativeModel):
         self.initialized.assign(1)
 
     def get_metrics_result(self):
-        """Returns the running means; outside of a graph, looks at the inverses too."""
+        """Returns the running means; outside a graph, looks at the inverses too."""
         if tf.executing_eagerly():
             self._warn_of_drift()
         return super().get_metrics_result()

@@ -390,7 +390,7 @@ class RelativisticGAN(GAN):
 
     The loss is `RelativisticAverage`: logits are taken relative to the mean logit of
     the other kind. Both players have gradients from real data and from fakes, and the
-    discriminator cannot be sure of everything at once.
+    discriminator cannot be confident about everything at once.
 
     Args:
         generator: As for `GAN`.

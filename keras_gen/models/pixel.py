@@ -62,7 +62,7 @@ class PixelCNN(_Stack):
             `None`.
         context_shape: Tuple, the shape of another vector to condition on. Defaults to
             `None`.
-        head: Channels of the layer before the last. Defaults to `None`: as outside of a
+        head: Channels of the layer before the last. Defaults to `None`: as outside a
             block.
         dilations: How far apart the taps of the blocks' masked convolutions are, taken
             in turn: (1, 2, 4) sees further at the same cost. Defaults to `(1,)`.

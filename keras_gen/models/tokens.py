@@ -103,7 +103,7 @@ class TokenModel(Density, GenerativeModel):
                 shorter ones. Defaults to `None`.
             temperature: What logits are divided by; toward zero, the likeliest token
                 is taken. Defaults to `1.0`.
-            length: How many tokens. Defaults to `None`, as many as an example has.
+            length: How many tokens. Defaults to `None`: as many as an example has.
             cached: Boolean. Whether what was computed for earlier tokens is kept; if
                 not, all is computed anew for each token, which gives the same tokens,
                 up to rounding. Defaults to `True`.

@@ -269,7 +269,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         return tf.reshape(self.likelihood_model.log_prob(outputs, x), tf.shape(z)[:2])
 
     def anomaly_score(self, x, context=None, by="elbo", seed=0, particles=10):
-        """Returns how unlike the training data each example is: more is stranger.
+        """Returns the anomaly score of each example: higher is more anomalous.
 
         Args:
             x: A batch of data.

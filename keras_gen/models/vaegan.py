@@ -364,9 +364,9 @@ class CVAEGAN(_AdversarialAutoencoder):
     0.1 let samples from the prior become as sharp as reconstructions.
 
     The generator does not answer the discriminator's logits but matches means of
-    features, whose gradient does not vanish where the discriminator is sure. Samples
-    are sharp and of the class asked for. Batches must be large enough for the means,
-    some ten examples of each class. Data are pairs (x, y).
+    features, whose gradient does not vanish where the discriminator is confident.
+    Samples are sharp and of the class asked for. Batches must be large enough for the
+    means, some ten examples of each class. Data are pairs (x, y).
 
     Args:
         encoder: A built `keras.Model` from [data, context], or from data alone, to mean

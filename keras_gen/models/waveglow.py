@@ -54,7 +54,7 @@ class WaveGlow(Flow):
         hop: Samples from frame to frame, a multiple of `groups`. Defaults to `256`.
         bands: Mel bands. Defaults to `80`.
         context_width: Channels of the upsampled spectrogram, the WaveNets' context.
-            Defaults to `None`, as many as bands.
+            Defaults to `None`: as many as bands.
         normalize: Boolean. Whether samples are divided by their loudness. Defaults to
             `True`.
         levels: Integer or `None`, as for `Flow`. Defaults to `65536`.

@@ -42,11 +42,11 @@ def pixel_cnn(
         shape: (height, width, channels).
         outputs: How many outputs a pixel has, a multiple of its channels.
         depth: Blocks. Defaults to `7`.
-        width: Channels inside of a block, half of those outside; a multiple of the
+        width: Channels inside a block, half of those outside; a multiple of the
             image's. Defaults to `32`.
         kernel_size: Of the masked convolutions. Defaults to `3`.
         first_kernel_size: Of the first one. Defaults to `7`.
-        head: Channels of the layer before the last. Defaults to `None`: as outside of a
+        head: Channels of the layer before the last. Defaults to `None`: as outside a
             block.
         context_shape: Tuple, the shape of a vector that is a second input and moves all
             channels of each block. Defaults to `None`.

@@ -193,7 +193,7 @@ def hamiltonian_transition(log_prob, z, step_size, seed, leapfrogs=10):
 
     def value_and_slope(z):
         # A new tensor: TensorFlow Probability's bijectors cache results by tensor, and
-        # one cached outside of the tape would have no gradient.
+        # one cached outside the tape would have no gradient.
         z = tf.identity(z)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 class Compiled:
-    """Functions of tensors, compiled at their first call outside of a graph.
+    """Functions of tensors, compiled at their first call outside a graph.
 
     Many small operations, called one by one from Python, take several times as long.
     Wrapped to hide the functions from Keras's attribute tracking.
