@@ -33,7 +33,7 @@ REFUSED = {
     "BetaTCVAE": "`TotalCorrelation` is a function of the whole batch",
     "CVAE": "`FreeBits` is a function of the whole batch",
     "CVAEGAN": "means of features over the whole batch are matched",
-    "PacGAN": "with `packing` several examples are judged as one",
+    "PacGAN": "with `packing` several examples are judged jointly",
     "RelativisticGAN": "`FeatureMatching` is a function of the whole batch",
     "SGAN": "`FeatureMatching` is a function of the whole batch",
 }
