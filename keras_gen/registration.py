@@ -5,7 +5,7 @@ import importlib.abc
 import importlib.util
 import sys
 
-# What a file may begin with, by room. What else is in it is imported with that.
+# Classes that a saved file may start with, by subpackage; they import all others.
 _CLASSES = {
     "layers": """
         AdaptiveInstanceNormalization CausalConv1D CausalSelfAttention Clip
@@ -38,24 +38,24 @@ class _Unimported:
     """Stands for a class until a file asks for it.
 
     Args:
-        room: The part of the package that the class is in.
+        subpackage: The part of the package that the class is in.
         name: The class's name.
     """
 
-    def __init__(self, room, name):
-        self.room, self.name = room, name
+    def __init__(self, subpackage, name):
+        self.subpackage, self.name = subpackage, name
 
     def from_config(self, config):
         """Imports the class, which takes this place, and makes what is described."""
-        room = importlib.import_module(f"keras_gen.{self.room}")
-        return getattr(room, self.name).from_config(config)
+        subpackage = importlib.import_module(f"keras_gen.{self.subpackage}")
+        return getattr(subpackage, self.name).from_config(config)
 
 
 class _WithKeras(importlib.abc.MetaPathFinder):
     """Announces the classes at the moment when Keras has been imported."""
 
     def find_spec(self, name, path=None, target=None):
-        """Lets Keras be imported as ever."""
+        """Lets Keras be imported as usual."""
         if name != "keras":
             return None
         sys.meta_path.remove(self)
@@ -74,9 +74,9 @@ class _WithKeras(importlib.abc.MetaPathFinder):
 def _announce():
     keras = importlib.import_module("keras")
     objects = keras.saving.get_custom_objects()
-    for room, names in _CLASSES.items():
+    for subpackage, names in _CLASSES.items():
         for name in names.split():
-            objects.setdefault(f"keras_gen>{name}", _Unimported(room, name))
+            objects.setdefault(f"keras_gen>{name}", _Unimported(subpackage, name))
 
 
 def announce():

@@ -1,4 +1,4 @@
-"""What losses, spaces and contexts have in common: each is its arguments."""
+"""Base class of losses, spaces and contexts, which are defined by their arguments."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ class Strategy:
 
     A subclass that is decorated with `dataclasses.dataclass(frozen=True)` compares by
     value, prints its arguments, and goes into `.keras` files without a `get_config` of
-    its own; an argument may be another strategy. Classes outside of keras_gen pass
+    its own; an argument may be another strategy. Classes outside keras_gen pass
     `custom_objects` to load it again, or register themselves with
     `keras.saving.register_keras_serializable`.
 

@@ -47,7 +47,7 @@ class Attributes(Recipe):
             super()._fit(*arguments)
 
     def report(self, model, source):
-        """Returns what edits change, by measures and by a classifier; draws them."""
+        """Returns the effect of edits, measured and classified; writes pictures."""
         from keras_gen import callbacks
 
         args = self.args

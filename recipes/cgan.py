@@ -8,7 +8,7 @@ class CGAN(ConditionalRecipe):
     flags = {
         "discriminator_conditioning": (
             "concatenation",
-            "how the discriminator is told",
+            "how the discriminator is conditioned on the class",
             ("concatenation", "embedding", "projection"),
         ),
         "beta_2": (0.999, "beta_2 of both optimizers"),

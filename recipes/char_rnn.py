@@ -104,7 +104,7 @@ def entropy(train, x):
 
 
 def speeds(model, n=64):
-    """Returns how many characters a second are drawn, with and without a cache."""
+    """Returns how many characters are drawn per second, with and without a cache."""
     found = {}
     for name, cached in (("characters_per_second", True), ("without_cache", False)):
         model.sample(n, seed=0, cached=cached)

@@ -63,7 +63,7 @@ class Data:
     Args:
         name: What `keras_gen.data.load` takes.
         data_dir: Where TFDS sets lie.
-        seed: Integer from which pixels are drawn that the set has not binary.
+        seed: Integer, the seed for binarizing pixels of a dataset that is not binary.
     """
 
     def __init__(self, name, data_dir=None, seed=0):
@@ -132,7 +132,7 @@ def row_of(name, values, expected=None, low=-math.inf, high=math.inf):
 
 
 def known(data, *band):
-    """Returns what is expected and its band, of MNIST alone."""
+    """Returns the expected value and its band, for MNIST only."""
     return band if data.is_mnist else ()
 
 

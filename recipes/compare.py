@@ -144,7 +144,7 @@ def require_own(out):
 
 
 def settings_of(args):
-    """Returns what must be the same for all rows of a table."""
+    """Returns the settings that must be the same for all rows of a table."""
     names = "dataset image_size limit steps weights examples importance seed".split()
     seconds = args.minutes and round(60.0 * args.minutes / len(args.families), 3)
     chosen = {name: getattr(args, name) for name in names}

@@ -354,7 +354,7 @@ def _check(parser, args, every):
 
 
 def measure(args):
-    """Returns what was measured, and {name: `Estimate`}."""
+    """Returns facts about the evaluation, and {name: `Estimate`}."""
     real = load(args, args.split, args.limit)
     model = find_model(args.model, real)
     about = {"real": real.examples}

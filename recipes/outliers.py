@@ -131,7 +131,7 @@ class Outliers(Recipe):
                 panel.hist(values, bins, alpha=0.6, density=True, label=label)
             title = name.replace("_", " ")
             panel.set(title=f"{title}: {numbers[f'auroc_{name}']:.3f}", yticks=())
-            panel.set_xlabel("nats; more is stranger")
+            panel.set_xlabel("nats; higher is more anomalous")
         panels[0].legend()
         figure.savefig(self.out / "histograms.png")
 

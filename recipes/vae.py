@@ -36,7 +36,7 @@ class VAE(LatentRecipe):
         return source.select(source.labels() != left_out)
 
     def report(self, model, source):
-        """Returns how well the class that was left out is told from others, too."""
+        """Returns the report, and how well the left-out class is detected."""
         from keras_gen import metrics
 
         numbers = super().report(model, source)

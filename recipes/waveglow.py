@@ -89,7 +89,7 @@ class WaveGlow(Recipe):
         }
         rate = numbers["samples_per_second"]
         times = rate / source.sampling_rate
-        print(f"{rate:,.0f} samples a second, {times:.1f} times as fast as they sound")
+        print(f"{rate:,.0f} samples per second, {times:.1f} times real time")
         shown = {"original": x, "copy": copies[args.temperature], "noise": noise}
         write_sounds(self.out / "sounds", shown, source.sampling_rate)
         draw_spectrograms(self.out / "spectrograms.png", model, shown)

@@ -1,4 +1,4 @@
-"""The rooms import each other in one direction only."""
+"""The subpackages import each other in one direction only."""
 
 import ast
 import pathlib
@@ -41,14 +41,14 @@ FILES = sorted(p.relative_to(ROOT) for p in ROOT.rglob("*.py") if p.parent != RO
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
-def test_a_room_imports_only_what_comes_before_it(file):
+def test_a_subpackage_imports_only_what_comes_before_it(file):
     tree = ast.parse((ROOT / file).read_text())
-    rooms = {
+    subpackages = {
         name.split(".")[1]
         for name in _imports(tree)
         if name.startswith("keras_gen.") and not name.endswith("__version__")
     }
-    assert rooms <= ALLOWED[file.parts[0]]
+    assert subpackages <= ALLOWED[file.parts[0]]
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
@@ -67,6 +67,6 @@ def test_layers_need_keras_alone():
         assert names <= allowed, file
 
 
-def test_every_room_is_covered():
-    rooms = {file.parts[0] for file in FILES} | {"export"}
-    assert rooms == set(ALLOWED)
+def test_every_subpackage_is_covered():
+    subpackages = {file.parts[0] for file in FILES} | {"export"}
+    assert subpackages == set(ALLOWED)

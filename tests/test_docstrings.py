@@ -50,8 +50,11 @@ LONG = {
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
-    rooms = {room: getattr(keras_gen, room) for room in keras_gen._ROOMS}
-    names = {"keras": keras, "keras_gen": keras_gen, "np": np, "tf": tf, **rooms}
+    subpackages = {
+        subpackage: getattr(keras_gen, subpackage)
+        for subpackage in keras_gen._SUBPACKAGES
+    }
+    names = {"keras": keras, "keras_gen": keras_gen, "np": np, "tf": tf, **subpackages}
     finder = doctest.DocTestFinder(exclude_empty=True)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     report = []

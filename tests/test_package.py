@@ -62,7 +62,7 @@ def test_importing_loads_nothing_heavy(modules, late):
 
 
 @pytest.mark.slow
-def test_a_file_needs_no_room_to_be_imported_before(tmp_path):
+def test_a_file_needs_no_subpackage_to_be_imported_before(tmp_path):
     encoder, decoder = networks.mlp((4,), 2, (3,)), networks.mlp((2,), 4, (3,))
     model = models.Autoencoder(encoder, decoder, seed=0)
     model.save(tmp_path / "model.keras")
@@ -83,10 +83,10 @@ def test_all_that_a_file_may_begin_with_is_announced():
     objects = keras.saving.get_custom_objects()
     known = {r: set(names.split()) for r, names in registration._CLASSES.items()}
     assert known["models"] == set(models.__all__)
-    for room in ("layers", "bijectors"):
-        module = f"keras_gen.{room}."
+    for subpackage in ("layers", "bijectors"):
+        module = f"keras_gen.{subpackage}."
         here = {c.__name__ for c in objects.values() if c.__module__.startswith(module)}
-        assert known[room] == here
+        assert known[subpackage] == here
 
 
 def test_rooms_are_attributes():

@@ -302,7 +302,7 @@ ZOO = {
         space=PLANE,
         mechanism=True,
         compares=True,
-        unweighable="with `packing` several examples are judged as one",
+        unweighable="with `packing` several examples are judged jointly",
     ),
     "Pix2Pix": Case(
         lambda: models.Pix2Pix(

@@ -63,7 +63,7 @@ class Autoregressive(BijectiveLayer):
         return z, self.sum_over_event(log_slope)
 
     def forward_and_log_det(self, z, context=None, training=False):
-        """Returns x, whose numbers are found one after the other."""
+        """Returns x, whose numbers are computed one at a time."""
         if self.takes_context:
             self.require_context(context)
         find = self._unit_by_unit if self.ordered else self._by_whole_networks
@@ -127,7 +127,7 @@ class Autoregressive(BijectiveLayer):
 
 
 def _ordered(network):
-    """Returns what evaluates a network unit by unit, or `None` if that is not known."""
+    """Returns an object that evaluates a network unit by unit, or `None`."""
     try:
         return OrderedNetwork(network)
     except ValueError:
@@ -220,9 +220,9 @@ class Invert(BijectiveLayer):
         return self.layer.latent_shape(shape)
 
     def forward_and_log_det(self, z, context=None, training=False):
-        """Returns what the layer's inverse gives."""
+        """Returns the result of the layer's inverse."""
         return self.layer.inverse_and_log_det(z, context, training)
 
     def inverse_and_log_det(self, x, context=None, training=False):
-        """Returns what the layer's forward map gives."""
+        """Returns the result of the layer's forward map."""
         return self.layer.forward_and_log_det(x, context, training)

@@ -13,7 +13,7 @@ from keras_gen.layers import Configured
 class BijectiveLayer(Configured, keras.layers.Layer):
     """An invertible map from codes z to data x whose weights Keras can see.
 
-    A subclass gives `forward_and_log_det(z)` and `inverse_and_log_det(x)`; each
+    A subclass implements `forward_and_log_det(z)` and `inverse_and_log_det(x)`; each
     returns the value and log|det| of its own Jacobian, for each example, from one
     evaluation of its networks. `bijector()` wraps them for TensorFlow Probability.
 
@@ -56,7 +56,7 @@ class BijectiveLayer(Configured, keras.layers.Layer):
         return self.inverse_and_log_det(x, context)[0]
 
     def signature(self):
-        """Returns what is equal for layers that compute alike, given their weights.
+        """Returns a key that is equal for layers with the same computation.
 
         Layers with a signature assign to no weight and talk to no other replica in
         training. See `shared.Shared`. `None` by default.
@@ -155,7 +155,7 @@ def _bijector_class():
     class LayerBijector(tfp.bijectors.Bijector):
         """A layer's map, evaluated once for both value and log-determinant.
 
-        TensorFlow Probability asks for the two one after the other. The last
+        TensorFlow Probability asks for the two separately. The last
         evaluation is kept, with the tensors it belongs to, for as long as this
         bijector lives.
         """

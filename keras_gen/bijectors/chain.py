@@ -1,4 +1,4 @@
-"""Layers one after the other, whose gradients store activations, or do not."""
+"""Layers in sequence, whose gradients store activations or recompute them."""
 
 import itertools
 import math
@@ -13,7 +13,7 @@ from keras_gen.bijectors.shared import Shared, variables_of
 
 @keras.saving.register_keras_serializable("keras_gen")
 class Chain(BijectiveLayer):
-    """Bijective layers one after the other, from data to codes.
+    """Bijective layers in sequence, from data to codes.
 
     z = f_n(... f_1(x)), and the log-determinants add up.
 
@@ -170,7 +170,7 @@ def _parts(layers):
 
 
 def _reversed_gradient(layers, x, context, see, shared):
-    """Returns what `_through` does; the gradient inverts the layers.
+    """Returns the result of `_through`; the gradient inverts the layers.
 
     All weights enter as tensors, so that the function has no state: what the layers
     assign to weights that are not trained comes out, and is assigned outside.

@@ -88,7 +88,7 @@ class Coupling(BijectiveLayer):
         self.built = True
 
     def signature(self):
-        """Returns what is equal for couplings whose networks are alike."""
+        """Returns a key that is equal for couplings with equal networks."""
         network = network_signature(self.network)
         ours = type(self.transform).__module__.startswith("keras_gen.")
         if network is None or not ours:
@@ -98,7 +98,7 @@ class Coupling(BijectiveLayer):
         return transform, self.split_at, self.reverse, kept, network
 
     def _part(self, x):
-        """Returns what is kept, as the network sees it, and what is changed."""
+        """Returns the unchanged part, as the network's input, and the changed part."""
         if self.split_at is None:
             return tf.cast(self.kept, x.dtype) * x, x
         kept, changed = self.split_at

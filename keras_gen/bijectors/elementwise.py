@@ -114,7 +114,7 @@ class Equalize(BijectiveLayer):
         )
 
     def _places(self, bins):
-        """Returns where bins stand in a table of all channels, one after the other."""
+        """Returns the positions of bins in a concatenated table of all channels."""
         return bins + self.levels * tf.range(self.channels)
 
     def forward_and_log_det(self, z, context=None, training=False):

@@ -26,7 +26,7 @@ class InvertibleConv(BijectiveLayer):
         event_ndims: How many axes make one example: 3 for images, 2 for sequences, 1
             for vectors. Defaults to `3`.
         seed: Integer, of the first rotation. Defaults to `None`, drawn from Python's
-            generator, as all first weights are in Keras, which
+            generator, as all initial weights are in Keras, which
             `keras.utils.set_random_seed` makes repeatable.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -91,7 +91,7 @@ class InvertibleConv(BijectiveLayer):
         return matrix, tf.reduce_sum(self.log_scale.value)
 
     def signature(self):
-        """Returns what is equal for mixtures of as many channels."""
+        """Returns a key that is equal for mixtures of as many channels."""
         dtype = self.trainable_variables[0].dtype
         return "InvertibleConv", self.event_ndims, self.channels, self.lu, dtype
 
@@ -204,7 +204,7 @@ def _mix(x, matrix, shift=None):
 
 @tf.custom_gradient
 def _log_abs_det(matrix):
-    """Returns log|det|, by a product that XLA knows, too."""
+    """Returns log|det|, by a product that XLA also supports."""
     triangle = tf.linalg.qr(matrix)[1]
     log_det = tf.reduce_sum(tf.math.log(tf.abs(tf.linalg.diag_part(triangle))))
 

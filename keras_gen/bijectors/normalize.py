@@ -28,7 +28,7 @@ class Channels(BijectiveLayer):
             self.of_context.build((None, *context_shape))
 
     def context_terms(self, context, like, parts):
-        """Returns what the context adds to the parameters, for each example."""
+        """Returns the context's contribution to the parameters, for each example."""
         if self.of_context is None:
             return [0.0] * parts
         self.require_context(context)
@@ -135,7 +135,7 @@ class ActNorm(Channels):
         return super().initialize(x, context)
 
     def signature(self):
-        """Returns what is equal for normalizations of the same channels."""
+        """Returns a key that is equal for normalizations of the same channels."""
         if self.takes_context:
             return None
         return "ActNorm", self.event_ndims, tuple(self.bias.shape), self.bias.dtype

@@ -37,7 +37,7 @@ class Shared:
         return self._run(what, layer, weights, x, context)
 
     def gradients(self, layer, z, upstream, context, weights):
-        """Returns what `layer.gradients_from_latent` does, for context and weights.
+        """Returns the result of `layer.gradients_from_latent`, for context and weights.
 
         Args:
             layer: The layer.

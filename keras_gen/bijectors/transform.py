@@ -1,4 +1,4 @@
-"""What couplings and autoregressive maps do to one number, given its parameters.
+"""Elementwise maps of couplings and autoregressive layers, given their parameters.
 
 A transform is a monotone function of each number by itself. `numbers` says how many raw
 parameters it takes for each; networks give them as blocks side by side in the last

@@ -54,10 +54,10 @@ def load_audio(
         split: `"train"`, `"test"` or `"validation"`; TFDS sets take slices, folders
             `"all"`. Defaults to `"train"`.
         samples: The length of a clip. Defaults to `4096`.
-        sampling_rate: Samples a second to which to resample. Defaults to `None`, as
+        sampling_rate: Sampling rate to resample to, in Hz. Defaults to `None`: as
             they are, which must be alike, and 8000 for tones.
         data_dir: Where TFDS sets lie. Defaults to `TFDS_DATA_DIR`.
-        limit: How many clips to use, from the first. Defaults to `None`, all.
+        limit: How many clips to use, from the first. Defaults to `None`: all.
         skip_unreadable: Whether to leave out files that cannot be read. Defaults to
             `False`, an error.
         verbose: Whether to show progress. Defaults to `True`.
@@ -178,7 +178,7 @@ class _Clips:
         if not self.resamples:
             raise ValueError(
                 "Argument `sampling_rate` must be given when sounds differ in rate: "
-                f"'{self.first}' has {self.rate} samples a second and '{name}' {rate}. "
+                f"'{self.first}' has {self.rate} samples per second, '{name}' {rate}. "
                 "Received: sampling_rate=None"
             )
         common = math.gcd(self.rate, rate)

@@ -48,7 +48,7 @@ def load(
         image_size: Side of the square to crop and resize images to. Defaults to
             `None`, as they are, and 32 for sprites.
         data_dir: Where TFDS sets lie. Defaults to `TFDS_DATA_DIR`.
-        limit: How many examples to use, from the first. Defaults to `None`, all.
+        limit: How many examples to use, from the first. Defaults to `None`: all.
         skip_unreadable: Whether to leave out images of a folder that cannot be
             decoded. Defaults to `False`, an error.
         verbose: Whether to show progress. Defaults to `True`.
@@ -86,8 +86,8 @@ def _density(name, split, image_size, limit):
     _one_of(split, _STREAMS, name)
     if image_size is not None:
         raise ValueError(
-            f"Argument `image_size` must be left out, because {name!r} has points in "
-            f"the plane and no images. Received: image_size={image_size}"
+            f"Argument `image_size` must be left out, because {name!r} has "
+            f"points, not images. Received: image_size={image_size}"
         )
     examples = 25_600 if limit is None else limit
     return DensitySource(Density2D.named(name), _STREAMS[split], examples)

@@ -192,7 +192,7 @@ _MAKERS = {
 
 
 class DensitySource(Source):
-    """Points drawn from a density: every step of training draws fresh ones.
+    """Points drawn from a density: every training step draws new ones.
 
     `once` and `arrays` give a fixed sample, so that an evaluation can be repeated.
 
@@ -210,7 +210,7 @@ class DensitySource(Source):
         super().__init__(read, examples, (2,), name=density.name)
 
     def batches(self, batch_size, *, seed=0, start=0, labels=False):
-        """Returns an endless dataset of fresh points, a function of (seed, step)."""
+        """Returns an endless dataset of new points, a function of (seed, step)."""
         self.steps_per_epoch(batch_size)
         self._check(labels)
         require_int("seed", seed)

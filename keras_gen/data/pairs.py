@@ -27,7 +27,7 @@ def load_pairs(name="numbers", split="train", *, limit=None):
             words of 1 to 10 letters to the same backwards. Defaults to `"numbers"`.
         split: `"train"` (eight tenths), `"validation"` or `"test"`. Defaults to
             `"train"`.
-        limit: How many pairs to use, from the first. Defaults to `None`, all.
+        limit: How many pairs to use, from the first. Defaults to `None`: all.
 
     Example:
 

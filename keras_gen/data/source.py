@@ -386,7 +386,7 @@ class Source:
         """Returns the first examples as NumPy arrays.
 
         Args:
-            n: How many, at most. Defaults to `None`, all of them.
+            n: How many, at most. Defaults to `None`: all of them.
             labels: Whether to give `(x, y)` instead of `x`. Defaults to `False`.
         """
         self._check(labels)

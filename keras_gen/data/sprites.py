@@ -134,7 +134,7 @@ class SpriteSource(Source):
     Args:
         sprites: A `Sprites`.
         first: The place in the mixed order at which to begin. Defaults to 0.
-        examples: How many images there are. Defaults to `None`, all that follow.
+        examples: How many images there are. Defaults to `None`: all that follow.
 
     Attributes:
         sprites: The `Sprites`, to draw more with.

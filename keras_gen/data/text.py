@@ -34,7 +34,7 @@ def load_text(name="words", split="train", *, length=64, stride=None, limit=None
         length: How many characters a window has. Defaults to `64`.
         stride: How far apart windows begin. Defaults to `None`: a quarter of the length
             in the training split, so that they overlap, and else the length.
-        limit: How many windows to use, from the first. Defaults to `None`, all.
+        limit: How many windows to use, from the first. Defaults to `None`: all.
 
     Returns:
         A `TokenSource`; for a synthetic text, `language` has its entropy rate.

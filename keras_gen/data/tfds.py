@@ -35,10 +35,10 @@ def load_tfds(name, split, *, image_size=None, data_dir=None, limit=None, verbos
     Args:
         name: `"name"`, `"name/config"`, `"name:version"` or all three.
         split: A split of the set, or a slice such as `"train[:50%]"`.
-        image_size: Side to crop and resize to. Defaults to `None`, as they are.
+        image_size: Side to crop and resize to. Defaults to `None`: as they are.
         data_dir: Where prepared sets lie. Defaults to `TFDS_DATA_DIR`, and without it
             to TFDS's own folder.
-        limit: How many examples to use, from the first. Defaults to `None`, all.
+        limit: How many examples to use, from the first. Defaults to `None`: all.
         verbose: Whether to show progress. Defaults to `True`.
     """
     with quiet():

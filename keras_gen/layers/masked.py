@@ -32,7 +32,7 @@ class MaskedConv2D(RasterConvolution, keras.layers.Conv2D):
         filters: How many channels the output has, a multiple of `channels`.
         kernel_size: Odd integer, or two of them.
         mask: `"A"` for the first layer, `"B"` for those after it.
-        channels: How many colors a pixel has, drawn one after the other; 1 treats all
+        channels: The number of color channels, drawn one at a time; 1 treats all
             channels as one value. Defaults to 1.
         kernel_initializer: Defaults to `None`: Glorot's uniform draw, its variance
             divided by the share of the kernel that the mask leaves.
@@ -171,7 +171,7 @@ class MaskedDense(keras.layers.Dense):
     conditionals p(x_k | x_<k) in one pass.
 
     Several lists of degrees make as many masks for one kernel, of which a call chooses
-    one: a network that is trained with all of them knows several orders.
+    one: a network that is trained with all of them learns several orders.
 
     Args:
         degrees: A list of integers, one for each unit; or several lists.
@@ -229,7 +229,7 @@ class MaskedDense(keras.layers.Dense):
     def call(self, inputs, which=None, training=None):
         """Multiplies by the masked kernel."""
         if self.several and which is None:
-            raise ValueError("A layer of several masks must be told `which`.")
+            raise ValueError("A layer with several masks needs the argument `which`.")
         x = ops.matmul(inputs, self.kernel * self.mask(which))
         if self.bias is not None:
             x = ops.add(x, self.bias)

@@ -34,12 +34,12 @@ class _Grouped(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class MinibatchStandardDeviation(_Grouped):
-    """Appends a channel that tells how much the examples of a group differ.
+    """Appends a channel with the mean standard deviation within a group of examples.
 
     s = mean over all values of sqrt(variance over the group + 1e-8), one number for a
     group, repeated at every place
 
-    A generator that always makes the same image is found out at once. Batch
+    A generator that always makes the same image is detected immediately. Batch
     normalization already lets examples see each other; use one or the other.
 
     A group never reaches across replicas. With `group_size` a divisor of each

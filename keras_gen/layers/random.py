@@ -47,7 +47,7 @@ def seeded(seed):
 
 
 def _replica():
-    """Returns the number of this replica among all, zero outside of a replica."""
+    """Returns the number of this replica among all, zero outside a replica."""
     context = tf.distribute.get_replica_context()
     return 0 if context is None else context.replica_id_in_sync_group
 

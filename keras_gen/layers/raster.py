@@ -1,4 +1,4 @@
-"""What a layer over images tells of itself to be evaluated a pixel at a time.
+"""The interface of image layers that can be evaluated one pixel at a time.
 
 The file needs Keras alone.
 """
@@ -67,7 +67,7 @@ class Raster:
 class RasterRows:
     """A layer whose output row depends on the input's rows down to the same one.
 
-    Whole rows are evaluated one after the other:
+    Whole rows are evaluated one at a time:
 
         state = layer.raster_start(batch, width)
         for each row:

@@ -10,7 +10,7 @@ from keras_gen.layers.sequence import CrossAttention, Recurrent, TransformerBloc
 
 @keras.saving.register_keras_serializable("keras_gen")
 class TokenDecoder(Configured, keras.layers.Layer):
-    """Logits of each token, given those before it: all at once or one at a time.
+    """Logits of each token given the earlier ones: all in parallel or one at a time.
 
     The first token follows a start symbol. `given` is a dictionary of what else is
     known: `"shift"`, (batch, width), is added to every input; `"keys"`, `"values"` and
@@ -198,7 +198,7 @@ class TokenEncoder(Configured, keras.layers.Layer):
         self.built = True
 
     def call(self, tokens, training=False):
-        """Returns what the decoder is given."""
+        """Returns the decoder's inputs."""
         ended = ops.cumsum(ops.cast(ops.equal(tokens, 0), "int32"), axis=1) > 0
         # A GPU's library takes no sequence that is empty: the first token is read.
         first = ops.arange(ops.shape(tokens)[1]) == 0

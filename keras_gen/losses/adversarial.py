@@ -42,13 +42,13 @@ class Minimax(AdversarialLoss):
     """The game of the original paper, zero-sum.
 
     D: -E[log s(real)] - E[log(1 - s(fake))]; G: E[log(1 - s(fake))], s the sigmoid.
-    The generator's gradient vanishes where the discriminator is sure of itself; use
+    The generator's gradient vanishes where the discriminator is confident; use
     `NonSaturating` to train.
 
     Args:
         smoothing: Float in [0, 1). How much less than one the target for real data is,
             the fakes' staying at zero: one-sided label smoothing, which keeps the
-            discriminator from being too sure. Defaults to `0.0`.
+            discriminator from being overconfident. Defaults to `0.0`.
 
     Example:
 
@@ -87,7 +87,7 @@ class NonSaturating(Minimax):
     """The loss with which the original paper trains.
 
     D as in `Minimax`; G: -E[log s(fake)], whose gradient is large where the
-    discriminator is sure that the fakes are fake.
+    discriminator is confident that the fakes are fake.
 
     Args:
         smoothing: As for `Minimax`. Defaults to `0.0`.
@@ -184,7 +184,7 @@ class Wasserstein(AdversarialLoss):
 
 @dataclasses.dataclass(frozen=True)
 class Hinge(AdversarialLoss):
-    """The hinge loss: only what is inside of the margin counts.
+    """The hinge loss: only what is inside the margin counts.
 
     D: E[max(0, 1 - real)] + E[max(0, 1 + fake)]; G: -E[fake].
 

@@ -87,7 +87,8 @@ class Term(Strategy):
         Args:
             outputs: The shapes of the discriminator's outputs, without the batch.
             latent_dim: The length of the generator's code.
-            classes: How many classes the generator is told, or `None`.
+            classes: The number of classes that the generator is conditioned on, or
+                `None`.
         """
 
     def term_names(self):
@@ -95,11 +96,11 @@ class Term(Strategy):
         raise NotImplementedError
 
     def discriminator(self, batch):
-        """Returns what is added to the discriminator's loss: here nothing."""
+        """Returns the terms of the discriminator's loss: by default, none."""
         return {}
 
     def generator(self, batch):
-        """Returns what is added to the generator's loss: here nothing."""
+        """Returns the terms of the generator's loss: by default, none."""
         return {}
 
 
@@ -156,7 +157,7 @@ class FeatureMatching(Term):
 class Auxiliary(Term):
     """A second task of the discriminator, whose loss is added to both players'.
 
-    A subclass says how the discriminator's outputs are read, and gives the terms.
+    A subclass defines how the discriminator's outputs are read, and the terms.
     """
 
     @property
@@ -170,7 +171,7 @@ class Auxiliary(Term):
         if size is None or len(outputs) != 2 or outputs[1] != (size,):
             raise ValueError(
                 "Argument `discriminator` must have two outputs: logits of real, and "
-                f"{size or 'one for each class that the generator is told'}. "
+                f"{size or 'one for each class of the generator'}. "
                 f"Received: outputs of shapes {outputs}, classes={classes}"
             )
         require_argument(
@@ -418,7 +419,8 @@ class LabelLoss(Auxiliary):
     def term_names(self):
         """Names the cross-entropy of the labeled, and their accuracy.
 
-        With consistency also its loss, and the share of examples whose class is sure.
+        With consistency also its loss, and the share of examples with a confident
+        class.
         """
         names = "class_loss", "class_accuracy"
         return (*names, "consistency_loss", "confident") if self._consistent else names

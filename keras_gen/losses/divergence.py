@@ -1,4 +1,4 @@
-"""What holds a posterior near to its prior: divergences and their variants."""
+"""Divergences between posterior and prior, and their variants."""
 
 import dataclasses
 import math

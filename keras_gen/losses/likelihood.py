@@ -80,7 +80,7 @@ class Likelihood(Strategy):
         return channels
 
     def quantile(self, outputs, noise, temperature=1.0):
-        """Returns what uniform noise draws: the inverse of the distribution function.
+        """Returns draws from uniform noise, by the inverse distribution function.
 
         Args:
             outputs: (..., outputs of a pixel).

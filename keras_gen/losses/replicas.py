@@ -1,4 +1,4 @@
-"""What couples a batch, over all replicas of a `tf.distribute` strategy."""
+"""Batch statistics over all replicas of a `tf.distribute` strategy."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""What a discriminator sees of data and of fakes."""
+"""Transformations of a discriminator's inputs: packing, noise, augmentation."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ class View(Strategy):
     discriminator's task harder, and gradients of a fake smaller.
 
     Args:
-        packing: Positive integer, how many examples are judged as one: the last axis
+        packing: Positive integer, how many examples are judged jointly: the last axis
             of the discriminator's input must be as many times longer. An incomplete
             pack is filled up, which in evaluation may depend on the number of
             replicas. Defaults to `1`.
@@ -72,7 +72,7 @@ class View(Strategy):
         return tf.gather(x, tf.range(-(-n // self.packing) * self.packing) % n)
 
     def perturb(self, x, step, next_seed):
-        """Returns what is seen in training: packed data, augmented and noisy.
+        """Returns D's inputs in training: packed, augmented and noisy data.
 
         Args:
             x: A batch, packed.

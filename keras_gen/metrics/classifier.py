@@ -64,7 +64,8 @@ class Classifier(NetworkFeatures):
 
         Args:
             source: A labeled `data.Source` of images, without the test split.
-            seed: Integer: the first weights and the order of the data. Defaults to `0`.
+            seed: Integer, the seed of the initial weights and the order of the data.
+                Defaults to `0`.
             cache: The folder, or `False`: cache nothing. Defaults to `None`: the
                 environment's `KERAS_GEN_CACHE`, or `~/.cache/keras_gen`.
         """
@@ -90,7 +91,7 @@ class Classifier(NetworkFeatures):
 
         Args:
             images: Array (n, height, width, channels) in [0, 1].
-            batch_size: Images at once. Defaults to `250`.
+            batch_size: Images per batch. Defaults to `250`.
         """
         return self(images, batch_size).probabilities.argmax(axis=-1)
 

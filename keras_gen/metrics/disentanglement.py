@@ -81,7 +81,7 @@ def factor_vae_score(
     chunk=2048,
     seed=0,
 ):
-    """Returns how well the dimension that varies least tells which factor is held.
+    """Returns how well the least varying dimension identifies the fixed factor.
 
     vote = (k, argmin_d Var[code_d | factor k held] / Var[code_d])
     score = P(k = majority's factor for the dimension of the vote)
@@ -107,7 +107,7 @@ def factor_vae_score(
         points: Images from which the variances are estimated. Defaults to 10,000.
         threshold: Dimensions with a smaller standard deviation (the prior's is 1) have
             collapsed, and no vote. Defaults to 0.05.
-        chunk: Images that `represent` is given at once. Defaults to 2048.
+        chunk: Images per call of `represent`. Defaults to `2048`.
         seed: Integer. Defaults to 0.
 
     Returns:
@@ -192,7 +192,7 @@ class _Voter:
 
 
 def mutual_information_gap(codes, factors, bins=20):
-    """Returns how much more a factor's best dimension tells about it than the second.
+    """Returns the gap between a factor's most and second most informative dimensions.
 
     MIG = mean_k (I(best; factor_k) - I(second; factor_k)) / H(factor_k)
 

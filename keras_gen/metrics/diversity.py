@@ -1,4 +1,4 @@
-"""How varied samples are: within a class, over classes, over a mixture's modes."""
+"""Diversity of samples: within a class, over classes, over a mixture's modes."""
 
 import dataclasses
 

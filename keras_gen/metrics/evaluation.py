@@ -1,4 +1,4 @@
-"""Images to many comparisons at once, their features computed a single time."""
+"""Several metrics of the same images, whose features are computed only once."""
 
 import time
 
@@ -44,7 +44,7 @@ class Evaluation:
             reference and `real` as held-out examples. Defaults to `None`.
         cache: The folder, or `False`: cache nothing. Defaults to `None`: the
             environment's `KERAS_GEN_CACHE`, or `~/.cache/keras_gen`.
-        batch_size: Images at once. Defaults to `250`.
+        batch_size: Images per batch. Defaults to `250`.
 
     Attributes:
         seconds: {metric's name: seconds of its last computation}, and `"features"`.
@@ -185,7 +185,7 @@ def draw_samples(model, n, seed=0, labels=None, batch_size=250):
         seed: Integer, from which each batch's seed is drawn. Defaults to `0`.
         labels: Integers (n,), for a class-conditional model. Defaults to `None`: all
             classes.
-        batch_size: Samples at once. Defaults to `250`.
+        batch_size: Samples per batch. Defaults to `250`.
 
     Example:
 

@@ -33,7 +33,7 @@ class Inception(Extractor):
     come from the first 1008 products of features and last kernel, without the bias.
     Published values also require the same number of samples and the same reference.
 
-    Grayscale images become three equal channels. Neither network knows digits.
+    Grayscale images become three equal channels. Neither network was trained on digits.
 
     Args:
         weights: A file, `classify_image_graph_def.pb` or the archive
@@ -74,7 +74,7 @@ class Inception(Extractor):
 
         Args:
             images: Array (n, height, width, 1 or 3) of floats in [0, 1].
-            batch_size: Images at once. Defaults to `50`.
+            batch_size: Images per batch. Defaults to `50`.
         """
         return super().__call__(images, batch_size)
 
@@ -215,16 +215,16 @@ def inception_score(probabilities, *, splits=10):
 
     IS = exp(mean_x KL(p(y|x) || p(y))), p(y) = mean_x p(y|x)
 
-    It is high where the classifier is sure of each sample and the samples show many
-    classes. It ignores real examples: one perfect picture of each class has the best
-    score, and so have pictures that only the classifier finds perfect. Compare it with
-    the score of real examples, of data whose classes the classifier knows.
+    It is high where the classifier is confident about each sample and the samples show
+    many classes. It ignores real examples: one perfect picture of each class has the
+    best score, and so have pictures that only the classifier finds perfect. Compare it
+    with the score of real examples, of data with the classifier's classes.
 
     It is the mean over splits of the rows and has the standard error of a mean. As
     p(y) is estimated in each split, it is too small: the logarithm by
     sum_y Var(p(y|x)) / p(y) / (2 n) for n examples in a split, up to (classes - 1) /
     (2 n) for sure ones. With 1000 classes and 5000 examples in each split, that is up
-    to 10 %; scores of different numbers of examples are not comparable.
+    to 10%; scores of different numbers of examples are not comparable.
 
     Args:
         probabilities: Of the classes (n, classes); each row sums to 1.

@@ -1,4 +1,4 @@
-"""How much of the latents is used: active units, KL by dimension, information."""
+"""Use of the latents: active units, KL by dimension, mutual information."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What log-likelihoods say: bits per dimension, classes, Parzen windows."""
+"""Metrics from log-likelihoods: bits per dimension, classes, Parzen windows."""
 
 import math
 
@@ -32,7 +32,7 @@ def parzen_log_likelihood(x, centers, sigma, batch_size=500):
         centers: The windows' centers (m, ...): as many samples as affordable.
         sigma: Positive float, the windows' standard deviation, or a vector of them.
             See `choose_sigma`.
-        batch_size: Examples at once. Defaults to `500`.
+        batch_size: Examples per batch. Defaults to `500`.
 
     Returns:
         Array (n,), or (sigmas, n) for a vector.
@@ -74,7 +74,7 @@ def choose_sigma(x, centers, sigmas=None, batch_size=500):
         centers: The windows' centers (m, ...).
         sigmas: What to choose from. Defaults to `None`: ten from 0.1 to 1, evenly
             spaced in their logarithms.
-        batch_size: Examples at once. Defaults to `500`.
+        batch_size: Examples per batch. Defaults to `500`.
 
     Example:
 
@@ -157,7 +157,7 @@ class GenerativeClassifier:
             are equally probable.
         k: Draws for the importance-weighted bound. Defaults to `10`.
         seed: Integer, from which they are drawn. Defaults to `0`.
-        batch_size: Examples at once. Defaults to `500`.
+        batch_size: Examples per batch. Defaults to `500`.
 
     Example:
 

@@ -19,7 +19,7 @@ def auroc(outliers, inliers):
     `roc_auc_score` it comes with a standard error.
 
     Args:
-        outliers: Scores (n,); higher is stranger.
+        outliers: Scores (n,); higher is more anomalous.
         inliers: Scores (m,).
 
     Example:
@@ -68,7 +68,7 @@ class OutlierScores:
         model: An object with `anomaly_score(x)`, the negative log-density or a bound
             on it, or a function that returns such scores.
         background: Another one, or `None`: no ratio. Defaults to `None`.
-        batch_size: Examples at once. Defaults to `250`.
+        batch_size: Examples per batch. Defaults to `250`.
 
     Example:
 
@@ -99,7 +99,7 @@ class OutlierScores:
         return self
 
     def __call__(self, x):
-        """Returns {name: scores (n,)}; higher is stranger.
+        """Returns {name: scores (n,)}; higher is more anomalous.
 
         Args:
             x: Data.

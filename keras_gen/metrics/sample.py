@@ -1,4 +1,4 @@
-"""What all metrics that compare generated with real examples have in common."""
+"""Base classes of metrics that compare generated with real examples."""
 
 import inspect
 import types

@@ -1,4 +1,4 @@
-"""How alike pairs of images are, and how sharp images are."""
+"""Similarity of pairs of images, and sharpness of images."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What all models of a generator and a discriminator have in common."""
+"""Base class of models with a generator and a discriminator."""
 
 import functools
 import math
@@ -38,11 +38,12 @@ from keras_gen.training.loop import require
 class AdversarialModel(Latent, GenerativeModel):
     """A generator G and a discriminator D, which are updated in turn.
 
-    Each step minimizes, `discriminator_steps` times on fresh data,
+    Each step minimizes, `discriminator_steps` times on new data,
     `discriminator_objective` in D's weights, and then `generator_objective` in G's.
 
-    A subclass gives these two, and ends its constructor with `self.build_for(shape)`;
-    `optimizer_groups` names further networks that are updated with one of the two.
+    A subclass implements these two, and ends its constructor with
+    `self.build_for(shape)`; `optimizer_groups` names further networks that are updated
+    with one of the two.
 
     `train_step` is handed `discriminator_steps` batches in one: feed batches of
     `discriminator_steps * batch_size`. Example i goes to part i modulo
@@ -266,7 +267,7 @@ class AdversarialModel(Latent, GenerativeModel):
     def unweighable(self):
         """Returns why examples cannot be weighed, or `None`."""
         if self.view.packing > 1:
-            return "with `packing` several examples are judged as one"
+            return "with `packing` several examples are judged jointly"
         return coupling(self.adversarial_loss, self.penalty, *self.terms)
 
     def _weights(self, sample_weight):
@@ -279,7 +280,7 @@ class AdversarialModel(Latent, GenerativeModel):
     # The parts of the two objectives.
 
     def _condition(self, y):
-        """Returns what a dataset yields in addition to x, as networks take it."""
+        """Returns the dataset's context as inputs of the networks."""
         return self.data_context.encode(y, owner=type(self).__name__)
 
     def _fakes(self, x, context, training):
@@ -320,7 +321,7 @@ class AdversarialModel(Latent, GenerativeModel):
         return self._call_discriminator(data, context, training)
 
     def _discriminator_inputs(self, data, context):
-        """Returns what D takes: packed data, and contexts where it is conditional."""
+        """Returns D's inputs: packed data, and contexts if it is conditional."""
         if len(self.discriminator.inputs) == 1:
             return data
         return [data, *map(self.view.pack, self.context.inputs(context))]
@@ -403,7 +404,7 @@ class AdversarialModel(Latent, GenerativeModel):
         return self._call_discriminator(x, context, training)
 
     def decode(self, z, context=None, training=False):
-        """Returns what the generator makes of latent codes.
+        """Returns the generator's outputs for latent codes.
 
         Args:
             z: A batch of codes.
@@ -417,7 +418,7 @@ class AdversarialModel(Latent, GenerativeModel):
         return self.from_network(self._generate(z, context, training, noise))
 
     def call(self, z, training=False):
-        """Returns what the generator makes of codes, or of [codes, context]."""
+        """Returns the generator's outputs for codes, or for [codes, context]."""
         return self.decode(*self.split_inputs(z))
 
     @property

@@ -171,7 +171,7 @@ class Autoregressive(Completing, Density, GenerativeModel):
         return self.nats_and_bits(-log_p, sample_weight)
 
     def outputs(self, x, context=None, training=False):
-        """Returns what the network says of every pixel, from those before it."""
+        """Returns the network's outputs for every pixel, from earlier ones."""
         return self._outputs(x, *self.context.inputs(context), training=training)
 
     def _outputs(self, x, *contexts, training=False):

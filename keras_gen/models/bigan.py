@@ -132,7 +132,7 @@ class BiGAN(Encoding, AdversarialModel):
         )
 
     def _discriminator_inputs(self, data, codes):
-        """Returns what D takes: packed data and their codes."""
+        """Returns D's inputs: packed data and their codes."""
         return [data, self.view.pack(codes)]
 
     def _discriminate_pairs(self, x, training):

@@ -77,7 +77,7 @@ class CharRNN(TokenModel):
         self.build_for(self.data_shape)
 
     def given(self, context, training=False):
-        """Returns what is added to the inputs, where there are classes."""
+        """Returns the term that is added to the inputs if there are classes."""
         return {} if context is None else {"shift": self.label(context)}
 
     def complete(
@@ -94,7 +94,7 @@ class CharRNN(TokenModel):
 
         Args:
             prefix: Tokens (n, k), k at most `length`.
-            length: How many tokens in all. Defaults to `None`, as many as an example
+            length: How many tokens in all. Defaults to `None`: as many as an example
                 has.
             context: What to condition on. Defaults to `None`.
             seed: As for `sample`. Defaults to `None`.

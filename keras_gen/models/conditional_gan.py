@@ -22,10 +22,10 @@ class Classifier:
 
 @keras.saving.register_keras_serializable("keras_gen")
 class CGAN(GAN):
-    """A GAN whose two networks are both told the class.
+    """A GAN whose two networks are both conditioned on the class.
 
     As `GAN`, with G(z, y) and D(x, y): fakes are made for the classes of the data and
-    judged with them. How a network uses the class is its own affair: see
+    judged with them. How a network uses the class is up to the network: see
     `networks.conditional_dcgan` for concatenation, embeddings, conditional batch
     normalization and projection.
 

@@ -1,4 +1,4 @@
-"""How data of few levels become continuous: the noise that is added to them."""
+"""Dequantization: noise that makes data with few levels continuous."""
 
 import math
 

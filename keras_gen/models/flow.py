@@ -223,7 +223,7 @@ class Flow(Density, Encoding, GenerativeModel):
         self.initialized.assign(1)
 
     def get_metrics_result(self):
-        """Returns the running means; outside of a graph, looks at the inverses too."""
+        """Returns the running means; outside a graph, looks at the inverses too."""
         if tf.executing_eagerly():
             self._warn_of_drift()
         return super().get_metrics_result()
@@ -281,7 +281,7 @@ class Flow(Density, Encoding, GenerativeModel):
         return self.log_prob(*self.split_inputs(x))
 
     def _context(self, context, of=None, x=None):
-        """Returns what layers take of a context, encoded or not; `None` for none."""
+        """Returns the layers' context input, from a context that may be encoded."""
         inputs = self.context.inputs(self.as_context(context, of=of, x=x))
         return inputs[0] if inputs else None
 

@@ -24,7 +24,7 @@ from keras_gen.networks import is_spectrally_normalized, with_spectral_normaliza
 class GAN(AdversarialModel):
     """A generator and a discriminator that learn from each other.
 
-    With z ~ N(0, I), each step minimizes, `discriminator_steps` times on fresh data,
+    With z ~ N(0, I), each step minimizes, `discriminator_steps` times on new data,
 
         loss.discriminator(D(x), D(G(z))) + penalty(D, x, G(z)) + terms
 
@@ -405,7 +405,7 @@ class RelativisticGAN(GAN):
 
     The loss is `RelativisticAverage`: logits are taken relative to the mean logit of
     the other kind. Both players have gradients from real data and from fakes, and the
-    discriminator cannot be sure of everything at once.
+    discriminator cannot be confident about everything at once.
 
     Args:
         generator: As for `GAN`.
@@ -431,7 +431,7 @@ class RelativisticGAN(GAN):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class PacGAN(GAN):
-    """A GAN whose discriminator judges several examples as one.
+    """A GAN whose discriminator judges several examples jointly.
 
     A generator that misses modes is easier to tell from the data when two of its
     samples are seen together: they are alike too often. Only the discriminator's input
@@ -441,7 +441,7 @@ class PacGAN(GAN):
         generator: As for `GAN`.
         discriminator: From `packing` examples, concatenated along their last axis, to
             logits.
-        packing: How many examples are judged together. Defaults to `2`.
+        packing: How many examples are judged jointly. Defaults to `2`.
         instance_noise: As for `losses.View`. Defaults to `0.0`.
         augmentation: As for `losses.View`. Defaults to `None`.
         **kwargs: Further arguments of `GAN`.

@@ -112,7 +112,7 @@ class MADE(Autoregressive):
         )
 
     def outputs(self, x, context=None, training=False, which=0):
-        """Returns what the network says of every value, from those before it.
+        """Returns the network's outputs for every value, from earlier ones.
 
         Args:
             x: A batch.

@@ -11,7 +11,7 @@ from keras_gen.models.context import context_shape_of
 
 
 class _Stack(Autoregressive):
-    """Layers of masked convolutions, one after the other."""
+    """Layers of masked convolutions, in sequence."""
 
     # Makes the network.
     _network_of = None
@@ -62,7 +62,7 @@ class PixelCNN(_Stack):
             `None`.
         context_shape: Tuple, the shape of another vector to condition on. Defaults to
             `None`.
-        head: Channels of the layer before the last. Defaults to `None`: as outside of a
+        head: Channels of the layer before the last. Defaults to `None`: as outside a
             block.
         dilations: How far apart the taps of the blocks' masked convolutions are, taken
             in turn: (1, 2, 4) sees further at the same cost. Defaults to `(1,)`.

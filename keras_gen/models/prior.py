@@ -12,7 +12,8 @@ from keras_gen.layers import Configured
 class Prior(Configured, keras.layers.Layer):
     """A density of codes whose weights, if any, are learned with the flow.
 
-    A subclass gives `distribution(context)` and `draw(n, seed, temperature, context)`.
+    A subclass implements `distribution(context)` and `draw(n, seed, temperature,
+    context)`.
 
     Args:
         shape: Tuple, the shape of one code.

@@ -249,7 +249,7 @@ class ProgressiveGAN(AdversarialModel):
         )
 
     def decode(self, z, context=None, training=False):
-        """Returns what the generator makes of codes, in the full size."""
+        """Returns the generator's outputs for codes, at full resolution."""
         decode = super().decode
         return self._at_its_level(lambda: decode(z, context, training))
 

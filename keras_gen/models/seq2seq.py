@@ -93,7 +93,7 @@ class Seq2Seq(TokenModel):
         return ("bits_per_dim", "exact_match")
 
     def given(self, context, training=False):
-        """Returns what the encoder has read."""
+        """Returns the encoder's outputs."""
         return self.encoder(context, training=training)
 
     def terms(self, x, logits, sample_weight=None):

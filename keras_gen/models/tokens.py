@@ -1,4 +1,4 @@
-"""What models of tokens share: integers, exact likelihoods, one loop to draw."""
+"""Base class of token models: exact likelihoods, sampling in one loop."""
 
 import math
 
@@ -16,8 +16,8 @@ class TokenModel(Density, GenerativeModel):
     """A density of sequences of tokens, which are drawn one at a time.
 
     log p(x) = sum_t log p(x_t | x_1, ..., x_(t-1)), exact. Tokens are int32 from 0 to
-    `vocabulary` - 1. A subclass holds a `layers.TokenDecoder` as `decoder` and may give
-    `given(context)`, what the decoder is told, and `end`, the token after which all
+    `vocabulary` - 1. A subclass holds a `layers.TokenDecoder` as `decoder` and may
+    define `given(context)`, the decoder's context, and `end`, the token after which all
     others are the same and count for nothing.
 
     Args:
@@ -41,7 +41,7 @@ class TokenModel(Density, GenerativeModel):
         return ("bits_per_dim",)
 
     def given(self, context, training=False):
-        """Returns what the decoder is told: nothing, unless overridden."""
+        """Returns the decoder's context: `None`, unless overridden."""
         return {}
 
     def objective(self, x, context=None, training=False, sample_weight=None):
@@ -103,7 +103,7 @@ class TokenModel(Density, GenerativeModel):
                 shorter ones. Defaults to `None`.
             temperature: What logits are divided by; toward zero, the likeliest token
                 is taken. Defaults to `1.0`.
-            length: How many tokens. Defaults to `None`, as many as an example has.
+            length: How many tokens. Defaults to `None`: as many as an example has.
             cached: Boolean. Whether what was computed for earlier tokens is kept; if
                 not, all is computed anew for each token, which gives the same tokens,
                 up to rounding. Defaults to `True`.

@@ -269,7 +269,7 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         return tf.reshape(self.likelihood_model.log_prob(outputs, x), tf.shape(z)[:2])
 
     def anomaly_score(self, x, context=None, by="elbo", seed=0, particles=10):
-        """Returns how unlike the training data each example is: more is stranger.
+        """Returns the anomaly score of each example: higher is more anomalous.
 
         Args:
             x: A batch of data.
@@ -355,13 +355,13 @@ class VAE(ImportanceWeighted, Completing, Encoding, GenerativeModel):
         return self._pixel_by_pixel(z, context, seed)
 
     def _decoder_contexts(self, z, context):
-        """Returns what the decoder takes of the contexts of codes, a list."""
+        """Returns the list of the decoder's context inputs."""
         if not self._decodes_context:
             return []
         return self.context.inputs(self.as_context(context, of=z))
 
     def _make_sampler(self):
-        """Returns what draws pixels from what is kept of others, `None` if nothing can.
+        """Returns an object that draws pixels with caching, `None` if unsupported.
 
         Decoders whose layers are not known to see earlier pixels only, and likelihoods
         without quantiles, draw by the whole decoder for every pixel.

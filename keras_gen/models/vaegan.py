@@ -226,7 +226,7 @@ class _AdversarialAutoencoder(Encoding, GenerativeModel):
         return self.infer(ops.convert_to_tensor(x, "float32"), context).mean
 
     def decode(self, z, context=None):
-        """Returns what the generator makes of latent codes."""
+        """Returns the generator's outputs for latent codes."""
         z = ops.convert_to_tensor(z, "float32")
         context = self.as_context(context, of=z)
         inputs = one_or_list([z, *self.context.inputs(context)])
@@ -364,9 +364,9 @@ class CVAEGAN(_AdversarialAutoencoder):
     0.1 let samples from the prior become as sharp as reconstructions.
 
     The generator does not answer the discriminator's logits but matches means of
-    features, whose gradient does not vanish where the discriminator is sure. Samples
-    are sharp and of the class asked for. Batches must be large enough for the means,
-    some ten examples of each class. Data are pairs (x, y).
+    features, whose gradient does not vanish where the discriminator is confident.
+    Samples are sharp and of the class asked for. Batches must be large enough for the
+    means, some ten examples of each class. Data are pairs (x, y).
 
     Args:
         encoder: A built `keras.Model` from [data, context], or from data alone, to mean

@@ -22,13 +22,13 @@ from keras_gen.models.flow import Flow
 
 @keras.saving.register_keras_serializable("keras_gen")
 class WaveGlow(Flow):
-    """A flow from noise to sound, all samples at once, given a mel spectrogram.
+    """A flow from noise to audio, all samples in parallel, given a mel spectrogram.
 
     log p(x | m) = log N(z; 0, I) + log|det dz/dx|. Samples in groups are channels; each
     step mixes them by an invertible 1x1 convolution and changes one half, given the
     other and m, by an affine coupling whose network is a small WaveNet. Every
     `early_every` steps `early_size` channels are code already. At first samples are
-    divided by their loudness, which m tells, so that all steps see numbers of one size
+    divided by their loudness, computed from m, so that all steps see the same scale
     in quiet and in loud places; `normalize=False` leaves that to the steps, as the
     authors do.
 
@@ -53,8 +53,8 @@ class WaveGlow(Flow):
         fft_length: Samples in one frame of the spectrogram. Defaults to `1024`.
         hop: Samples from frame to frame, a multiple of `groups`. Defaults to `256`.
         bands: Mel bands. Defaults to `80`.
-        context_width: Channels that bring the spectrogram to the WaveNets. Defaults to
-            `None`, as many as bands.
+        context_width: Channels of the upsampled spectrogram, the WaveNets' context.
+            Defaults to `None`: as many as bands.
         normalize: Boolean. Whether samples are divided by their loudness. Defaults to
             `True`.
         levels: Integer or `None`, as for `Flow`. Defaults to `65536`.
@@ -194,7 +194,7 @@ class WaveGlow(Flow):
         return tf.reshape(lines, (-1, (tf.shape(values)[1] - 1) * stride, 1))
 
     def _context(self, context, of=None, x=None):
-        """Returns what the layers get: features of the mel, and the log-loudness."""
+        """Returns the layers' context: features of the mel, and the log-loudness."""
         mel = super()._context(context, of, x)
         features = tf.cast(self.upsampler(mel), "float32")
         return tf.concat([features, self.log_loudness(mel)], axis=-1)

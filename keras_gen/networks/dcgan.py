@@ -283,7 +283,7 @@ def conditional_dcgan(
     critic=False,
     hidden=0,
 ):
-    """Returns (generator, discriminator) that are both told the class.
+    """Returns a class-conditional (generator, discriminator).
 
     Args:
         shape: As for `dcgan`.

@@ -1,4 +1,4 @@
-"""What a network sees on its way to its outputs."""
+"""Intermediate features of networks."""
 
 import keras
 from keras import layers

@@ -17,7 +17,7 @@ def nodes_of(network):
 
 
 def call_node(node, values):
-    """Returns what a layer gives, not training, for other values than in its network.
+    """Returns a layer's outputs in inference, for other inputs than in its network.
 
     Args:
         node: One of `nodes_of`.

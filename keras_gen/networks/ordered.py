@@ -83,7 +83,7 @@ class OrderedNetwork:
         return [stage.prepare(env, which) for stage in self.stages]
 
     def empty(self, n):
-        """Returns what is known of n examples at first: nothing, so zeros."""
+        """Returns the initial state of n examples: zeros."""
         shapes = [(self.size, 1), *(s.tables.shape[1:] for s in self.stages[:-1])]
         return [tf.zeros((*shape, n), self.dtype) for shape in shapes]
 

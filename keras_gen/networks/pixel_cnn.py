@@ -42,17 +42,17 @@ def pixel_cnn(
         shape: (height, width, channels).
         outputs: How many outputs a pixel has, a multiple of its channels.
         depth: Blocks. Defaults to `7`.
-        width: Channels inside of a block, half of those outside; a multiple of the
+        width: Channels inside a block, half of those outside; a multiple of the
             image's. Defaults to `32`.
         kernel_size: Of the masked convolutions. Defaults to `3`.
         first_kernel_size: Of the first one. Defaults to `7`.
-        head: Channels of the layer before the last. Defaults to `None`: as outside of a
+        head: Channels of the layer before the last. Defaults to `None`: as outside a
             block.
         context_shape: Tuple, the shape of a vector that is a second input and moves all
             channels of each block. Defaults to `None`.
         dilations: How far apart the taps of the blocks' masked convolutions are, taken
             in turn: (1, 2, 4) sees further at the same cost. Defaults to `(1,)`.
-        colors: How many are drawn one after the other, each given those before it: 1
+        colors: The number of channels drawn one at a time, each given earlier ones: 1
             for a likelihood of all together, `losses.LogisticMixture`. Defaults to
             `None`: the image's channels.
         vocabulary: How many codes there are, where the "image" is a grid of codes,

@@ -32,13 +32,13 @@ _POINTWISE = (
 
 
 class RasterNetwork:
-    """Knows of every tensor in a network when it can be computed, and does so.
+    """Determines when each tensor in a network can be computed, and computes it.
 
     An image is read row by row. A tensor is *given* if it depends on other inputs than
     the image; a *row*'s if whole rows of it follow from the rows above; a *pixel*'s if
     it follows from the pixels before; *drawn* if it depends on the pixel itself. The
     last layer's must not be drawn: so networks that see the pixel they predict are
-    rejected, as are layers of which nothing is known. It knows pixels, not their
+    rejected, as are unknown layers. It handles pixels, not their
     colors. Those are welcome: `layers.Raster` (masked convolutions and others),
     `layers.RasterRows`, `layers.ShiftDown`, `layers.Upscale`, convolutions of 1x1,
     Keras's activations, sums, products and concatenations of channels.
@@ -227,7 +227,7 @@ class RasterNetwork:
         return self._evaluate(self.nodes, phases, x, read, carried)
 
     def finish_pixel(self, phases, x, read, carried, after, kept):
-        """Returns what is carried on and kept, when the pixel itself is known.
+        """Returns the new state and the kept values, once the pixel is known.
 
         Args:
             phases: As for `step`.
@@ -302,7 +302,7 @@ def _require(condition, layer, why):
 
 
 def _apply(node, env):
-    """Applies a layer that knows no neighbors, to rows or to pixels."""
+    """Applies a layer without neighbors, to rows or to pixels."""
     layer = node.operation
     if not isinstance(layer, keras.layers.Conv2D):
         return call_node(node, env)

@@ -130,7 +130,7 @@ def run_ais(path, transition, state, temperatures, seed=0):
     transitions that leave f_t invariant: Gibbs sampling for a Boltzmann machine,
     Hamiltonian Monte Carlo for a decoder. It can run inside a `tf.function`.
 
-    TensorFlow Probability's `sample_annealed_importance_chain` knows a linear schedule
+    TensorFlow Probability's `sample_annealed_importance_chain` has a linear schedule
     only and one step size for all temperatures, hence this one.
 
     Args:
@@ -193,7 +193,7 @@ def hamiltonian_transition(log_prob, z, step_size, seed, leapfrogs=10):
 
     def value_and_slope(z):
         # A new tensor: TensorFlow Probability's bijectors cache results by tensor, and
-        # one cached outside of the tape would have no gradient.
+        # one cached outside the tape would have no gradient.
         z = tf.identity(z)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
@@ -262,7 +262,7 @@ def annealed_importance_sampling(
         leapfrogs: Leapfrog steps of a Hamiltonian transition. Defaults to `10`.
         schedule: The `kind` of `annealing_schedule`. Defaults to `"sigmoidal"`.
         pilot_chains: Chains of the pilot run. Defaults to `4`.
-        batch_size: Examples at once. Defaults to `100`.
+        batch_size: Examples per batch. Defaults to `100`.
         seed: Integer. Defaults to `0`.
 
     Example:

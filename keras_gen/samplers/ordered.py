@@ -1,4 +1,4 @@
-"""Draws values one after the other, in an order that masks give."""
+"""Sampling of values, one at a time, in the order of the masks."""
 
 import math
 

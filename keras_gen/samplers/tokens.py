@@ -1,4 +1,4 @@
-"""Draws tokens one after the other."""
+"""Sampling of tokens, one at a time."""
 
 import tensorflow as tf
 

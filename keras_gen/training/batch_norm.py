@@ -42,7 +42,7 @@ class BatchNormStatistics:
 
     @contextlib.contextmanager
     def within_fit(self, data):
-        """Knows the data that `fit` trains on, until it ends.
+        """Keeps a reference to the data of `fit` until it ends.
 
         Args:
             data: A dataset, or what else has `take(batches)`, or `None`.
@@ -118,7 +118,7 @@ class Rows:
 
 
 def batches_again(x=None, y=None, batch_size=None, validation_split=0.0, **_):
-    """Returns what yields data of `fit` once more, or `None` if nothing does.
+    """Returns an iterable that yields the data of `fit` again, or `None`.
 
     Args:
         x: As for `fit`.

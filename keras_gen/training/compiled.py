@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 class Compiled:
-    """Functions of tensors, compiled at their first call outside of a graph.
+    """Functions of tensors, compiled at their first call outside a graph.
 
     Many small operations, called one by one from Python, take several times as long.
     Wrapped to hide the functions from Keras's attribute tracking.
@@ -14,7 +14,7 @@ class Compiled:
         self.functions = {}
 
     def run(self, function, *inputs):
-        """Returns what a function gives for tensors, any of them `None`."""
+        """Returns a function's outputs for tensors, any of which may be `None`."""
         if not tf.executing_eagerly() or tf.config.functions_run_eagerly():
             return function(*inputs)
         if function not in self.functions:

@@ -36,7 +36,7 @@ def make_function(model, step, check=None):
     Args:
         model: The compiled model.
         step: A function of one batch, run in replica context.
-        check: A function of each replica's x, or x and y, that raises, outside of XLA,
+        check: A function of each replica's x, or x and y, that raises, outside XLA,
             for what `step` cannot take. Defaults to `None`: it takes all.
     """
     steps = model.steps_per_execution

@@ -39,7 +39,7 @@ class TrainingStep:
     """
 
     def check_batch(self, x):
-        """Raises for a batch that `train_step` cannot take; outside of XLA."""
+        """Raises for a batch that `train_step` cannot take; outside XLA."""
 
     def check_data(self, x, y=None):
         """Raises for data that the model cannot take, be it to train or to evaluate.
@@ -336,7 +336,7 @@ class TrainingStep:
             tracker.update_state(value, sample_weight=weight)
 
     def get_metrics_result(self):
-        """Returns the running means; outside of a graph, looks at skipped steps too.
+        """Returns the running means; outside a graph, looks at skipped steps too.
 
         Where no step counted a mean is NaN, not Keras's zero, which would be the best
         loss of all to callbacks that keep the best.

@@ -1,1 +1,1 @@
-"""What `compare.py`, `evaluate.py` and `check_metrics.py` are made of."""
+"""Shared code of `compare.py`, `evaluate.py` and `check_metrics.py`."""

@@ -127,7 +127,7 @@ class BernoulliMixture:
 
         Args:
             x: Rows of zeros and ones.
-            batch_size: Rows at once. Defaults to `5000`.
+            batch_size: Rows per batch. Defaults to `5000`.
         """
         found = []
         for i in range(0, len(x), batch_size):

@@ -1,4 +1,4 @@
-"""What a comparison of families shares: data, metrics, and the folder of each row."""
+"""The setting of a comparison of families: data, metrics, and each row's folder."""
 
 import json
 import os
@@ -80,7 +80,7 @@ class Bench:
         return failed
 
     def compare_with_data(self, images):
-        """Returns what the comparison with unseen data says of images."""
+        """Returns the metrics of images against unseen data."""
         if self.evaluate is None:
             self.evaluate, self.note = measure.evaluation(
                 self.source, self.x, self.y, self.args.seed
@@ -200,7 +200,7 @@ def parted(source, seed):
 
 
 def save(folder, row):
-    """Writes a row, at once or not at all, and returns it."""
+    """Writes a row atomically, and returns it."""
     temporary = folder / "row.tmp"
     temporary.write_text(json.dumps(row, indent=1) + "\n")
     os.replace(temporary, folder / "row.json")

@@ -128,7 +128,7 @@ def examples_per_step(family, source):
 
 
 def _each_iteration(watch):
-    """Returns what a mixture calls after every iteration."""
+    """Returns a callback for every iteration of a mixture."""
 
     def seen(loss):
         watch.step()

@@ -1,4 +1,4 @@
-"""What is measured of a trained model, of any family, on data that it has not seen."""
+"""Measurements of trained models of any family, on unseen data."""
 
 import time
 
@@ -21,7 +21,7 @@ def number(estimate, **about):
 
 
 def missing(reason):
-    """Returns what stands for a number that cannot be had."""
+    """Returns a placeholder for a number that is not available."""
     return {"value": None, "reason": reason}
 
 
@@ -176,7 +176,7 @@ def evaluation(source, real, labels, seed):
 
 
 def quality(evaluate, images):
-    """Returns what a comparison says of samples, or why it says nothing."""
+    """Returns the metrics of samples, or why there are none."""
     strange = ~np.isfinite(images.reshape(len(images), -1)).all(axis=1)
     if strange.any():
         reason = f"{strange.sum()} of {len(images)} samples are not finite"

@@ -67,7 +67,7 @@ def page(out, about, rows):
         f'<p class="lead">{text(table.summary(about, rows))}</p>\n</header>\n'
         f"<main>\n{''.join(sections)}</main>\n"
         "<footer>Made by <code>recipes/compare.py</code> of keras_gen. The numbers are "
-        "in <code>report.json</code> beside this page.</footer>\n</body>\n</html>\n"
+        "in <code>report.json</code> next to this page.</footer>\n</body>\n</html>\n"
     )
 
 
@@ -282,9 +282,9 @@ def _training(rows):
         "How each family was trained",
     ) + (
         '<p class="notes">Learning rates fall by a cosine to a hundredth over the '
-        "budget, except for the games of two networks. Families with a likelihood end "
+        "budget, except for adversarial models. Families with a likelihood end "
         "with the weights that were best on held-out training images; the others with "
-        "moving averages of the last ones. The test images were looked at once, at "
+        "moving averages of the last ones. The test images were used once, at "
         "the end.</p>"
     )
 

@@ -1,4 +1,4 @@
-"""What a family shows of itself, as pictures."""
+"""The pictures of a family."""
 
 import numpy as np
 

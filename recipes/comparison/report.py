@@ -7,7 +7,7 @@ from comparison import page, table
 
 
 def markdown(about, rows):
-    """Returns the report as Markdown, pictures as links to files beside it."""
+    """Returns the report as Markdown, with links to the pictures."""
     reasons = table.Reasons()
     columns = [table.COLUMNS[0], None, *table.COLUMNS[1:]]
     heads = [c.title + c.arrow if c else "Likelihood" for c in columns]

@@ -145,7 +145,7 @@ def shown(cell):
 
 
 def cell_of(row, column):
-    """Returns what a row has in a column; what it lacks says why."""
+    """Returns a row's value in a column, or why there is none."""
     if "failed" in row:
         return {"value": None, "reason": f"failed: {row['failed']}"}
     of_data = {"value": None, "reason": "these are data, not a model's samples"}
@@ -158,7 +158,7 @@ def cell_of(row, column):
 
 
 def winners(rows, column):
-    """Returns the families that are best, or not told from the best by their errors."""
+    """Returns the best families, and those within the error of the best."""
     if not column.better:
         return []
     found = []
@@ -179,7 +179,7 @@ def winners(rows, column):
 
 
 def line(row):
-    """Returns what is printed of a family when it is done."""
+    """Returns the line to print when a family is finished."""
     numbers = row["numbers"]
     said = [f"{numbers['training_seconds']['value']:6.1f} s"]
     said.append(f"{numbers['steps']['value']:6.0f} steps")
@@ -230,5 +230,5 @@ def summary(about, rows):
 
 
 def feature_note(rows):
-    """Returns what the features are in which samples are compared."""
+    """Returns a description of the features for comparing samples."""
     return next((row["features"] for row in rows if row.get("features")), "")

@@ -124,7 +124,7 @@ def test_a_generator_that_matches_features_alone_plays_no_game():
     watch = matching(adversarial_weight=losses.LinearSchedule(0.5, 1.0, steps=10))
     assert "wins: it classifies 100%" in watch._discriminator_wins(found)
     assert "fooled: it classifies 5%" in watch._discriminator_is_fooled(fooled)
-    assert "differ by 30%" in watch._collapse(found)
+    assert "is 30%" in watch._collapse(found)
 
 
 @pytest.mark.slow
@@ -270,7 +270,7 @@ def test_a_generator_that_has_barely_been_trained_has_not_collapsed(digits):
     assert watch._collapse({"diversity": 0.006}) is None
     assert "is 0%" in watch._collapse({"diversity": 1e-6})
     watch.model.step.assign(500)
-    assert "differ by 1%" in watch._collapse({"diversity": 0.006})
+    assert "is 1%" in watch._collapse({"diversity": 0.006})
 
 
 def test_errors():

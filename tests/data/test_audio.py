@@ -143,7 +143,7 @@ class TestRates:
     def test_unlike_rates_are_rejected(self, tmp_path):
         write(tmp_path / "a.wav", noise(), 8000)
         write(tmp_path / "b.wav", noise(), 16000)
-        want = "'a.wav' has 8000 samples a second and 'b.wav' 16000"
+        want = "'a.wav' has 8000 samples per second, 'b.wav' 16000"
         with pytest.raises(ValueError, match=want):
             data.load_audio(tmp_path, "all", samples=100)
         source = data.load_audio(tmp_path, "all", samples=500, sampling_rate=8000)

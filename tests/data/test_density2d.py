@@ -157,7 +157,7 @@ def test_steps_splits_and_seeds_draw_afresh():
 
 def test_source_arguments():
     assert data.load("moons", limit=10).examples == 10
-    with pytest.raises(ValueError, match="no images. Received: image_size=8"):
+    with pytest.raises(ValueError, match="not images. Received: image_size=8"):
         data.load("moons", image_size=8)
     with pytest.raises(ValueError, match="'train', 'test', 'validation' for 'moons'"):
         data.load("moons", "all")

@@ -76,7 +76,7 @@ class TestVectors:
         # No standard normal: the log-determinants matter.
         standard = stats.multivariate_normal([0, 0]).pdf(grid)
         assert abs(density - standard).sum() * step**2 > 0.2
-        # A grid of a tenth of a deviation, and the tails outside of it: one per cent.
+        # A grid of a tenth of a deviation, and the tails outside it: one per cent.
         assert density.sum() * step**2 == pytest.approx(1, abs=0.01)
 
     def test_samples_have_the_density(self):
