@@ -33,6 +33,12 @@ from keras_gen.networks.spectral import (
     is_spectrally_normalized,
     with_spectral_normalization,
 )
+from keras_gen.networks.super_resolution import (
+    espcn,
+    rrdb,
+    srgan_discriminator,
+    srresnet,
+)
 from keras_gen.networks.unet import unet
 from keras_gen.networks.vaegan import cvaegan, vaegan
 from keras_gen.networks.wavenet import mel_upsampler, wavenet
@@ -53,6 +59,7 @@ __all__ = [
     "dcgan_encoder",
     "dcgan_generator",
     "disentangling_autoencoder",
+    "espcn",
     "fit_weight_normalization",
     "gated_pixel_cnn",
     "is_spectrally_normalized",
@@ -70,6 +77,9 @@ __all__ = [
     "progressive",
     "residual_conditioner",
     "resnet_generator",
+    "rrdb",
+    "srgan_discriminator",
+    "srresnet",
     "unet",
     "vaegan",
     "wavenet",
