@@ -27,6 +27,7 @@ from keras_gen.networks.pixel_cnn import gated_pixel_cnn, pixel_cnn, pixel_cnn_p
 from keras_gen.networks.pixel_rnn import pixel_rnn
 from keras_gen.networks.progressive import progressive
 from keras_gen.networks.raster import RasterNetwork
+from keras_gen.networks.residual_unet import residual_unet
 from keras_gen.networks.resnet import resnet_generator
 from keras_gen.networks.sgan import mlp_sgan
 from keras_gen.networks.spectral import (
@@ -76,6 +77,7 @@ __all__ = [
     "pixel_rnn",
     "progressive",
     "residual_conditioner",
+    "residual_unet",
     "resnet_generator",
     "rrdb",
     "srgan_discriminator",
