@@ -27,11 +27,18 @@ from keras_gen.networks.pixel_cnn import gated_pixel_cnn, pixel_cnn, pixel_cnn_p
 from keras_gen.networks.pixel_rnn import pixel_rnn
 from keras_gen.networks.progressive import progressive
 from keras_gen.networks.raster import RasterNetwork
+from keras_gen.networks.residual_unet import residual_unet
 from keras_gen.networks.resnet import resnet_generator
 from keras_gen.networks.sgan import mlp_sgan
 from keras_gen.networks.spectral import (
     is_spectrally_normalized,
     with_spectral_normalization,
+)
+from keras_gen.networks.super_resolution import (
+    espcn,
+    rrdb,
+    srgan_discriminator,
+    srresnet,
 )
 from keras_gen.networks.unet import unet
 from keras_gen.networks.vaegan import cvaegan, vaegan
@@ -53,6 +60,7 @@ __all__ = [
     "dcgan_encoder",
     "dcgan_generator",
     "disentangling_autoencoder",
+    "espcn",
     "fit_weight_normalization",
     "gated_pixel_cnn",
     "is_spectrally_normalized",
@@ -69,7 +77,11 @@ __all__ = [
     "pixel_rnn",
     "progressive",
     "residual_conditioner",
+    "residual_unet",
     "resnet_generator",
+    "rrdb",
+    "srgan_discriminator",
+    "srresnet",
     "unet",
     "vaegan",
     "wavenet",
