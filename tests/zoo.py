@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_gen import bijectors, data, layers, losses, models, networks
+from keras_gen.models import base, translation
 from keras_gen.models.context import (
     ClassContext,
     Context,
@@ -565,6 +566,25 @@ def needed(name, n):
     context = ZOO[name].context
     given = context != NoContext() and not context.classes  # which take turns
     return {"context": labels(name, n)} if given else {}
+
+
+def served(name, n):
+    """Returns what n samples are conditioned on as exports take it: a tuple."""
+    y = labels(name, n)
+    if isinstance(y, dict):
+        return tuple(y.values())
+    return () if y is None else (y,)
+
+
+def inputs(name, model, n):
+    """Returns what `call` takes: data or codes, and contexts; or contexts alone."""
+    given = list(served(name, n))
+    if isinstance(model, translation.Translator | models.StyleTransfer):
+        return given if len(given) > 1 else given[0]
+    x = examples(name, n)
+    if not isinstance(model, base.Encoding | base.Density):
+        x = np.ones((n, *model.latent_shape), "float32")
+    return [x, *given] if given else x
 
 
 def source(name, n):

@@ -82,7 +82,7 @@ class StyleTransfer(GenerativeModel):
         self.encoder = built_network(encoder, "encoder")
         self.encoder.trainable = False
         self.decoder = built_network(decoder, "decoder")
-        self.transfer = AdaptiveInstanceNormalization()
+        self.transfer = AdaptiveInstanceNormalization(dtype="float32")
         image = ImageContext(Images(tuple(encoder.input_shape[1:])))
         both = _ContentAndStyle({"content": image, "style": image})
         self.declare(decoder.output_shape[1:], context=both)
