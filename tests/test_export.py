@@ -73,39 +73,43 @@ def test_every_signature_equals_python(name, tmp_path):
     export.save(model, tmp_path / "served")
     served = tf.saved_model.load(tmp_path / "served")
     assert set(served.signatures) == {*model.signatures(), "serving_default"}
+
+    def given(n):
+        return zoo.served(name, n)
+
     check_the_default_signature(name, model, served)
     for n in (1, 7):
         context = labels(name, n)
         close(
-            served.sample(n, 3, *zoo.served(name, n)),
+            served.sample(n, 3, *given(n)),
             model.sample(n, seed=3, context=context),
         )
-    first, again = (served.sample(7, 3, *zoo.served(name, 7)) for _ in range(2))
+    first, again = (served.sample(7, 3, *given(7)) for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    varies = not np.array_equal(first, served.sample(7, 4, *zoo.served(name, 7)))
+    varies = not np.array_equal(first, served.sample(7, 4, *given(7)))
     assert varies != ZOO[name].deterministic
     x = examples(name, 5)
     if isinstance(model, base.Density):
         close(
-            served.log_prob(x, *zoo.served(name, 5)),
-            model.log_prob(x, *zoo.served(name, 5)),
+            served.log_prob(x, *given(5)),
+            model.log_prob(x, *given(5)),
         )
     if not isinstance(model, base.Latent) or model.latent_shape == (0,):
         return
     z = tf.random.stateless_normal((5, *model.latent_shape), (1, 2))
-    close(served.decode(z, *zoo.served(name, 5)), model.decode(z, *zoo.served(name, 5)))
+    close(served.decode(z, *given(5)), model.decode(z, *given(5)))
     ends = (x[:2], x[2:4]) if isinstance(model, base.Encoding) else (z[:2], z[2:4])
-    between = served.interpolate(*ends, 6, *zoo.served(name, 2))
+    between = served.interpolate(*ends, 6, *given(2))
     assert between.shape[:2] == (2, 6)
-    close(between, model.interpolate(*ends, 6, *zoo.served(name, 2)))
+    close(between, model.interpolate(*ends, 6, *given(2)))
     if isinstance(model, base.Encoding):
         close(
-            served.encode(x, *zoo.served(name, 5)),
-            model.encode(x, *zoo.served(name, 5)),
+            served.encode(x, *given(5)),
+            model.encode(x, *given(5)),
         )
         close(
-            served.reconstruct(x, *zoo.served(name, 5)),
-            model.reconstruct(x, *zoo.served(name, 5)),
+            served.reconstruct(x, *given(5)),
+            model.reconstruct(x, *given(5)),
         )
 
 

@@ -414,8 +414,8 @@ class AdversarialModel(Latent, GenerativeModel):
         """
         z = ops.convert_to_tensor(z, "float32")
         context = self.as_context(context, of=z)
-        noise = self.sample_noise.next_seed() if self.draws_in_inference else None
-        return self.from_network(self._generate(z, context, training, noise))
+        own = (self.sample_noise.next_seed(),) if self.draws_in_inference else ()
+        return self.from_network(self._generate(z, context, training, *own))
 
     def call(self, z, training=False):
         """Returns the generator's outputs for codes, or for [codes, context]."""
