@@ -224,9 +224,9 @@ class _CropScan(Scan):
             return lambda i: image.decode(tf.io.read_file(paths[i]))
         shapes = np.array([x.shape for x in self.pixels], "int64")
         ends = np.cumsum(shapes.prod(axis=1))
-        flat = on_cpu(np.concatenate([x.ravel() for x in self.pixels]))
-        shapes, ends = on_cpu(shapes), on_cpu(ends)
+        flat = np.concatenate([x.ravel() for x in self.pixels])
         self.pixels = None
+        flat, shapes, ends = on_cpu(flat), on_cpu(shapes), on_cpu(ends)
 
         def whole(i):
             size = tf.reduce_prod(shapes[i])
