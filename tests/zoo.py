@@ -591,6 +591,9 @@ def source(name, n):
     """Returns n examples of a name as a `Source`."""
     if isinstance(ZOO[name].space, data.Tokens):
         return data.from_tokens(*pair(name, n))
+    if isinstance(ZOO[name].beside, ImageContext):
+        sides = (data.from_array(x, levels=LEVELS) for x in pair(name, n))
+        return data.ImagePairs(*sides)
     return data.from_array(*pair(name, n), levels=LEVELS)
 
 

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from keras_gen.arguments import require_int
+from keras_gen.arguments import require_argument, require_int
 from keras_gen.data import image, tfds
 from keras_gen.data.array import from_array
 from keras_gen.data.density import DENSITIES, Density2D, DensitySource
@@ -22,6 +22,7 @@ def load(
     split="train",
     *,
     image_size=None,
+    crop=None,
     data_dir=None,
     limit=None,
     skip_unreadable=False,
@@ -47,6 +48,10 @@ def load(
             `"train"`.
         image_size: Side of the square to crop and resize images to. Defaults to
             `None`, as they are, and 32 for sprites.
+        crop: Side of the squares to cut out of a folder's images, which may then be of
+            any size at least that: at random for training batches, a function of
+            (seed, step), and from the center for `once` and `arrays`. Defaults to
+            `None`.
         data_dir: Where TFDS sets lie. Defaults to `TFDS_DATA_DIR`.
         limit: How many examples to use, from the first. Defaults to `None`: all.
         skip_unreadable: Whether to leave out images of a folder that cannot be
@@ -66,6 +71,8 @@ def load(
     if limit is not None:
         require_int("limit", limit, least=1)
     name = str(name)
+    if crop is not None:
+        return _crops(name, split, image_size, crop, limit, skip_unreadable, verbose)
     if name in DENSITIES:
         return _density(name, split, image_size, limit)
     if name == "digits":
@@ -80,6 +87,20 @@ def load(
         return tfds.load_tfds(name, split, data_dir=data_dir, **options)
     except tfds.UnknownSet:
         raise ValueError(_unknown(name)) from None
+
+
+def _crops(name, split, image_size, crop, limit, skip_unreadable, verbose):
+    require_int("crop", crop, least=1)
+    require_argument(
+        image_size is None, "image_size", "left out with `crop`", image_size
+    )
+    if name in EMBEDDED or not is_folder(name, "images"):
+        raise ValueError(
+            "Argument `crop` must be left out, because it is for folders of images. "
+            f"Received: crop={crop} and name={name!r}"
+        )
+    options = {"limit": limit, "skip_unreadable": skip_unreadable, "verbose": verbose}
+    return load_folder(name, split, crop=crop, **options)
 
 
 def _density(name, split, image_size, limit):

@@ -4,7 +4,7 @@ import pathlib
 
 from keras_gen.data import tfds
 
-_SPLIT_FOLDERS = {
+SPLIT_FOLDERS = {
     "train": ("train",),
     "test": ("test", "val", "validation"),
     "validation": ("val", "validation", "test"),
@@ -49,13 +49,9 @@ def list_files(root, split, kind, extensions):
         extensions: How their names end.
     """
     root = pathlib.Path(root).expanduser()
-    if split not in (*_SPLIT_FOLDERS, "all"):
-        raise ValueError(
-            "Argument `split` must be 'train', 'test', 'validation' or 'all' for a "
-            f"folder of {kind}. Received: split={split!r}"
-        )
-    parts, wanted = _parts(root, split)
-    classes = sorted({name for part in parts for name in _classes(part, extensions)})
+    require_split(split, kind)
+    parts, wanted = split_folders(root, split)
+    classes = sorted({n for part in parts for n in subfolders(part, extensions)})
     listed = [e for part in wanted for e in _entries(part, classes, kind, extensions)]
     if not listed:
         raise ValueError(
@@ -75,50 +71,91 @@ def list_files(root, split, kind, extensions):
     return [f for _, _, f in listed], labels, classes or None
 
 
+def require_split(split, kind):
+    """Raises ValueError for what is no split of a folder.
+
+    Args:
+        split: "train", "test", "validation" or "all".
+        kind: What the files are, such as "images".
+    """
+    if split not in (*SPLIT_FOLDERS, "all"):
+        raise ValueError(
+            "Argument `split` must be 'train', 'test', 'validation' or 'all' for a "
+            f"folder of {kind}. Received: split={split!r}"
+        )
+
+
 def _entries(part, classes, kind, extensions):
     """Returns (place in its class, label, file) for every file of a folder."""
-    flat = _files(part, extensions)
+    flat = files_in(part, extensions)
     if flat and classes:
         raise ValueError(
             f"The {kind} that lie straight in '{part}' must be moved to subfolders of "
             f"their classes, because there are subfolders, such as '{classes[0]}'"
         )
-    groups = [_below(part / name, extensions) for name in classes] or [flat]
+    groups = [files_below(part / name, extensions) for name in classes] or [flat]
     return [(i, y, f) for y, group in enumerate(groups) for i, f in enumerate(group)]
 
 
-def _parts(root, split):
-    """Returns all folders that hold a split, and those of the split asked for."""
+def split_folders(root, split):
+    """Returns all folders that hold a split, and those of the split asked for.
+
+    Both are the folder itself where it has no subfolder `train`.
+
+    Args:
+        root: The folder, a path.
+        split: "train", "test", "validation" or "all".
+    """
     if not (root / "train").is_dir():
         return [root], [root]
-    names = {name for group in _SPLIT_FOLDERS.values() for name in group}
+    names = {name for group in SPLIT_FOLDERS.values() for name in group}
     parts = [root / n for n in sorted(names) if (root / n).is_dir()]
     if split == "all":
         return parts, parts
-    for name in _SPLIT_FOLDERS[split]:
+    for name in SPLIT_FOLDERS[split]:
         if root / name in parts:
             return parts, [root / name]
     raise ValueError(
         f"The folder '{root}' has no subfolder for the split, one of "
-        f"{', '.join(_SPLIT_FOLDERS[split])}; add it or use another split. "
+        f"{', '.join(SPLIT_FOLDERS[split])}; add it or use another split. "
         f"Received: split={split!r}"
     )
 
 
-def _files(folder, extensions):
+def files_in(folder, extensions):
+    """Returns the files that lie straight in a folder, in order of name.
+
+    Args:
+        folder: A path.
+        extensions: How their names end.
+    """
     files = sorted(f for f in folder.iterdir() if not f.name.startswith("."))
     return [f for f in files if f.suffix.lower() in extensions and f.is_file()]
 
 
-def _below(folder, extensions):
+def files_below(folder, extensions):
+    """Returns the files of a folder and of its subfolders; none where it is missing.
+
+    Args:
+        folder: A path.
+        extensions: How the files' names end.
+    """
     if not folder.is_dir():
         return []
-    found = _files(folder, extensions)
+    found = files_in(folder, extensions)
     for child in sorted(folder.iterdir()):
         if child.is_dir() and not child.name.startswith("."):
-            found += _below(child, extensions)
+            found += files_below(child, extensions)
     return found
 
 
-def _classes(folder, extensions):
-    return [f.name for f in folder.iterdir() if f.is_dir() and _below(f, extensions)]
+def subfolders(folder, extensions):
+    """Returns the names of a folder's subfolders that hold files, in no order.
+
+    Args:
+        folder: A path.
+        extensions: How the files' names end.
+    """
+    return [
+        f.name for f in folder.iterdir() if f.is_dir() and files_below(f, extensions)
+    ]

@@ -91,7 +91,7 @@ class Source:
             self.classes = len(self.class_names)
             y = on_cpu(np.asarray(y, "int32"))
             self._label = functools.partial(tf.gather, y)
-        self._read = read
+        self._read = lambda i, at=None: read(i)
         self._binary_seed = self._perturbation = None
 
     @property
@@ -148,9 +148,9 @@ class Source:
         other, read, top = copy.copy(self), self._read, (self.levels or 256) - 1
         other.shape = (*self.shape[:2], 1)
 
-        def luma(i):
+        def luma(i, at=None):
             weights = tf.constant([0.299, 0.587, 0.114])[:, None]
-            x = tf.tensordot(read(i), weights, 1)
+            x = tf.tensordot(read(i, at), weights, 1)
             return x if self.levels is None else tf.round(x * top) / top
 
         other._read = luma
@@ -170,7 +170,7 @@ class Source:
         rows = on_cpu(indices.astype("int64"))
         other, read, label = copy.copy(self), self._read, self._label
         other.examples = len(indices)
-        other._read = lambda i: read(tf.gather(rows, i))
+        other._read = lambda i, at=None: read(tf.gather(rows, i), at)
         if label is not None:
             other._label = lambda i: label(tf.gather(rows, i))
         return other
@@ -232,7 +232,8 @@ class Source:
         ]
         other, read = copy.copy(self), self._read
         other.shape = (size, size, self.shape[2])
-        other._read = lambda i: tf.pad(read(i), [(0, 0), *around, (0, 0)])
+        around = [(0, 0), *around, (0, 0)]
+        other._read = lambda i, at=None: tf.pad(read(i, at), around)
         return other
 
     def stacked(self, channels=3, examples=128_000, seed=0):
@@ -264,9 +265,9 @@ class Source:
         other.class_names = tuple(map(str, range(other.classes)))
         powers = [self.classes**k for k in reversed(range(channels))]
 
-        def stack(i):
+        def stack(i, at=None):
             parts = tf.unstack(tf.gather(rows, i), channels, axis=1)
-            return tf.concat([read(part) for part in parts], axis=-1)
+            return tf.concat([read(part, at) for part in parts], axis=-1)
 
         def classes(i):
             parts = tf.unstack(tf.gather(rows, i), channels, axis=1)
@@ -299,8 +300,8 @@ class Source:
         other.shape = (int((~known).sum()),)
         other.classes = other.class_names = None
 
-        def rest(i):
-            flat = tf.reshape(read(i), (-1, known.size))
+        def rest(i, at=None):
+            flat = tf.reshape(read(i, at), (-1, known.size))
             return tf.gather(flat, places, axis=1)
 
         other._read = rest
@@ -348,27 +349,13 @@ class Source:
             A `tf.data.Dataset` of float32 `(batch_size, *shape)`, and with labels
             int32 `(batch_size,)`, or `(batch_size, factors)`.
         """
-        steps = self.steps_per_epoch(batch_size)
+        self.steps_per_epoch(batch_size)
         self._check(labels)
         require_int("seed", seed)
         require_int("start", start, least=0)
 
-        def order(epoch):
-            # The indices of a whole pass. Sorting random keys gives every
-            # permutation the same chance; `index_shuffle` does not, and in large
-            # data its neighbors, and its passes, are strongly correlated.
-            keys = tf.random.stateless_uniform(
-                (self.examples,), (seed, epoch), None, None, tf.int64, "philox"
-            )
-            used = tf.argsort(keys, stable=True)[: steps * batch_size]
-            return tf.reshape(tf.cast(used, tf.int64), (steps, batch_size))
-
-        passes = tf.data.Dataset.counter(start // steps).map(order).prefetch(1)
-        indices = passes.unbatch().skip(start % steps)
-        indices = indices.apply(
-            tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
-        )
-        return self._examples(indices, labels, start)
+        indices = self._order(batch_size, seed, start)
+        return self._examples(indices, labels, (seed, start))
 
     def once(self, batch_size, *, labels=False):
         """Returns a finite dataset in stored order, for evaluation.
@@ -396,7 +383,7 @@ class Source:
         with tf.device("CPU:0"):
             for i in range(0, n, 256):
                 rows = tf.range(i, min(i + 256, n), dtype="int64")
-                x[i : i + 256] = self._draw(self._read(rows), rows)
+                x[i : i + 256] = self._look_up(rows)
             return (x, self._label(tf.range(n, dtype="int64")).numpy()) if labels else x
 
     def labels(self):
@@ -413,16 +400,26 @@ class Source:
                 f"Received: labels={labels}"
             )
 
-    def _examples(self, indices, labels, start=None):
-        """Returns the examples of index batches, `start` being the first's step."""
-        steps = tf.data.Dataset.counter(start or 0)
+    def _order(self, batch_size, seed, start):
+        """Returns the endless dataset of a training run's index batches."""
+        return shuffled(self.examples, batch_size, seed, start)
+
+    def _examples(self, indices, labels, first=None):
+        """Returns the examples of index batches, `first` being (seed, step)."""
+        seed, start = first or (0, 0)
+        steps = tf.data.Dataset.counter(start)
 
         def look_up(i, step):
-            x = self._draw(self._read(i), i, None if start is None else step)
-            return (x, self._label(i)) if labels else x
+            at = tf.stack([tf.constant(seed, "int64"), step])
+            return self._look_up(i, None if first is None else at, labels)
 
         both = tf.data.Dataset.zip(indices, steps)
         return finish(both.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
+
+    def _look_up(self, i, at=None, labels=False):
+        """Returns examples, those of a training batch where `at` is (seed, step)."""
+        x = self._draw(self._read(i, at), i, None if at is None else at[1])
+        return (x, self._label(i)) if labels else x
 
     def _draw(self, x, indices, step=None):
         """Returns x, binarized and, for a training step, perturbed if requested."""
@@ -443,6 +440,39 @@ class Source:
 
         u = tf.map_fn(one, indices, fn_output_signature="float32")
         return tf.cast(u < x, "float32")
+
+
+def shuffled(examples, batch_size, seed, start=0, stream=None):
+    """Returns the endless dataset of index batches, each pass a permutation.
+
+    Args:
+        examples: How many there are.
+        batch_size: Indices in a batch.
+        seed: Integer that decides the order.
+        start: The step to begin at. Defaults to 0.
+        stream: Integer, which of the seed's independent orders. Defaults to `None`,
+            one more.
+    """
+    steps = examples // batch_size
+
+    def order(epoch):
+        # The indices of a whole pass. Sorting random keys gives every permutation the
+        # same chance; `index_shuffle` does not, and in large data its neighbors, and
+        # its passes, are strongly correlated.
+        pair = tf.stack([tf.constant(seed, "int64"), epoch])
+        if stream is not None:
+            pair = tf.random.fold_in(pair, stream, alg="philox")
+        keys = tf.random.stateless_uniform(
+            (examples,), pair, None, None, tf.int64, "philox"
+        )
+        used = tf.argsort(keys, stable=True)[: steps * batch_size]
+        return tf.reshape(tf.cast(used, tf.int64), (steps, batch_size))
+
+    passes = tf.data.Dataset.counter(start // steps).map(order).prefetch(1)
+    indices = passes.unbatch().skip(start % steps)
+    return indices.apply(
+        tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    )
 
 
 def finish(dataset):

@@ -110,14 +110,24 @@ class Sprites:
         Args:
             factors: Integers of shape (n, 5).
         """
+        inside = tf.clip_by_value(0.5 - self.distances(factors), 0, 1)
+        return tf.round(255 * inside) / 255
+
+    def distances(self, factors):
+        """Returns each pixel's distance to the shape's edge, negative inside of it.
+
+        In pixels, float32 of shape (n, image_size, image_size, 1).
+
+        Args:
+            factors: Integers of shape (n, 5).
+        """
         factors = tf.cast(_checked(factors), tf.float32)
         shape, scale, turn, x, y = tf.unstack(factors[:, :, None, None], axis=1)
         scale = 0.5 + scale / 10
         u, v = self._in_the_shapes_frame(scale, turn * (2 * math.pi / 40), x, y)
         distance = tf.where(shape == 1, _to_ellipse(u, v), _to_heart(u, v))
         distance = tf.where(shape == 0, _to_square(u, v), distance)
-        inside = tf.clip_by_value(0.5 - distance * (scale * self.image_size), 0, 1)
-        return (tf.round(255 * inside) / 255)[..., None]
+        return (distance * (scale * self.image_size))[..., None]
 
     def _in_the_shapes_frame(self, scale, angle, x, y):
         """Returns the pixels' coordinates where the shape is upright and full size."""
