@@ -32,7 +32,11 @@ def arguments():
         default=every,
         help="which families to train",
     )
-    add("--dataset", default="digits", help="digits, sprites, a TFDS name, a folder")
+    add(
+        "--dataset",
+        default="digits",
+        help="digits, photos, sprites, a TFDS name, a folder",
+    )
     add("--data-dir", help="folder of TFDS data; or set TFDS_DATA_DIR")
     add("--image-size", type=int, help="resize images to this many pixels")
     add("--limit", type=int, help="use only this many training examples")

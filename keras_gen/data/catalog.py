@@ -10,9 +10,10 @@ from keras_gen.data.array import from_array
 from keras_gen.data.density import DENSITIES, Density2D, DensitySource
 from keras_gen.data.folder import load_folder
 from keras_gen.data.listing import is_folder
+from keras_gen.data.photos import photos
 from keras_gen.data.sprites import Sprites, SpriteSource
 
-EMBEDDED = ("digits", "sprites", *DENSITIES)
+EMBEDDED = ("digits", "photos", "sprites", *DENSITIES)
 
 _STREAMS = {"train": 0, "test": 1, "validation": 2}
 
@@ -34,6 +35,8 @@ def load(
         name: One of
             - `"digits"`: scikit-learn's 1,797 handwritten digits, 8x8 pixels of 17
               levels; the last 360 are the test split;
+            - `"photos"`: patches of the two photographs that come with scikit-learn,
+              32x32 pixels in color; every tenth is in the test split;
             - `"sprites"`: 737,280 white shapes on black, drawn when they are read and
               labeled with their five factors (`Sprites`), in a fixed mixed order; the
               last tenth is the test split;
@@ -47,7 +50,7 @@ def load(
             take slices such as `"train[:50%]"`, folders `"all"`. Defaults to
             `"train"`.
         image_size: Side of the square to crop and resize images to. Defaults to
-            `None`, as they are, and 32 for sprites.
+            `None`, as they are, and 32 for photos and sprites.
         crop: Side of the squares to cut out of a folder's images, which may then be of
             any size at least that: at random for training batches, a function of
             (seed, step), and from the center for `once` and `arrays`. Defaults to
@@ -77,6 +80,8 @@ def load(
         return _density(name, split, image_size, limit)
     if name == "digits":
         return _digits(split, image_size, limit)
+    if name == "photos":
+        return photos(split, image_size or 32, limit)
     if name == "sprites":
         return _sprites(split, image_size, limit)
     options = {"image_size": image_size, "limit": limit, "verbose": verbose}

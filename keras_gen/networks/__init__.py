@@ -34,6 +34,7 @@ from keras_gen.networks.spectral import (
     is_spectrally_normalized,
     with_spectral_normalization,
 )
+from keras_gen.networks.style import features_of, style_decoder, vgg, vgg19_features
 from keras_gen.networks.super_resolution import (
     espcn,
     rrdb,
@@ -46,6 +47,10 @@ from keras_gen.networks.wavenet import mel_upsampler, wavenet
 from keras_gen.networks.weight import fit_weight_normalization
 
 __all__ = [
+    "features_of",
+    "style_decoder",
+    "vgg",
+    "vgg19_features",
     "OrderedNetwork",
     "RasterNetwork",
     "bigan",

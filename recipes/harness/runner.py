@@ -50,7 +50,9 @@ class Recipe:
 
     flags = {}
     points = {}
-    datasets = f"digits, sprites, {', '.join(_DENSITIES)}, a TFDS name, or a folder"
+    datasets = (
+        f"digits, photos, sprites, {', '.join(_DENSITIES)}, a TFDS name, or a folder"
+    )
 
     def __init__(self, description, variant="", in_subfolder=False):
         self.variant, self.in_subfolder = variant, in_subfolder

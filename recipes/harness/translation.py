@@ -21,7 +21,10 @@ class TranslationRecipe(Recipe):
         "batch_size": 16,
         "reverse": (False, "true or false: exchange source and target"),
         "crop": (0, "pixels of a part that is cut out at random; 0: all"),
-        "flip": (False, "true or false: flip half of the training images, left to right"),
+        "flip": (
+            False,
+            "true or false: flip half of the training images, left to right",
+        ),
         "jitter": (1.0, "how much images are enlarged before a part is cut out"),
         "width": (32, "channels of the networks' outermost layers"),
         "learning_rate": (2e-4, "of the generator's optimizer"),
