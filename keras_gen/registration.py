@@ -11,7 +11,7 @@ _CLASSES = {
         AdaptiveInstanceNormalization CausalConv1D CausalSelfAttention Clip
         CodeEmbedding ConcatELU ConditionalBatchNormalization CrossAttention
         DiagonalBiLSTM DownConv2D DownRightConv2D Dropout EqualizedLearningRate
-        Fade Gate GaussianNoise ICNR InstanceNormalization LogMel MaskedConv2D
+        Fade FiLM Gate GaussianNoise ICNR InstanceNormalization LogMel MaskedConv2D
         MaskedDense MinibatchDiscrimination MinibatchStandardDeviation
         PixelNormalization Planes Projection RandomAffine RandomLayer Recurrent
         ReflectionPadding RowLSTM Sampling ShiftDown ShiftRight

@@ -4,6 +4,7 @@ from keras_gen.layers.causal import CausalConv1D, CausalSelfAttention
 from keras_gen.layers.clip import Clip
 from keras_gen.layers.conditional import (
     ConditionalBatchNormalization,
+    FiLM,
     Planes,
     Projection,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "Dropout",
     "EqualizedLearningRate",
     "Fade",
+    "FiLM",
     "Gate",
     "GaussianNoise",
     "InstanceNormalization",
