@@ -8,7 +8,8 @@ import sys
 # What a file may begin with, by room. What else is in it is imported with that.
 _CLASSES = {
     "layers": """
-        AdaptiveInstanceNormalization CausalConv1D CausalSelfAttention Clip
+        AdaptiveInstanceNormalization BicubicUpSampling CausalConv1D
+        CausalSelfAttention Clip
         CodeEmbedding ConcatELU ConditionalBatchNormalization CrossAttention
         DiagonalBiLSTM DownConv2D DownRightConv2D Dropout EqualizedLearningRate
         Fade FiLM Gate GaussianNoise ICNR InstanceNormalization LogMel MaskedConv2D

@@ -49,13 +49,14 @@ from keras_gen.layers.shifted import (
 from keras_gen.layers.skew import skew, unskew
 from keras_gen.layers.spatial_lstm import DiagonalBiLSTM, RowLSTM
 from keras_gen.layers.spectral import SpectralNormalization
-from keras_gen.layers.subpixel import ICNR, SubPixel
+from keras_gen.layers.subpixel import ICNR, BicubicUpSampling, SubPixel
 from keras_gen.layers.tokens import TokenDecoder, TokenEncoder
 from keras_gen.layers.weight import WeightNormalization
 
 __all__ = [
     "ICNR",
     "AdaptiveInstanceNormalization",
+    "BicubicUpSampling",
     "CausalConv1D",
     "CausalSelfAttention",
     "Clip",
