@@ -8,28 +8,28 @@ import sys
 # Classes that a saved file may start with, by subpackage; they import all others.
 _CLASSES = {
     "layers": """
-        AdaptiveInstanceNormalization CausalConv1D CausalSelfAttention Clip
-        CodeEmbedding ConcatELU ConditionalBatchNormalization CrossAttention
+        AdaptiveInstanceNormalization BicubicUpSampling CausalConv1D CausalSelfAttention
+        Clip CodeEmbedding ConcatELU ConditionalBatchNormalization CrossAttention
         DiagonalBiLSTM DownConv2D DownRightConv2D Dropout EqualizedLearningRate Fade
-        Gate GaussianNoise ICNR InstanceNormalization LogMel MaskedConv2D MaskedDense
-        MinibatchDiscrimination MinibatchStandardDeviation PixelNormalization Planes
-        Projection RandomAffine RandomLayer Recurrent ReflectionPadding ReplayBuffer
-        RowLSTM Sampling ShiftDown ShiftRight SinusoidalEmbedding SpectralNormalization
-        SubPixel TokenDecoder
-        TokenEncoder TransformerBlock Upscale WeightNormalization
+        FiLM Gate GaussianNoise ICNR InstanceNormalization LogMel MaskedConv2D
+        MaskedDense MinibatchDiscrimination MinibatchStandardDeviation
+        PixelNormalization Planes Projection RandomAffine RandomLayer Recurrent
+        ReflectionPadding ReplayBuffer RowLSTM Sampling ShiftDown ShiftRight
+        SinusoidalEmbedding SpectralNormalization SubPixel TokenDecoder TokenEncoder
+        TransformerBlock Upscale WeightNormalization
     """,
     "bijectors": """
-        ActNorm AdditiveCoupling AffineCoupling BatchNorm EarlyOutput Chain ContextScale
+        ActNorm AdditiveCoupling AffineCoupling BatchNorm Chain ContextScale EarlyOutput
         Equalize Flatten Invert InvertibleConv Logit MaskedAutoregressive MultiScale
         Permutation Planar Radial Scale SplineAutoregressive SplineCoupling Squeeze
     """,
     "models": """
         ACGAN Autoencoder Autoregressive BetaTCVAE BetaVAE BiGAN CGAN CVAE CVAEGAN
-        CharRNN DCGAN DenoisingAutoencoder FactorVAE Flow GAN GatedPixelCNN Glow IAF
-        IWAE InfoGAN LSGAN MADE MAF NICE NeuralSplineFlow PacGAN PixelCNN PixelCNNPP
-        PixelRNN ProgressiveGAN RealNVP RelativisticGAN SGAN SNGAN Seq2Seq VAE
-        VAEGAN WGAN WGANGP WaveGlow CycleGAN ImageRegression Pix2Pix SRGAN
-        StyleTransfer
+        CharRNN CycleGAN DCGAN DenoisingAutoencoder FactorVAE Flow GAN GatedPixelCNN
+        Glow IAF IWAE ImageRegression InfoGAN LSGAN MADE MAF NICE NeuralSplineFlow
+        PacGAN Pix2Pix PixelCNN PixelCNNPP PixelRNN ProgressiveGAN RealNVP
+        RelativisticGAN SGAN SNGAN SRGAN Seq2Seq StyleTransfer VAE VAEGAN WGAN WGANGP
+        WaveGlow
     """,
 }
 

@@ -126,7 +126,7 @@ class SuperResolution(TranslationRecipe):
         return translate(keras.models.load_model(self.error_path), source)
 
     def report(self, model, source):
-        """Returns the figures of bicubic enlargement, of the error's, and the model's."""
+        """Returns the figures of the model, and of both others."""
         x, y = self.test_data(1000, labels=True)
         found = {"bicubic": enlarged(x, y)}
         if self.args.adversarial:

@@ -4,6 +4,7 @@ from keras_gen.layers.causal import CausalConv1D, CausalSelfAttention
 from keras_gen.layers.clip import Clip
 from keras_gen.layers.conditional import (
     ConditionalBatchNormalization,
+    FiLM,
     Planes,
     Projection,
 )
@@ -50,7 +51,7 @@ from keras_gen.layers.shifted import (
 from keras_gen.layers.skew import skew, unskew
 from keras_gen.layers.spatial_lstm import DiagonalBiLSTM, RowLSTM
 from keras_gen.layers.spectral import SpectralNormalization
-from keras_gen.layers.subpixel import ICNR, SubPixel
+from keras_gen.layers.subpixel import ICNR, BicubicUpSampling, SubPixel
 from keras_gen.layers.tokens import TokenDecoder, TokenEncoder
 from keras_gen.layers.weight import WeightNormalization
 
@@ -60,6 +61,7 @@ __all__ = [
     "ReplayBuffer",
     "seeded",
     "ICNR",
+    "BicubicUpSampling",
     "CausalConv1D",
     "CausalSelfAttention",
     "Clip",
@@ -74,9 +76,9 @@ __all__ = [
     "Dropout",
     "EqualizedLearningRate",
     "Fade",
+    "FiLM",
     "Gate",
     "GaussianNoise",
-    "InstanceNormalization",
     "LogMel",
     "MaskedConv2D",
     "MaskedDense",

@@ -80,6 +80,48 @@ class ConditionalBatchNormalization(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("keras_gen")
+class FiLM(keras.layers.Layer):
+    """Scales and shifts the channels of features as a context says.
+
+    y = (1 + A c + a) x + B c + b, at every place
+
+    Called on [x, context], a vector for each example. All of A and B start at Glorot's
+    size, so that the context makes a difference from the start.
+
+    Args:
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+
+    >>> layer = FiLM()
+    >>> layer([keras.ops.ones((5, 4, 4, 3)), keras.ops.ones((5, 10))]).shape
+    TensorShape([5, 4, 4, 3])
+
+    Reference: [Perez et al., 2018](https://arxiv.org/abs/1709.07871)
+    """
+
+    def build(self, input_shape):
+        """Makes the matrices, side by side, and the vectors."""
+        data, context = input_shape
+        numbers = 2 * data[-1]
+        self.kernel = self.add_weight(name="kernel", shape=(context[-1], numbers))
+        self.bias = self.add_weight(name="bias", shape=(numbers,), initializer="zeros")
+
+    def call(self, inputs):
+        """Returns the scaled and shifted features."""
+        x, context = inputs
+        rows = ops.matmul(ops.cast(context, self.compute_dtype), self.kernel)
+        rows = ops.cast(rows + self.bias, x.dtype)
+        rows = ops.reshape(rows, (-1, *[1] * (len(x.shape) - 2), rows.shape[-1]))
+        scale, shift = ops.split(rows, 2, axis=-1)
+        return x * (1.0 + scale) + shift
+
+    def compute_output_shape(self, input_shape):
+        """Returns the features' shape."""
+        return input_shape[0]
+
+
+@keras.saving.register_keras_serializable("keras_gen")
 class Planes(keras.layers.Layer):
     """Shows a vector at every place of an image, as further channels.
 

@@ -12,6 +12,7 @@ from keras import layers
 from keras_gen.arguments import require_argument, require_one_of
 from keras_gen.layers import (
     Dropout,
+    FiLM,
     InstanceNormalization,
     Planes,
     SinusoidalEmbedding,
@@ -168,24 +169,6 @@ def with_code(shape, latent_dim, name="source"):
     return [code, source], Planes()([source, code])
 
 
-def _at_each_place(vector, rank):
-    return layers.Reshape((*[1] * rank, vector.shape[-1]))(vector)
-
-
-def modulate(x, embedding):
-    """Returns a x + b, with a and b affine in a vector, a scale and shift a channel.
-
-    Args:
-        x: Symbolic tensor.
-        embedding: Symbolic tensor (batch, numbers).
-    """
-    channels, rank = x.shape[-1], rank_of(x)
-    scale = layers.Dense(channels, bias_initializer="ones")(embedding)
-    shift = layers.Dense(channels)(embedding)
-    x = layers.Multiply()([x, _at_each_place(scale, rank)])
-    return layers.Add()([x, _at_each_place(shift, rank)])
-
-
 def residual_block(x, filters, embedding=None, normalization="group", dropout=0.0):
     """Returns x + f(x), f two convolutions of size 3 after normalization and SiLU.
 
@@ -205,7 +188,7 @@ def residual_block(x, filters, embedding=None, normalization="group", dropout=0.
     y = layers.Activation("silu")(normalize(x, normalization))
     y = normalize(convolve(y, filters, 3), normalization)
     if embedding is not None:
-        y = modulate(y, embedding)
+        y = FiLM()([y, embedding])
     y = layers.Activation("silu")(y)
     if dropout:
         y = Dropout(dropout)(y)

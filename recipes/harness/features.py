@@ -1,4 +1,4 @@
-"""Feature maps of a network that is trained on the images themselves, without labels."""
+"""Feature maps of a network that is trained on images without labels."""
 
 import keras
 import tensorflow as tf

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import ConditionalBatchNormalization, Planes, Projection
+from keras_gen.layers import ConditionalBatchNormalization, FiLM, Planes, Projection
 
 
 def images(n=8):
@@ -64,6 +64,33 @@ class TestProjection:
         want = 1 + np.sum((c @ layer.kernel.numpy()) * summed, axis=1, keepdims=True)
         # Some thirty products in float32.
         np.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-5)
+
+
+class TestFiLM:
+    @pytest.mark.parametrize("shape", [(3,), (5, 3), (4, 4, 3), (2, 2, 2, 3)], ids=str)
+    def test_by_hand(self, shape):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(8, *shape)).astype("float32")
+        layer = FiLM()
+        layer.build([x.shape, (8, 5)])
+        layer.bias.assign(rng.normal(size=6))
+        y = layer([x, contexts()])
+        rows = contexts() @ layer.kernel.numpy() + layer.bias.numpy()
+        rows = rows.reshape(8, *[1] * (len(shape) - 1), 6)
+        want = (1 + rows[..., :3]) * x + rows[..., 3:]
+        np.testing.assert_allclose(y, want, atol=1e-5)
+        assert abs(layer.kernel.numpy()).min() > 0
+
+    def test_mixed_precision_and_saving(self, tmp_path):
+        keras.config.set_dtype_policy("mixed_float16")
+        x, c = keras.Input((None, 3)), keras.Input((5,))
+        model = keras.Model([x, c], FiLM()([x, c]))
+        inputs = [images()[:, 0], contexts()]
+        y = model(inputs)
+        assert y.dtype == "float16" and np.isfinite(y).all()
+        model.save(tmp_path / "model.keras")
+        again = keras.models.load_model(tmp_path / "model.keras")
+        np.testing.assert_array_equal(again(inputs), y)
 
 
 class TestPlanes:

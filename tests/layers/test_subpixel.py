@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import ICNR, SubPixel
+from keras_gen.layers import ICNR, BicubicUpSampling, SubPixel
 
 
 def plain(x, scale):
@@ -65,7 +65,7 @@ def test_wrong_inputs(shape):
 
 
 def test_wrong_arguments():
-    for make in (SubPixel, ICNR):
+    for make in (SubPixel, ICNR, BicubicUpSampling):
         with pytest.raises(ValueError, match="`scale` must be a positive integer"):
             make(1.5)
     with pytest.raises(ValueError, match="outputs that are a multiple of 9"):
@@ -85,3 +85,50 @@ def test_icnr_starts_as_nearest_neighbors(rank):
     for axis in range(1, rank + 1):
         want = np.repeat(want, 2, axis)
     np.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-6)
+
+
+class TestBicubic:
+    @pytest.mark.parametrize("scale", [1, 2, 3, 4])
+    def test_it_is_that_of_tensorflow_but_at_the_edges(self, scale):
+        x = np.random.default_rng(0).normal(size=(2, 6, 7, 2)).astype("float32")
+        y = BicubicUpSampling(scale)(x)
+        want = tf.image.resize(x, (6 * scale, 7 * scale), method="bicubic")
+        assert y.shape == want.shape
+        inner = slice(2 * scale, -2 * scale)
+        # TensorFlow rounds places to 1/1024, which thirds are not a multiple of.
+        atol = 5e-3 if scale == 3 else 1e-5
+        np.testing.assert_allclose(y[:, inner, inner], want[:, inner, inner], atol=atol)
+
+    @pytest.mark.parametrize("scale", [2, 3])
+    @pytest.mark.parametrize("sides", [(5,), (3, 4), (2, 3, 4)], ids=str)
+    def test_it_is_exact_for_what_is_constant_or_linear(self, sides, scale):
+        layer = BicubicUpSampling(scale)
+        ones = np.ones((1, *sides, 2), "float32")
+        np.testing.assert_allclose(
+            layer(ones), np.ones((1, *(scale * s for s in sides), 2)), atol=1e-5
+        )
+        line = np.arange(9.0, dtype="float32").reshape(1, 9, *[1] * len(sides))
+        line = np.broadcast_to(line, (1, 9, *sides[1:], 1)) + 0.0
+        y = layer(line)
+        want = (np.arange(9 * scale) + 0.5) / scale - 0.5
+        inner = slice(2 * scale, -2 * scale)
+        got = np.reshape(np.moveaxis(np.asarray(y), 1, -1), (-1, 9 * scale))
+        np.testing.assert_allclose(got[0, inner], want[inner], atol=1e-5)
+
+    def test_edges_are_reflected(self):
+        x = np.random.default_rng(0).normal(size=(1, 4, 3, 1)).astype("float32")
+        layer = BicubicUpSampling(2)
+        mirrored = np.pad(x, [(0, 0), (4, 4), (3, 3), (0, 0)], mode="symmetric")
+        want = layer(mirrored)[:, 8:-8, 6:-6]
+        np.testing.assert_allclose(layer(x), want, atol=1e-5)
+
+    def test_unknown_sides_in_a_graph_and_saving(self, tmp_path):
+        inputs = keras.Input((None, None, 3))
+        model = keras.Model(inputs, BicubicUpSampling(2)(inputs))
+        assert model.output_shape == (None, None, None, 3)
+        model.save(tmp_path / "model.keras")
+        again = keras.models.load_model(tmp_path / "model.keras")
+        spec = tf.TensorSpec((None, None, None, 3))
+        run = tf.function(again, input_signature=[spec], autograph=False)
+        x = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype("float32")
+        np.testing.assert_allclose(run(x), model(x), atol=1e-6)

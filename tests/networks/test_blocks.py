@@ -100,15 +100,6 @@ class TestEveryRank:
         changed[:, 0] += 1.0
         np.testing.assert_array_equal(other(x)[:, 1:], other(changed)[:, 1:])
 
-    def test_an_embedding_scales_and_shifts_channels(self, shape):
-        x, embedding = keras.Input(shape), keras.Input((3,))
-        model = perturbed(keras.Model([x, embedding], blocks.modulate(x, embedding)))
-        inputs = normal(2, *shape), normal(2, 3, seed=1)
-        scale, shift = (x for x in model.layers if isinstance(x, layers.Dense))
-        ones = (1,) * (len(shape) - 1)
-        a, b = (np.reshape(dense(inputs[1]), (2, *ones, 4)) for dense in (scale, shift))
-        np.testing.assert_allclose(model(inputs), a * inputs[0] + b, atol=1e-5)
-
     @pytest.mark.parametrize("heads", [1, 2])
     def test_attention_by_hand(self, shape, heads):
         model = perturbed(build(blocks.attention_block, shape, heads))
