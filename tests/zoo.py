@@ -392,6 +392,20 @@ ZOO = {
         differences=True,
         partly_weighed=True,
     ),
+    "SRGAN": Case(
+        lambda: models.SRGAN(
+            networks.srresnet((4, 4, 1), 2, 4, 1),
+            networks.srgan_discriminator(IMAGE, 4, 8),
+            _features(IMAGE),
+            loss=losses.RelativisticAverage(losses.NonSaturating()),
+            seed=0,
+        ),
+        space=data.Images(IMAGE),
+        context=_source((4, 4, 1)),
+        differences=True,
+        deterministic=True,
+        unweighable="`RelativisticAverage` is a function of the whole batch",
+    ),
     "Seq2Seq": Case(
         lambda: models.Seq2Seq(5, 6, 4, 6, width=8, dropout=0.2, seed=0),
         space=data.Tokens(6, 6),

@@ -106,8 +106,8 @@ class GAN(AdversarialModel):
         )
         self.penalty = penalty
         self._set_context(classes)
-        seen = self.view.packed_shape(self.data_shape)
-        if seen != tuple(discriminator.inputs[0].shape[1:]):
+        seen = tf.TensorShape(self.view.packed_shape(self.data_shape))
+        if not seen.is_compatible_with(discriminator.inputs[0].shape[1:]):
             raise ValueError(
                 "Arguments `generator` and `discriminator` must agree on the data. "
                 f"Received: generator.output_shape={generator.output_shape}, "
