@@ -95,9 +95,7 @@ def translator(args):
             model.data_shape[-1],
         )
     if not isinstance(model, Translator):
-        raise ValueError(
-            f"'{path}' is a {type(model).__name__}, which translates no images"
-        )
+        raise ValueError(f"'{path}' holds no model of image translation")
     if not args.back:
         channels = model.context.space.shape[-1]
         return lambda x: model.translate_image(x, seed=args.seed, **options), channels

@@ -524,6 +524,13 @@ SMALL = {
         *("--depth", "2", "--width", "8", "--steps-per-execution", "1"),
         *("--weight-decay", "0.1"),
     ],
+    "pix2pix": ["--width", "4", "--receptive-field", "16"],
+    "cyclegan": ["--width", "4", "--blocks", "1", "--receptive-field", "16"],
+    "super_resolution": [
+        *("--width", "4", "--blocks", "1", "--error-epochs", "1"),
+        *("--steps-per-epoch", "2"),
+    ],
+    "style_transfer": ["--width", "4", "--image-size", "32"],
     "nice": ["--width", "8", "--hidden-layers", "1", "--hold-out", "16"],
     "glow": ["--depth", "2", "--width", "4", "--conditional", "true"],
     "maf": ["--depth", "2", "--width", "8"],

@@ -20,7 +20,7 @@ TINY = ["--epochs", "2", "--limit", "64", "--batch-size", "16"]
 AVERAGED = ["--ema", "0.9", "--warm-up-steps", "20", "--decay-steps", "200"]
 # One of each family, whose base is shared: the others are run in the matrix. README's
 # first command runs an adversarial one.
-FAMILIES = ("vae", "cgan", "realnvp", "made", "char_rnn")
+FAMILIES = ("vae", "cgan", "cyclegan", "realnvp", "made", "char_rnn")
 KILLED = (
     "vae",
     "dcgan",
