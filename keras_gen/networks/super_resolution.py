@@ -49,9 +49,9 @@ def espcn(shape, scale, width=64, *, skip=True):
         width: Channels of the first layer; the second has half of them. Defaults to
             `64`.
         skip: Whether the output is added to the bicubic enlargement of the input, at
-            which the network then starts; the paper's is not. After 400 steps on 48x48
-            crops of photographs it had 37.6 dB, and 28.2 dB without. Defaults to
-            `True`.
+            which the network then starts; the paper's is not. 1150 steps on crops of
+            two photographs, scale 2, took it from 24.6 dB to 25.9 dB on them, and to
+            24.9 dB without. Defaults to `True`.
 
     Example:
 

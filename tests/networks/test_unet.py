@@ -96,6 +96,14 @@ class TestUNet:
         assert not layers_of(network, layers.BatchNormalization)
         assert np.isfinite(network(images(2, 8, 8, 3))).all()
 
+    def test_the_code_is_not_lost_in_statistics_over_places(self):
+        network = networks.unet(
+            (8, 8, 3), width=4, normalization="instance", latent_dim=2
+        )
+        x = images(2, 8, 8, 3)
+        one, other = network([images(2, 2), x]), network([images(2, 2, seed=1), x])
+        assert abs(one - other).numpy().max() > 1e-3
+
     def test_mixed_precision(self):
         keras.config.set_dtype_policy("mixed_float16")
         network = networks.unet((8, 8, 3), width=4, latent_dim=2)
