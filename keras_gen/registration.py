@@ -14,7 +14,7 @@ _CLASSES = {
         FiLM Gate GaussianNoise ICNR InstanceNormalization LogMel MaskedConv2D
         MaskedDense MinibatchDiscrimination MinibatchStandardDeviation
         PixelNormalization Planes Projection RandomAffine RandomLayer Recurrent
-        ReflectionPadding ReplayBuffer RowLSTM Sampling ShiftDown ShiftRight
+        ReflectionPadding RowLSTM Sampling ShiftDown ShiftRight
         SinusoidalEmbedding SpectralNormalization SubPixel TokenDecoder TokenEncoder
         TransformerBlock Upscale WeightNormalization
     """,

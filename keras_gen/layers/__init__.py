@@ -35,7 +35,6 @@ from keras_gen.layers.random import (
     Sampling,
     seeded,
 )
-from keras_gen.layers.replay import ReplayBuffer
 from keras_gen.layers.sequence import (
     CrossAttention,
     Recurrent,
@@ -58,7 +57,6 @@ from keras_gen.layers.weight import WeightNormalization
 __all__ = [
     "AdaptiveInstanceNormalization",
     "InstanceNormalization",
-    "ReplayBuffer",
     "seeded",
     "ICNR",
     "BicubicUpSampling",

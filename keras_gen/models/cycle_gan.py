@@ -5,7 +5,6 @@ import tensorflow as tf
 from keras import ops
 
 from keras_gen.arguments import require_argument, require_int
-from keras_gen.layers import ReplayBuffer
 from keras_gen.losses import LeastSquares
 from keras_gen.losses.mean import batch_mean
 from keras_gen.losses.schedule import require_weight, value_at
@@ -16,6 +15,7 @@ from keras_gen.models.translation import (
     image_context,
     through_tiles,
 )
+from keras_gen.training.replay import ReplayBuffer
 
 
 @keras.saving.register_keras_serializable("keras_gen")

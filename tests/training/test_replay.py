@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import ReplayBuffer
+from keras_gen.training.replay import ReplayBuffer
 
 
 def numbered(first, n):
