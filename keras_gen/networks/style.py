@@ -85,13 +85,12 @@ def _first_of_each_size(network):
 def style_decoder(encoder, outputs=None):
     """Returns a network from an encoder's deepest feature map to images.
 
-    It has as many levels as the encoder has feature maps, each of reflection padding, a
-    3x3 convolution with ReLU, and enlargement by nearest neighbors. No normalization:
-    it would take the style out again.
+    3x3 convolutions with ReLU and reflection padding, and enlargement by nearest
+    neighbors to the size of each shallower feature map. No normalization: it would take
+    the style out again.
 
     Args:
-        encoder: A `keras.Model` from images to feature maps, the deepest last, each
-            half as large as the one before.
+        encoder: A `keras.Model` from images to feature maps, the deepest last.
         outputs: Channels of the images. Defaults to `None`: the encoder's.
 
     Example:
@@ -102,19 +101,31 @@ def style_decoder(encoder, outputs=None):
 
     Reference: [Huang and Belongie, 2017](https://arxiv.org/abs/1703.06868)
     """
-    *others, deepest = encoder.outputs
-    x = inputs = keras.Input(deepest.shape[1:])
+    x = inputs = keras.Input(encoder.outputs[-1].shape[1:])
 
     def padded(x, filters, **options):
         return convolve(ReflectionPadding(1)(x), filters, 3, padding="valid", **options)
 
-    for shallow in reversed(others):
-        filters = shallow.shape[-1]
-        x = padded(x, filters, activation="relu")
-        x = upsample(x)
-        x = padded(x, filters, activation="relu")
+    filters = [maps.shape[-1] for maps in encoder.outputs]
+    strides = _strides(encoder)
+    steps = list(zip(filters[:-1], strides[:-1], strides[1:], strict=True))
+    if strides[0] > 1:
+        steps.insert(0, (filters[0], 1, strides[0]))
+    for channels, fine, coarse in reversed(steps):
+        x = padded(x, channels, activation="relu")
+        x = upsample(x, coarse // fine) if coarse > fine else x
+        x = padded(x, channels, activation="relu")
     outputs = outputs or encoder.inputs[0].shape[-1]
     return keras.Model(inputs, padded(x, outputs, dtype="float32"), name="decoder")
+
+
+def _strides(encoder):
+    """Returns how many pixels of an image a place of each feature map stands for."""
+    height, width, channels = encoder.inputs[0].shape[1:]
+    height, width = height or 64, width or 64
+    shapes = encoder.compute_output_shape((1, height, width, channels))
+    shapes = shapes if isinstance(shapes, list) else [shapes]
+    return [height // shape[1] for shape in shapes]
 
 
 def vgg19_features(names=None):

@@ -6,7 +6,9 @@ import pytest
 
 from keras_gen import data
 from keras_gen.data import tfds
+from keras_gen.data.photos import pixels
 
+SPLITS = "train", "test"
 needs_tfds = pytest.mark.skipif(
     not os.environ.get("TFDS_DATA_DIR"), reason="TFDS_DATA_DIR is not set"
 )
@@ -169,3 +171,22 @@ class TestPrepared:
     def test_environment_is_read_when_asked(self, monkeypatch, tmp_path, offline):
         monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
         assert f"not in '{tmp_path}'" in message(data.load, "mnist")
+
+
+class TestPhotos:
+    def test_patches_are_the_photographs(self):
+        parts = [data.load("photos", split, image_size=64) for split in SPLITS]
+        assert [part.examples for part in parts] == [108, 12]
+        assert parts[0].levels == 256 and parts[0].shape == (64, 64, 3)
+        first = parts[0].arrays(2)
+        whole = np.concatenate(list(first), axis=1)
+        np.testing.assert_array_equal(
+            whole, pixels("china.jpg")[:64, :128] / np.float32(255)
+        )
+        np.testing.assert_array_equal(
+            parts[1].arrays(1)[0], pixels("china.jpg")[:64, 576:] / np.float32(255)
+        )
+
+    def test_other_splits_are_rejected(self):
+        with pytest.raises(ValueError, match="one of 'train', 'test' for 'photos'"):
+            data.load("photos", "validation")
