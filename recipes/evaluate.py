@@ -239,7 +239,7 @@ def _require(comparisons, samples, real, args):
 def likelihoods(args, model, real, about):
     """Returns {name: `Estimate`} of what the model says of real data."""
     from keras_gen import metrics
-    from keras_gen.models.base import Bounded
+    from keras_gen.models.contracts import Bounded
 
     wanted = [name for name in args.metrics if name in LIKELIHOODS]
     for name in wanted:

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_gen import export
-from keras_gen.models import StyleTransfer, base
+from keras_gen.models import StyleTransfer, contracts
 from keras_gen.models.translation import Translator
 from tests import zoo
 from tests.zoo import ZOO, batch, by_cost, examples, fitted, labels, pair
@@ -89,20 +89,20 @@ def test_every_signature_equals_python(name, tmp_path):
     varies = not np.array_equal(first, served.sample(7, 4, *given(7)))
     assert varies != ZOO[name].deterministic
     x = examples(name, 5)
-    if isinstance(model, base.Density):
+    if isinstance(model, contracts.Density):
         close(
             served.log_prob(x, *given(5)),
             model.log_prob(x, *given(5)),
         )
-    if not isinstance(model, base.Latent) or model.latent_shape == (0,):
+    if not isinstance(model, contracts.Latent) or model.latent_shape == (0,):
         return
     z = tf.random.stateless_normal((5, *model.latent_shape), (1, 2))
     close(served.decode(z, *given(5)), model.decode(z, *given(5)))
-    ends = (x[:2], x[2:4]) if isinstance(model, base.Encoding) else (z[:2], z[2:4])
+    ends = (x[:2], x[2:4]) if isinstance(model, contracts.Encoding) else (z[:2], z[2:4])
     between = served.interpolate(*ends, 6, *given(2))
     assert between.shape[:2] == (2, 6)
     close(between, model.interpolate(*ends, 6, *given(2)))
-    if isinstance(model, base.Encoding):
+    if isinstance(model, contracts.Encoding):
         close(
             served.encode(x, *given(5)),
             model.encode(x, *given(5)),
@@ -116,13 +116,13 @@ def test_every_signature_equals_python(name, tmp_path):
 def check_the_default_signature(name, model, served):
     default = served.signatures["serving_default"]
     arguments = set(default.structured_input_signature[1])
-    if isinstance(model, base.Encoding | base.Density):
+    if isinstance(model, contracts.Encoding | contracts.Density):
         given = {"x": tf.constant(examples(name, 3))}
         if model.uses_labels:
             key = "label" if model.classes else "context"
             given[key] = tf.constant(labels(name, 3))
         assert arguments == set(given)
-        expected = "log_prob" if isinstance(model, base.Density) else "reconstruct"
+        expected = "log_prob" if isinstance(model, contracts.Density) else "reconstruct"
         found = next(iter(default(**given).values()))
         close(found, getattr(model, expected)(*given.values()))
     elif isinstance(model, Translator):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_gen import bijectors, data, layers, losses, models, networks
-from keras_gen.models import base, translation
+from keras_gen.models import contracts, translation
 from keras_gen.models.context import (
     ClassContext,
     Context,
@@ -603,7 +603,7 @@ def inputs(name, model, n):
     if isinstance(model, translation.Translator | models.StyleTransfer):
         return given if len(given) > 1 else given[0]
     x = examples(name, n)
-    if not isinstance(model, base.Encoding | base.Density):
+    if not isinstance(model, contracts.Encoding | contracts.Density):
         x = np.ones((n, *model.latent_shape), "float32")
     return [x, *given] if given else x
 

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from keras_gen.models.base import Density
+from keras_gen.models.contracts import Density
 
 
 def write_density(path, model, density, points=200):

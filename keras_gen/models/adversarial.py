@@ -22,14 +22,9 @@ from keras_gen.losses import (
 from keras_gen.losses.mean import value_of, weighted_mean
 from keras_gen.losses.replicas import global_mean
 from keras_gen.losses.schedule import value_at
-from keras_gen.models.base import (
-    GenerativeModel,
-    Latent,
-    Untracked,
-    built_network,
-    in_float32,
-)
+from keras_gen.models.base import GenerativeModel, Untracked, built_network, in_float32
 from keras_gen.models.context import map_context, one_or_list
+from keras_gen.models.contracts import Latent
 from keras_gen.models.weighing import coupling
 from keras_gen.networks import with_features
 from keras_gen.training.loop import require

@@ -9,7 +9,8 @@ from keras_gen.layers import GaussianNoise
 from keras_gen.losses import Gaussian
 from keras_gen.losses.mean import batch_mean, weighted_mean
 from keras_gen.losses.replicas import global_mean
-from keras_gen.models.base import Encoding, GenerativeModel
+from keras_gen.models.base import GenerativeModel
+from keras_gen.models.contracts import Encoding
 
 
 @keras.saving.register_keras_serializable("keras_gen")

@@ -10,13 +10,9 @@ from keras_gen import networks
 from keras_gen.arguments import require_argument
 from keras_gen.losses import Bernoulli
 from keras_gen.losses.likelihood import on_levels
-from keras_gen.models.base import (
-    Completing,
-    Density,
-    GenerativeModel,
-    built_network,
-)
+from keras_gen.models.base import GenerativeModel, built_network
 from keras_gen.models.context import context_of, one_or_list
+from keras_gen.models.contracts import Completing, Density
 from keras_gen.samplers.raster import RasterSampler
 from keras_gen.training.compiled import Compiled
 from keras_gen.training.loop import require

@@ -8,7 +8,8 @@ from keras_gen.losses import AdversarialBatch
 from keras_gen.losses.matching import pair_matching
 from keras_gen.losses.schedule import require_weight, value_at
 from keras_gen.models.adversarial import AdversarialModel, add_terms
-from keras_gen.models.base import Encoding, built_network
+from keras_gen.models.base import built_network
+from keras_gen.models.contracts import Encoding
 
 
 @keras.saving.register_keras_serializable("keras_gen")

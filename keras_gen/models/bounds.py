@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_gen.arguments import require_argument
 from keras_gen.losses import Gaussian
 from keras_gen.losses.likelihood import on_levels
-from keras_gen.models.base import Bounded
+from keras_gen.models.contracts import Bounded
 
 # Decoded numbers that `iwae` holds at once: small enough for a cache.
 _NUMBERS_AT_ONCE = 2**21

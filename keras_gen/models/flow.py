@@ -10,8 +10,9 @@ from keras_gen.arguments import require_argument
 from keras_gen.bijectors import Chain
 from keras_gen.data import Images
 from keras_gen.losses.mean import batch_mean
-from keras_gen.models.base import Density, Encoding, GenerativeModel
+from keras_gen.models.base import GenerativeModel
 from keras_gen.models.context import context_from
+from keras_gen.models.contracts import Density, Encoding
 from keras_gen.models.dequantize import UniformDequantization
 from keras_gen.models.prior import StandardNormal
 from keras_gen.training.compiled import Compiled

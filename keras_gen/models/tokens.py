@@ -7,7 +7,8 @@ import tensorflow as tf
 from keras_gen.arguments import require_argument
 from keras_gen.data import Tokens
 from keras_gen.losses.mean import batch_mean, weighted_mean
-from keras_gen.models.base import Density, GenerativeModel
+from keras_gen.models.base import GenerativeModel
+from keras_gen.models.contracts import Density
 from keras_gen.samplers.tokens import draw_tokens
 from keras_gen.training.compiled import Compiled
 

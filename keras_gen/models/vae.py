@@ -7,9 +7,10 @@ from keras_gen.arguments import require_argument
 from keras_gen.data import Images
 from keras_gen.losses import KL, Bernoulli, TotalCorrelation
 from keras_gen.losses.mean import batch_mean
-from keras_gen.models.base import Completing, Encoding, GenerativeModel, built_network
+from keras_gen.models.base import GenerativeModel, built_network
 from keras_gen.models.bounds import ImportanceWeighted, log_mean_exp
 from keras_gen.models.context import context_of, map_context, one_or_list
+from keras_gen.models.contracts import Completing, Encoding
 from keras_gen.models.posterior import Posterior
 from keras_gen.models.weighing import coupling
 from keras_gen.networks import RasterNetwork

@@ -16,8 +16,9 @@ from keras_gen.losses import (
 )
 from keras_gen.losses.mean import batch_mean, weighted_mean
 from keras_gen.losses.schedule import require_weight, value_at
-from keras_gen.models.base import Encoding, GenerativeModel, Untracked, built_network
+from keras_gen.models.base import GenerativeModel, Untracked, built_network
 from keras_gen.models.context import context_of, map_context, one_or_list
+from keras_gen.models.contracts import Encoding
 from keras_gen.models.posterior import Posterior
 from keras_gen.models.weighing import coupling
 from keras_gen.networks import with_features

@@ -15,8 +15,8 @@ from keras_gen.bijectors import (
 )
 from keras_gen.data import Audio
 from keras_gen.layers import LogMel
-from keras_gen.models.base import walk
 from keras_gen.models.context import FromData
+from keras_gen.models.contracts import walk
 from keras_gen.models.flow import Flow
 
 

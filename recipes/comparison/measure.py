@@ -128,7 +128,7 @@ def speed(model, draw, x):
 
     Both are medians of warm calls: of 64 samples, and of 1000 images in parts of 250.
     """
-    from keras_gen.models.base import Encoding
+    from keras_gen.models.contracts import Encoding
 
     found = {"sample_milliseconds": number(median_seconds(draw, 1000.0 / 64))}
     if not isinstance(model, Encoding):

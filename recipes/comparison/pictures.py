@@ -22,7 +22,7 @@ def draw(folder, model, samples, x, train, seed):
         seed: Integer, the seed of the codes.
     """
     from keras_gen import callbacks, metrics
-    from keras_gen.models.base import Encoding, Latent
+    from keras_gen.models.contracts import Encoding, Latent
 
     draw_data(folder, samples)
     few = samples[:10]

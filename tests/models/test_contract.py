@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_gen import data, models
-from keras_gen.models import base, translation
+from keras_gen.models import base, contracts, translation
 from tests import zoo
 from tests.zoo import ZOO, batch, by_cost, examples, labels, needed, pair
 
@@ -181,9 +181,9 @@ def test_call_has_a_meaning(name):
     model = zoo.fitted(name).model
     x, y = examples(name, 4), labels(name, 4)
     inputs = zoo.inputs(name, model, 4)
-    if isinstance(model, base.Density):
+    if isinstance(model, contracts.Density):
         expected = model.log_prob(x, y)
-    elif isinstance(model, base.Encoding):
+    elif isinstance(model, contracts.Encoding):
         expected = model.reconstruct(x, y)
     elif isinstance(model, models.StyleTransfer):
         expected = model.translate(*inputs)
@@ -200,7 +200,7 @@ def test_call_has_a_meaning(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_without_density_says_so(name):
     model = zoo.fitted(name).model
-    if isinstance(model, base.Density):
+    if isinstance(model, contracts.Density):
         x, y = examples(name, 4), labels(name, 4)
         assert model.log_prob(x, y).shape == (4,)
         assert model.bits_per_dim(x, y, seed=0).shape == (4,)

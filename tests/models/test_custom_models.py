@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from keras_gen import callbacks, export, networks
 from keras_gen.losses.replicas import global_mean
-from keras_gen.models.base import Density, GenerativeModel
+from keras_gen.models.base import GenerativeModel
 from keras_gen.models.context import TensorContext
+from keras_gen.models.contracts import Density
 
 
 @keras.saving.register_keras_serializable("test_custom_models")
