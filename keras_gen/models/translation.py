@@ -77,6 +77,13 @@ class Translator:
         return {"translate": (function, [source, seed]), **super().signatures()}
 
 
+def _sharing_fakes(options):
+    """Returns a GAN's options, with one pass of the generator for both players."""
+    if options.get("discriminator_steps", 1) > 1:
+        return options
+    return {"balance": GeneratorFirst(), **options}
+
+
 def through_tiles(network, function, image, tile, overlap, passes=1):
     """Returns what a function makes of one image by a network that sees tiles.
 
@@ -243,7 +250,7 @@ class Pix2Pix(Translator, GAN):
             discriminator,
             terms=[*terms, Reconstruction(weight, norm)],
             context=context or image_context(generator, kwargs.get("network_range")),
-            **kwargs,
+            **_sharing_fakes(kwargs),
         )
 
 
@@ -310,5 +317,5 @@ class SRGAN(Translator, GAN):
             discriminator,
             terms=terms,
             context=context or image_context(generator, kwargs.get("network_range")),
-            **kwargs,
+            **_sharing_fakes(kwargs),
         )
