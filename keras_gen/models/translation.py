@@ -12,6 +12,7 @@ from keras_gen.data.space import Images
 from keras_gen.layers import seeded
 from keras_gen.losses import (
     AdversarialBatch,
+    GeneratorFirst,
     Perceptual,
     Reconstruction,
 )
@@ -216,7 +217,8 @@ class Pix2Pix(Translator, GAN):
         norm: `"l1"` or `"l2"`, which error. Defaults to `"l1"`.
         terms: Further ones, as for `GAN`. Defaults to none.
         context: As for `ImageRegression`. Defaults to `None`.
-        **kwargs: Further arguments of `GAN`.
+        **kwargs: Further arguments of `GAN`; `balance` is `GeneratorFirst()` unless given,
+            so that one pass of the generator serves both players.
 
     Example:
 
@@ -281,7 +283,8 @@ class SRGAN(Translator, GAN):
         weight: Float or schedule, of the error of pixels. Defaults to `0.01`.
         norm: `"l1"` or `"l2"`, which error. Defaults to `"l1"`.
         context: As for `ImageRegression`. Defaults to `None`.
-        **kwargs: Further arguments of `GAN`, without `terms`.
+        **kwargs: Further arguments of `GAN`, without `terms`; `balance` as for
+            `Pix2Pix`.
 
     Example:
 
