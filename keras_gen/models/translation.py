@@ -217,7 +217,7 @@ class Pix2Pix(Translator, GAN):
         norm: `"l1"` or `"l2"`, which error. Defaults to `"l1"`.
         terms: Further ones, as for `GAN`. Defaults to none.
         context: As for `ImageRegression`. Defaults to `None`.
-        **kwargs: Further arguments of `GAN`. `balance` is `GeneratorFirst()` unless it is
+        **kwargs: Further arguments of `GAN`. `balance` is `GeneratorFirst()` unless
             given, so that one pass of the generator serves both players.
 
     Example:
