@@ -99,6 +99,7 @@ def check_stops(name, folder, stops, **options):
 
 # Groups of weights, schedules, levels, recurrent caches, power iterations, moments.
 STATEFUL = (
+    "CycleGAN",
     "CVAE",
     "CharRNN",
     "DCGAN",
