@@ -34,7 +34,6 @@ SERVED = (
     "SGAN",
     "Seq2Seq",
     "StyleTransfer",
-    "WaveGlow",
 )
 
 

@@ -108,7 +108,7 @@ class TestMathematics:
     @pytest.mark.parametrize(
         ("flow", "margin"),
         [
-            pytest.param("maf", 0.05, marks=pytest.mark.slow),
+            pytest.param("maf", 0.05, marks=pytest.mark.matrix),
             pytest.param("realnvp", 0.03, marks=pytest.mark.matrix),
             pytest.param("spline", 0.01, marks=pytest.mark.matrix),
         ],

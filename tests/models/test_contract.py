@@ -78,7 +78,7 @@ def test_the_logged_loss_is_the_mean_over_the_epoch(name):
 TRACED = ("CVAE", "CharRNN", "DCGAN", "FactorVAE", "PixelCNN", "RealNVP", "SGAN", "VAE")
 
 
-@pytest.mark.parametrize("name", by_cost(TRACED, ["CVAE", "DCGAN", "RealNVP"]))
+@pytest.mark.parametrize("name", by_cost(TRACED, ["CVAE", "DCGAN"]))
 def test_a_graph_does_what_eager_steps_do(name):
     found = zoo.fitted(name).history
     keras.utils.set_random_seed(0)  # from which the fitted one was made, too

@@ -63,7 +63,6 @@ COUPLED = (
     "DCGAN",
     "FactorVAE",
     "PacGAN",
-    "ProgressiveGAN",
     "RealNVP",
     "SGAN",
 )

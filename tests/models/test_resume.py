@@ -128,8 +128,8 @@ def test_stopping_anywhere_changes_nothing(name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        pytest.param("DCGAN", AVERAGED, marks=pytest.mark.slow, id="ema-DCGAN"),
-        pytest.param("VAE", AVERAGED, marks=pytest.mark.matrix, id="ema-VAE"),
+        pytest.param("DCGAN", AVERAGED, marks=pytest.mark.matrix, id="ema-DCGAN"),
+        pytest.param("VAE", AVERAGED, marks=pytest.mark.slow, id="ema-VAE"),
         pytest.param("DCGAN", SEVERAL, marks=pytest.mark.matrix, id="several-DCGAN"),
         pytest.param("VAE", SEVERAL, marks=pytest.mark.slow, id="several-VAE"),
     ],

@@ -126,6 +126,7 @@ GRID = (8, 8, 1)
 CODES = data.Codes(GRID, 512)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [models.PixelCNN, models.GatedPixelCNN])
 def test_a_grid_of_codes(kind, tmp_path):
     model = kind(GRID, depth=1, width=4, space=CODES, seed=0)

@@ -112,7 +112,7 @@ def test_digits_have_values_without_bands(tmp_path):
     assert values["parzen_kmeans"] > values["parzen_real"]
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_without_flags_all_of_them_run(tmp_path):
     done = run(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
