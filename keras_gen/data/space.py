@@ -56,6 +56,20 @@ class Space(Strategy):
         beyond = ((x < low - margin) | (x > high + margin)) & tf.math.is_finite(x)
         return ~tf.reduce_any(beyond)
 
+    def require_shape(self, x, what="Data"):
+        """Raises ValueError for a batch whose shape is known and is not the space's.
+
+        Args:
+            x: A batch.
+            what: The first word of the message. Defaults to `"Data"`.
+        """
+        given = tf.TensorShape(x.shape)
+        if not given.is_compatible_with((None, *self.shape)):
+            wanted = ", ".join(map(str, ("batch", *self.shape)))
+            raise ValueError(
+                f"{what} must have the shape ({wanted}). Received: {tuple(given)}"
+            )
+
     def convert(self, x, name="x"):
         """Returns a user's data as a tensor of the space's dtype.
 
@@ -393,6 +407,9 @@ class Tokens(_Whole):
     def shape(self):
         """The shape of one example."""
         return (self.length,)
+
+    def require_shape(self, x, what="Data"):
+        """Accepts sequences of any length."""
 
     def spec(self, name="x"):
         """Returns the `tf.TensorSpec` of a batch of sequences of any length."""

@@ -293,6 +293,7 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         if y is not None and self.data_context.in_data:
             x, context = self.data_context.order(x, y)
             checks = self.data_context.checks(context)
+        self.space.require_shape(x)
         checks = [self.check_examples(x), *checks]
         checks = [check for check in checks if check is not None]
         return tf.group(checks) if checks else None

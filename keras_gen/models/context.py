@@ -237,6 +237,7 @@ class _InSpace(Context):
 
     def checks(self, context):
         """Returns operations that raise for contexts outside the space."""
+        self.space.require_shape(context, "Contexts")
         fits = self.space.fits(context)
         return [] if fits is None else [require(fits, self.space.message)]
 
@@ -245,6 +246,7 @@ class _InSpace(Context):
         if context is None:
             raise _missing(owner, "one for each example")
         context = self.space.convert(context, "context")
+        self.space.require_shape(context, "Contexts")
         return _for_each(context, n, x if of is None else of)
 
     def inputs(self, context):

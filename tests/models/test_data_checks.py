@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_gen import data, export, losses, models, networks
-from tests.zoo import CLASSES, IMAGE, ZOO, pair
+from tests.zoo import CLASSES, IMAGE, ZOO, examples, labels, pair
 
 IMAGES = sorted(n for n, case in ZOO.items() if isinstance(case.space, data.Images))
 CONDITIONAL = sorted(n for n, case in ZOO.items() if case.context.classes)
@@ -149,3 +149,33 @@ def test_a_served_model_knows_its_labels(tmp_path):
         tf.errors.InvalidArgumentError, match="Labels must be integers from 0"
     ):
         served.sample(2, 0, np.array([0, 3], "int32"))
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "message"),
+    [
+        ("VAE", (8, 8, 3), r"Data must have the shape \(batch, 8, 8, 1\)\. Received:"),
+        ("MADE", (16, 16, 1), r"Data must have the shape \(batch, 8, 8, 1\)"),
+        ("MAF", (3,), r"Data must have the shape \(batch, 2\)"),
+        ("Pix2Pix", (8, 8, 1), r"Data must have the shape \(batch, 8, 8, 3\)"),
+        ("WaveGlow", (32, 1), r"Data must have the shape \(batch, 64, 1\)"),
+    ],
+)
+def test_data_of_another_shape(name, x, message):
+    model = ZOO[name]()
+    model.compile("adam", run_eagerly=True)
+    x, source = np.zeros((4, *x), "float32"), labels(name, 4)
+    given = (source, x) if name == "Pix2Pix" else (x,)
+    with pytest.raises(ValueError, match=message):
+        model.fit(*given, verbose=0)
+
+
+def test_contexts_of_another_shape():
+    model, x = ZOO["Pix2Pix"](), examples("Pix2Pix", 4)
+    model.compile("adam", run_eagerly=True)
+    source = np.zeros((4, 8, 8, 2), "float32")
+    expected = r"Contexts must have the shape \(batch, 8, 8, 1\)\. Received: \(4, 8, 8"
+    with pytest.raises(ValueError, match=expected):
+        model.fit(source, x, verbose=0)
+    with pytest.raises(ValueError, match=expected):
+        model.translate(source)
