@@ -235,9 +235,13 @@ class _InSpace(Context):
         """The shape of a context."""
         return (tuple(self.space.shape),)
 
+    def require_shape(self, context):
+        """Raises ValueError for contexts of another shape than the space's."""
+        self.space.require_shape(context, "Contexts")
+
     def checks(self, context):
         """Returns operations that raise for contexts outside the space."""
-        self.space.require_shape(context, "Contexts")
+        self.require_shape(context)
         fits = self.space.fits(context)
         return [] if fits is None else [require(fits, self.space.message)]
 
@@ -246,7 +250,7 @@ class _InSpace(Context):
         if context is None:
             raise _missing(owner, "one for each example")
         context = self.space.convert(context, "context")
-        self.space.require_shape(context, "Contexts")
+        self.require_shape(context)
         return _for_each(context, n, x if of is None else of)
 
     def inputs(self, context):
@@ -337,6 +341,9 @@ class FromData(_InSpace):
 
     in_data = False
     space = TensorContext.space
+
+    def require_shape(self, context):
+        """Accepts any shape that the network takes, such as longer sequences."""
 
     def unpack(self, x, y, owner="The model"):
         """Returns data and the tensors computed from them."""
