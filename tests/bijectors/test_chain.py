@@ -191,7 +191,7 @@ def test_gradients_are_those_of_the_stored_way(name):
 @pytest.mark.parametrize(
     "name",
     [
-        "context",
+        pytest.param("context", marks=pytest.mark.slow),
         pytest.param("glow", marks=pytest.mark.slow),
         *(
             pytest.param(n, marks=pytest.mark.matrix)
@@ -282,8 +282,10 @@ X = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
 @pytest.mark.parametrize(
     "compiled",
     [
-        {"jit_compile": False},
-        {"steps_per_execution": 2, "jit_compile": False},
+        pytest.param({"jit_compile": False}, marks=pytest.mark.slow),
+        pytest.param(
+            {"steps_per_execution": 2, "jit_compile": False}, marks=pytest.mark.matrix
+        ),
         {"run_eagerly": True},
         pytest.param({"jit_compile": True}, marks=pytest.mark.slow),
     ],

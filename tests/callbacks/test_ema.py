@@ -36,9 +36,8 @@ def first_variances(model):
     return norm.moving_variance.numpy(), exact
 
 
-@pytest.mark.parametrize(
-    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("jit_compile", [False, True])
 def test_fit_ends_with_statistics_of_the_averages(jit_compile):
     model = averaging("DCGAN", momentum=0.99, jit_compile=jit_compile)
     model.fit(batch("DCGAN", 64), batch_size=8, epochs=3, verbose=0)

@@ -116,7 +116,7 @@ def test_the_published_band():
     assert 0.95 <= found["coverage"] <= 0.98
 
 
-@pytest.mark.parametrize("scale", [1.0, 0.7])
+@pytest.mark.parametrize("scale", [1.0, pytest.param(0.7, marks=pytest.mark.slow)])
 def test_its_errors_are_about_the_spread_over_draws(scale):
     rng = np.random.default_rng(0)
     found = [

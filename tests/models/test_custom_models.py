@@ -330,7 +330,9 @@ def test_files_and_exports_hold_them(name, tmp_path):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["mixture", "cycle"])  # the machine draws its own
+@pytest.mark.parametrize(  # the machine draws its own
+    "name", ["mixture", pytest.param("cycle", marks=pytest.mark.slow)]
+)
 def test_two_replicas_equal_one(name, strategy):
     models = []
     for scope in (contextlib.nullcontext(), strategy.scope()):

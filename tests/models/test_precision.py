@@ -36,7 +36,7 @@ def with_growing_scale(model):
 
 
 @pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", ["VAE", "DCGAN"])
+@pytest.mark.parametrize("name", ["VAE", pytest.param("DCGAN", marks=pytest.mark.slow)])
 def test_scales_move_and_an_overflow_is_skipped(name, replicas, request):
     scope = contextlib.nullcontext()
     if replicas == 2:

@@ -1132,7 +1132,13 @@ class TestAutoregressive:
         np.testing.assert_array_equal(model.sample(3, seed=5), x)
         assert 0.1 < x.mean() < 0.9
 
-    @pytest.mark.parametrize("kind", ["none", "class", "rescaled"])
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            "none",
+            *(pytest.param(k, marks=pytest.mark.slow) for k in ("class", "rescaled")),
+        ],
+    )
     def test_what_is_kept_of_earlier_pixels_draws_the_same(self, kind):
         decoder = networks.masked_decoder((8, 8, 1), 2, width=4, kernel_size=5)
         if kind != "none":

@@ -74,7 +74,11 @@ def test_time_and_context_enter_every_block():
 
 
 @pytest.mark.parametrize(
-    ("time", "context_shape"), [(False, None), (True, None), (1000.0, (3,))]
+    ("time", "context_shape"),
+    [
+        (1000.0, (3,)),
+        *(pytest.param(t, None, marks=pytest.mark.slow) for t in (False, True)),
+    ],
 )
 def test_unknown_sides_and_saving(time, context_shape, tmp_path):
     options = {"multipliers": (1, 1), "attention": (1,), "normalization": None}

@@ -20,14 +20,14 @@ def test_what_is_not_full_returns_what_it_is_given():
 
 
 def test_half_of_a_batch_is_of_earlier_ones():
-    buffer, n, steps = ReplayBuffer(50, (1,), seed=0), 8, 400
+    buffer, n, steps = ReplayBuffer(20, (1,), seed=0), 16, 60
     earlier, seen = 0, []
     for step in range(steps):
         mixed = buffer(numbered(n * step, n)).numpy()[:, 0]
-        if step >= 7:  # by then it is full
+        if step >= 2:  # by then it is full
             earlier += np.sum(mixed < n * step)
             seen.extend(mixed)
-    count = n * (steps - 7)
+    count = n * (steps - 2)
     # Five standard deviations of a binomial: wrong once in two million seeds.
     assert abs(earlier / count - 0.5) < 5 * 0.5 / np.sqrt(count)
     assert len(set(seen)) == len(seen)  # what is returned is no longer kept
@@ -37,12 +37,12 @@ def test_the_oldest_are_not_favored():
     buffer = ReplayBuffer(4, (1,), probability=1.0, seed=0)
     buffer(numbered(0, 4))
     counts = np.zeros(4)
-    for _ in range(400):
+    for _ in range(80):
         before = buffer.kept.numpy()[:, 0]
         (found,) = buffer(tf.constant([[float(np.max(before)) + 1.0]])).numpy()[:, 0]
         counts[list(before).index(found)] += 1
-    # 400 draws of 4 places: five standard deviations of each count.
-    assert np.all(abs(counts - 100) < 5 * np.sqrt(400 * 0.25 * 0.75))
+    # 80 draws of 4 places: five standard deviations of each count.
+    assert np.all(abs(counts - 20) < 5 * np.sqrt(80 * 0.25 * 0.75))
 
 
 def test_a_seed_decides_and_the_state_goes_on():
