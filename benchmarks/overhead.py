@@ -240,22 +240,36 @@ def alternate(model, batches, steps, rounds, turns):
 
 
 @contextlib.contextmanager
-def torch_rounds(case, args, python):
-    """Gives a function that runs a round in a PyTorch process and returns its time."""
-    settings = {"shape": SHAPE, "width": args.width, "threads": args.threads}
-    settings |= dataclasses.asdict(case)
-    script = pathlib.Path(__file__).with_name("overhead_torch.py")
+def torch_process(python, script, settings):
+    """Gives a function that has a PyTorch process work, and returns what it prints.
+
+    Args:
+        python: An interpreter that has PyTorch.
+        script: The name of a file beside this one, which prints a line for every line
+            that comes in.
+        settings: Its argument, as JSON.
+    """
+    script = pathlib.Path(__file__).with_name(script)
     command = [python, str(script), json.dumps(settings)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
 
-        def run():
+        def ask():
             process.stdin.write("\n")
             process.stdin.flush()
-            return float(process.stdout.readline())
+            return process.stdout.readline()
 
-        yield run
+        yield ask
         process.stdin.close()
+
+
+@contextlib.contextmanager
+def torch_rounds(case, args, python):
+    """Gives a function that runs a round in a PyTorch process and returns its time."""
+    settings = {"shape": SHAPE, "width": args.width, "threads": args.threads}
+    settings |= dataclasses.asdict(case)
+    with torch_process(python, "overhead_torch.py", settings) as ask:
+        yield lambda: float(ask())
 
 
 # What is printed.
