@@ -208,7 +208,7 @@ def summary(seconds, processors, steps):
         f"{way}_ms": 1e3 * statistics.median(times) / steps
         for way, times in seconds.items()
     }
-    for way in seconds.keys() - {"fit"}:
+    for way in [way for way in seconds if way != "fit"]:
         ratios, busy = (
             [theirs / ours for theirs, ours in zip(each[way], each["fit"], strict=True)]
             for each in (seconds, processors)
