@@ -202,19 +202,9 @@ class CycleGAN(Translator, GenerativeModel):
         there = _network(self.generator, training)
         back = _network(self.back_generator, training)
         target_fake, source_fake = there(source), back(x)
-        judged = (
-            (self.discriminator, target_fake),
-            (self.back_discriminator, source_fake),
-        )
-        reals = (x, source) if self.adversarial_loss.needs_real else (None, None)
-        adversarial = tf.add_n(
-            [
-                self.adversarial_loss.generator(
-                    _network(judge, training)(fake),
-                    None if real is None else _network(judge, training)(real),
-                )
-                for (judge, fake), real in zip(judged, reals, strict=True)
-            ]
+        adversarial = self._fool(self.discriminator, target_fake, x, training)
+        adversarial += self._fool(
+            self.back_discriminator, source_fake, source, training
         )
         step = self.step.value
         cycle = _error(back(target_fake), source) + _error(there(source_fake), x)
@@ -228,6 +218,7 @@ class CycleGAN(Translator, GenerativeModel):
         return add_terms({"loss": 0.0}, parts), (target_fake, source_fake)
 
     def _fool(self, judge, fake, real, training):
+        """Returns a generator's adversarial loss on one side."""
         judge, needs_real = _network(judge, training), self.adversarial_loss.needs_real
         return self.adversarial_loss.generator(
             judge(fake), judge(real) if needs_real else None
