@@ -227,12 +227,6 @@ class CycleGAN(Translator, GenerativeModel):
             parts["identity"] = value_at(self.identity_weight, step), identity
         return add_terms({"loss": 0.0}, parts), (target_fake, source_fake)
 
-    def _fool(self, judge, fake, real, training):
-        judge, needs_real = _network(judge, training), self.adversarial_loss.needs_real
-        return self.adversarial_loss.generator(
-            judge(fake), judge(real) if needs_real else None
-        )
-
     def _discriminator_terms(self, reals, fakes, training):
         """Returns the discriminators' {"loss": ..., terms} on both sides."""
         judges = self.discriminator, self.back_discriminator
