@@ -138,7 +138,7 @@ class Latent:
         x = self.space.convert(x)
         context = self.as_context(context, of=x)
         seed = self.seed_for("decode", seed)
-        inverter = self._inverters.setdefault(features, Inverter(self.decode, features))
+        inverter = self._inverter(features)
         found = []
         for start in range(0, x.shape[0], batch_size):
             part = slice(start, start + batch_size)
@@ -158,9 +158,12 @@ class Latent:
         z = self.draw_latents(starts * n, seed, 1.0, many)
         return tf.reshape(z, (starts, n, *self.latent_shape))
 
-    @functools.cached_property
-    def _inverters(self):
-        return {}
+    def _inverter(self, features):
+        """Returns the last search, which is compiled, or another for new features."""
+        last = self.__dict__.get("_last_inverter")  # not an attribute that Keras tracks
+        if last is None or last.features is not features:
+            last = self.__dict__["_last_inverter"] = Inverter(self.decode, features)
+        return last
 
     def code_of(self, x, context=None):
         """Returns the codes of data: here by inversion."""
