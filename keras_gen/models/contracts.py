@@ -243,6 +243,11 @@ class Encoding(Latent):
         context = self.as_context(context, x=x)
         return self.decode(self.encode(x, context), context)
 
+    def _starts(self, x, starts, context, seed):
+        """Returns the code of each example, and draws from the prior."""
+        draws = super()._starts(x, starts, context, seed)
+        return tf.concat([self.encode(x, context)[None], draws], axis=0)
+
     def attribute_vector(self, x, has, context=None):
         """Returns the latent direction of an attribute, from labeled examples.
 
