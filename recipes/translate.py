@@ -1,5 +1,6 @@
 """Applies a saved model of image translation to an image file, or to a folder."""
 
+import itertools
 import pathlib
 import sys
 
@@ -67,6 +68,11 @@ def files_of(name):
         files = sorted(f for f in path.iterdir() if f.suffix.lower() in EXTENSIONS)
         if not files:
             raise ValueError(f"the folder '{path}' holds no images")
+        for file, other in itertools.pairwise(sorted(files, key=lambda f: f.stem)):
+            if file.stem == other.stem:
+                raise ValueError(
+                    f"'{file}' and '{other.name}' would both become '{file.stem}.png'"
+                )
         return files
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder '{path}'")

@@ -175,9 +175,9 @@ class Auxiliary(Term):
                 f"Received: outputs of shapes {outputs}, classes={classes}"
             )
         require_argument(
-            self.code_size < latent_dim,
+            self.code_size <= latent_dim,
             "generator",
-            f"given {self.code_size} values of code and noise before them",
+            f"given {self.code_size} values of code, behind noise if there is any",
             latent_dim,
         )
 
@@ -308,7 +308,7 @@ class CodeLoss(Auxiliary):
         import tensorflow_probability as tfp
 
         tfd = tfp.distributions
-        parts = [tfd.MultivariateNormalDiag(tf.zeros([noise]))]
+        parts = [tfd.MultivariateNormalDiag(tf.zeros([noise]))] if noise else []
         for size in self.categorical:
             logits = tf.zeros([size])
             parts.append(tfd.OneHotCategorical(logits, dtype="float32"))

@@ -184,7 +184,7 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         if in_graph:
             return self.draw_samples(n, context, seed, temperature, **ways)
         if count == 0:
-            given = self.context.null(1)
+            given = map_context(lambda c: tf.zeros((1, *c.shape[1:]), c.dtype), context)
             return self.draw_samples(1, given, seed, temperature, **ways)[:0]
         parts, size = [], self._drawn_at_once()
         for part, start in enumerate(range(0, count, size)):

@@ -138,7 +138,7 @@ class Latent:
         x = self.space.convert(x)
         context = self.as_context(context, of=x)
         seed = self.seed_for("decode", seed)
-        inverter = self._inverters.setdefault(features, Inverter(self.decode, features))
+        inverter = self._inverter(features)
         found = []
         for start in range(0, x.shape[0], batch_size):
             part = slice(start, start + batch_size)
@@ -158,9 +158,12 @@ class Latent:
         z = self.draw_latents(starts * n, seed, 1.0, many)
         return tf.reshape(z, (starts, n, *self.latent_shape))
 
-    @functools.cached_property
-    def _inverters(self):
-        return {}
+    def _inverter(self, features):
+        """Returns the last search, which is compiled, or another for new features."""
+        last = self.__dict__.get("_last_inverter")  # not an attribute that Keras tracks
+        if last is None or last.features is not features:
+            last = self.__dict__["_last_inverter"] = Inverter(self.decode, features)
+        return last
 
     def code_of(self, x, context=None):
         """Returns the codes of data: here by inversion."""
@@ -240,23 +243,14 @@ class Encoding(Latent):
         context = self.as_context(context, x=x)
         return self.decode(self.encode(x, context), context)
 
-    def attribute_vector(self, x, has, context=None):
-        """Returns the latent direction of an attribute, from labeled examples.
+    def _starts(self, x, starts, context, seed):
+        """Returns the code of each example, and draws from the prior."""
+        draws = super()._starts(x, starts, context, seed)
+        return tf.concat([self.encode(x, context)[None], draws], axis=0)
 
-        It is the mean code of examples with the attribute minus that of the others: add
-        it to a code to add the attribute, subtract it to remove the attribute.
-
-        Args:
-            x: A batch of data.
-            has: Booleans (batch,): whether each example has the attribute.
-            context: What the examples are conditioned on. Defaults to `None`.
-        """
-        has = tf.cast(has, "bool")
-        if not bool(tf.reduce_any(has)) or bool(tf.reduce_all(has)):
-            raise ValueError("Argument `has` must be true for some examples, not all.")
-        z = self.encode(x, context)
-        with_it, without = tf.boolean_mask(z, has), tf.boolean_mask(z, ~has)
-        return tf.reduce_mean(with_it, axis=0) - tf.reduce_mean(without, axis=0)
+    def code_of(self, x, context=None):
+        """Returns the codes of data: here the encoder's."""
+        return self.encode(x, context)
 
     def to_latent(self, x, context=None):
         """Returns the endpoints of an interpolation, given as data, as codes."""

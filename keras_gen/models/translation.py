@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 
 import keras
 import tensorflow as tf
@@ -161,7 +162,7 @@ class ImageRegression(Translator, GenerativeModel):
         return {"model": [self.generator]}
 
     def term_names(self):
-        """Names the terms, and the signal-to-noise ratio in decibels."""
+        """Names the terms, and the signal-to-noise ratio in decibels, at most 100."""
         return (*(name for term in self.terms for name in term.term_names()), "psnr")
 
     def objective(self, x, context=None, training=False, sample_weight=None):
@@ -176,8 +177,13 @@ class ImageRegression(Translator, GenerativeModel):
             network_range=self.network_range,
         )
         terms = add_terms({"loss": 0.0}, *(t.generator(batch) for t in self.terms))
-        ratio = tf.image.psnr(x, self.from_network(fakes), 1.0)
-        return {**terms, "psnr": weighted_mean(ratio, sample_weight)}
+        return {**terms, "psnr": weighted_mean(self._ratio(x, fakes), sample_weight)}
+
+    def _ratio(self, x, fakes):
+        """Returns signal-to-noise ratios, at most 100: one without noise is finite."""
+        squares = tf.square(x - self.from_network(fakes))
+        error = tf.reduce_mean(squares, axis=list(range(1, len(x.shape))))
+        return -10.0 / math.log(10.0) * tf.math.log(tf.maximum(error, 1e-10))
 
     def _generate(self, context, seed=None):
         """Returns images as the network makes them, in training without a seed."""

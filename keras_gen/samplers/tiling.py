@@ -151,10 +151,10 @@ def tiled(function, x, tile=256, overlap=64, multiple=1, networks=(), passes=1):
     norms = _normalizations(networks)
     with contextlib.ExitStack() as stack:
         if norms and any(len(axis.starts) > 1 for axis in axes):
-            given = [None] * len(norms)
+            given = [[]] * len(norms)
             for _ in range(passes):
                 given = _statistics(function, x, axes, norms, given)
-            stack.enter_context(_replaced(norms, [_given(*pair) for pair in given]))
+            stack.enter_context(_replaced(norms, map(_in_turn, norms, given)))
         made = _blend(tf.function(function, autograph=False), x, axes)
     scale = made.shape[0] // x.shape[0]
     return made[: scale * height, : scale * width]
@@ -211,17 +211,20 @@ def _normalizations(networks):
 def _statistics(function, x, axes, layers, before):
     """Returns mean and variance of what each layer sees of the whole image.
 
+    That is one pair for each call of a layer, of which a function may make several, or
+    none.
+
     Args:
         function: As for `tiled`.
         x: The image.
         axes: The `Tiles` of both axes.
         layers: Layers of instance normalization.
-        before: What an earlier pass returned; `None` for each layer in the first.
+        before: What an earlier pass returned; nothing for each layer in the first.
     """
     seen = []
 
-    def observe(layer, pair, core):
-        normal = layer.center_and_variance if pair is None else _given(*pair)
+    def observe(layer, pairs, core):
+        normal = _in_turn(layer, pairs)
 
         def summed(x):
             seen.append((layer, _sums(x, core)))
@@ -232,8 +235,8 @@ def _statistics(function, x, axes, layers, before):
     @tf.function(autograph=False)
     def sums(part, core):
         seen.clear()
-        pairs = zip(layers, before, strict=True)
-        with _replaced(layers, [observe(*pair, core) for pair in pairs]):
+        given = zip(layers, before, strict=True)
+        with _replaced(layers, [observe(*pairs, core) for pairs in given]):
             function(part)
         return [value for _, value in seen]
 
@@ -246,15 +249,17 @@ def _statistics(function, x, axes, layers, before):
         found = sums(part, tf.constant(np.stack(core), "float32"))
         found = [[value.numpy() for value in values] for values in found]
         totals = found if totals is None else _added(totals, found)
-    called = [layer for layer, _ in seen]
-    moments = dict(zip(map(id, called), map(_moments, totals), strict=True))
-    return [moments.get(id(layer)) for layer in layers]
+    moments = {id(layer): [] for layer in layers}
+    for (layer, _), sums_of_call in zip(seen, totals, strict=True):
+        moments[id(layer)].append(_moments(sums_of_call))
+    return [moments[id(layer)] for layer in layers]
 
 
 def _sums(x, core):
     """Returns count, sum and sum of squares over the part that a tile stands for."""
     sides = tf.cast(tf.shape(x)[1:3], "float32")
-    bounds = tf.cast(tf.round(core * sides[:, None]), "int32")
+    # Halves upwards, within rounding errors: neighbors must agree on their border.
+    bounds = tf.cast(tf.floor(core * sides[:, None] + 0.501), "int32")
     part = x[:, bounds[0, 0] : bounds[0, 1], bounds[1, 0] : bounds[1, 1]]
     part = tf.cast(part, "float32")
     count = tf.cast(tf.reduce_prod(tf.shape(part)[1:3]), "float32")
@@ -276,6 +281,16 @@ def _moments(sums):
     count, total, squares = (np.float64(value) for value in sums)
     mean = total / count
     return np.float32(mean), np.float32(np.maximum(squares / count - mean**2, 0.0))
+
+
+def _in_turn(layer, pairs):
+    """Returns what gives each call of a layer its own moments, or those of its input.
+
+    Calls come in the same order whenever the function is traced.
+    """
+    functions = [_given(*pair) for pair in pairs] or [layer.center_and_variance]
+    functions = itertools.cycle(functions)
+    return lambda x: next(functions)(x)
 
 
 def _given(mean, variance):

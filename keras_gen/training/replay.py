@@ -16,10 +16,12 @@ class ReplayBuffer(RandomLayer):
     A discriminator that is shown a generator's earlier fakes, too, does not forget
     what it has learned against them. The buffer is a weight: it is saved, and a run
     that is resumed goes on with the same examples. Every replica has a buffer of its
-    own, so that several replicas do not equal one.
+    own, so that several replicas do not equal one; the first one's is saved, and
+    resumed by all.
 
     Args:
-        size: How many examples are kept; a batch may not be larger.
+        size: How many examples are kept. Of a larger batch the rest is returned as it
+            is.
         shape: Tuple, the shape of an example.
         probability: Float in [0, 1], of an exchange. Defaults to `0.5`.
         seed: Integer. Defaults to `None`, drawn at random.
@@ -37,7 +39,8 @@ class ReplayBuffer(RandomLayer):
     """
 
     def __init__(self, size, shape, probability=0.5, seed=None, **kwargs):
-        super().__init__(seed=seed, **kwargs)
+        # In float32 under mixed precision, too: what is kept is rounded nowhere.
+        super().__init__(seed=seed, **{"dtype": "float32", **kwargs})
         if size < 1 or None in shape:
             raise ValueError(
                 "Arguments `size` and `shape` must be positive and known. "

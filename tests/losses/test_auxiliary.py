@@ -209,7 +209,7 @@ def test_networks_that_do_not_fit():
     with pytest.raises(ValueError, match="`classes` must be larger than one"):
         models.SGAN(*pair)
     pair = networks.dcgan((8, 8, 1), latent_dim=4, width=4, outputs=(1, 10))
-    with pytest.raises(ValueError, match="10 values of code and noise before them"):
+    with pytest.raises(ValueError, match="10 values of code, behind noise if"):
         models.InfoGAN(*pair)
     pair = networks.dcgan((8, 8, 1), latent_dim=16, width=4, outputs=(1, 10))
     double = keras.Sequential([keras.Input((8, 8, 2)), keras.layers.Conv2D(1, 1)])

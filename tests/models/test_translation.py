@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen import data, layers, losses, models
+from keras_gen import data, layers, losses, models, networks
 from keras_gen.losses import LeastSquares, NonSaturating
 from tests.zoo import ZOO
 
@@ -147,6 +147,21 @@ class TestPix2Pix:
         assert np.abs(both[0] - both[1]).mean() > 1e-3
         assert {"decode", "interpolate"} <= set(model.signatures())
 
+    def test_a_code_without_noise(self):
+        model = models.Pix2Pix(
+            networks.unet(SOURCE, 3, width=4, latent_dim=2),
+            networks.patchgan(TARGET, SOURCE, 16, width=4, latent_size=2),
+            terms=[losses.CodeLoss(categorical=(), continuous=2)],
+            seed=0,
+        )
+        source, x = arrays()
+        terms = model.objective(x, model.context.encode(source))
+        assert np.isfinite(terms["fake_continuous_code_loss"])
+        codes = model.draw_latents(500, (0, 1))
+        assert codes.shape == (500, 2)
+        assert np.max(np.abs(codes)) <= 1.0 < 1.1 * np.max(np.abs(codes))
+        assert model.prior.event_shape == (2,)
+
     def test_images_of_any_size(self):
         any_size = (None, None, 3)
         model = models.Pix2Pix(
@@ -179,6 +194,24 @@ def test_regression_is_the_error_alone():
     close(terms["loss"], np.mean(np.abs(made - (2.0 * x - 1.0))))
     error = np.mean((model.translate(source) - x) ** 2, axis=(1, 2, 3))
     close(terms["psnr"], np.mean(-10.0 * np.log10(error)))
+
+
+def test_an_image_without_error_has_a_finite_ratio():
+    """An enlargement of black is black: no reason to skip the update."""
+    model = models.ImageRegression(networks.espcn(SOURCE, 2, width=4), seed=0)
+    model.compile("adam", run_eagerly=True)
+    source, x = np.zeros((4, *SOURCE), "float32"), np.zeros((4, 16, 16, 1), "float32")
+    x[1:] = 0.1
+    history = model.fit(source, x, batch_size=4, verbose=0).history
+    assert model.guard.skipped == 0
+    close(history["psnr"], [(100.0 + 3 * 20.0) / 4])
+
+
+@pytest.mark.parametrize("side", [8, None])
+def test_no_images(side):
+    shape = side, side, 1
+    model = models.ImageRegression(networks.espcn(shape, 2, width=4), seed=0)
+    assert model.translate(np.zeros((0, 8, 8, 1))).shape == (0, 16, 16, 1)
 
 
 class TestSRGAN:

@@ -98,6 +98,7 @@ def test_styles(translate, tmp_path):
         ("Pix2Pix", ["none.png"], "there is no file or folder"),
         ("Pix2Pix", ["text.png"], "is no image that can be read"),
         ("Pix2Pix", ["empty"], "holds no images"),
+        ("Pix2Pix", ["twice"], "would both become 'x.png'"),
         (None, ["x.png"], "there is no model"),
     ],
 )
@@ -107,6 +108,9 @@ def test_bad_input(name, arguments, message, translate, tmp_path, capsys):
     image(tmp_path / "x.png", 16, 16)
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "twice").mkdir()
+    for file in ("x.png", "y.png", "x.bmp"):
+        image(tmp_path / "twice" / file, 16, 16)
     first, *rest = arguments
     out = tmp_path / "out.png"
     assert translate(tmp_path, tmp_path / first, out, *rest) == 2

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -69,3 +72,30 @@ def test_a_generator_without_a_code_has_none_to_find():
     model = zoo.ZOO["Pix2Pix"]()
     with pytest.raises(ValueError, match="one that has a code"):
         model.invert(zoo.examples("Pix2Pix"))
+
+
+def test_features_of_earlier_searches_are_not_kept():
+    model = models.GAN(*networks.mlp_gan((2,), latent_dim=2, hidden=(4,)), seed=0)
+    x = tf.zeros((1, 2))
+
+    class Double:
+        def __call__(self, x):
+            return 2.0 * x
+
+    first, second = Double(), Double()
+    seen = weakref.ref(first)
+    model.invert(x, steps=1, starts=1, features=first, seed=0)
+    model.invert(x, steps=1, starts=1, features=second, seed=0)
+    del first
+    gc.collect()
+    assert seen() is None
+
+
+def test_a_search_starts_from_the_code_of_an_encoder_too():
+    networks_of = networks.mlp_autoencoder((2,), latent_dim=2, hidden=(4,))
+    model = models.VAE(*networks_of, seed=0)
+    x = tf.constant([[0.5, -1.0], [2.0, 0.0]])
+    # All draws are far off: twenty standard deviations.
+    model.draw_latents = lambda n, *_: tf.fill((n, 2), 20.0)
+    z = model.invert(x, steps=1, starts=2, learning_rate=0.0, prior_weight=1.0, seed=0)
+    np.testing.assert_allclose(z, model.encode(x), rtol=1e-5)

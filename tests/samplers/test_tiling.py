@@ -83,6 +83,30 @@ def test_instance_normalization_sees_the_whole_image():
     np.testing.assert_array_equal(own, whole)  # nothing is left behind
 
 
+@pytest.mark.parametrize("width", [96, 98])
+def test_statistics_of_smaller_features(width):
+    """Each place of a feature map belongs to one tile, wherever their borders are."""
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, 2, "same")(x)
+    x = keras.layers.UpSampling2D(2)(layers.InstanceNormalization()(x))
+    network = keras.Model(inputs, x)
+    x = image(64, width) * np.linspace(0.0, 1.0, width, dtype="float32")[:, None]
+    options = {"tile": 32, "overlap": 16, "multiple": 2, "networks": [network]}
+    found = tiled(lambda x: network(x), x, **options)
+    np.testing.assert_allclose(found, network(x[None])[0], atol=1e-4)
+
+
+def test_a_layer_that_is_called_several_times():
+    norm, unused = layers.InstanceNormalization(), convolutions(1, norm=True)
+    inputs = keras.Input((None, None, 3))
+    network = keras.Model(inputs, norm(keras.layers.ReLU()(2.0 * norm(inputs) + 0.5)))
+    x = image(64, 96) * np.linspace(0.0, 1.0, 96, dtype="float32")[:, None]
+    options = {"tile": 32, "overlap": 16, "networks": [network, unused], "passes": 2}
+    found = tiled(lambda x: network(x), x, **options)
+    np.testing.assert_allclose(found, network(x[None])[0], atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

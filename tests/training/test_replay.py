@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -63,6 +64,16 @@ def test_what_is_not_finite_is_not_kept():
     before = buffer.kept.numpy()
     buffer(tf.constant([[np.nan], [9.0]]))
     np.testing.assert_array_equal(buffer.kept.numpy(), before)
+
+
+def test_nothing_is_rounded_under_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    buffer = ReplayBuffer(4, (1,), probability=1.0, seed=0)
+    x = numbered(0, 4) + 1e-3
+    found = buffer(x)
+    assert found.dtype == "float32"
+    np.testing.assert_array_equal(found, x)
+    np.testing.assert_array_equal(buffer.kept.numpy(), x)
 
 
 @pytest.mark.parametrize("arguments", [(0, (1,)), (4, (None, 1))])
