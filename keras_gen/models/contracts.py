@@ -17,8 +17,9 @@ from keras_gen.samplers.inversion import Inverter
 class Latent:
     """A model that turns latent codes from a prior into data: `decode(z)`.
 
-    It provides `sample`, `interpolate` and `traverse`. The prior, of shape
-    `latent_shape`, is `base`, an object from `models.prior`: N(0, I) by default.
+    It provides `sample`, `interpolate`, `traverse`, and `invert`, which finds codes by
+    gradients, for `attribute_vector`. The prior, of shape `latent_shape`, is `base`, an
+    object from `models.prior`: N(0, I) by default.
     """
 
     @functools.cached_property
@@ -170,9 +171,9 @@ class Latent:
         return self.invert(x, context=context)
 
     def attribute_vector(self, x, has, context=None):
-        """Returns the direction of an attribute in the code, from labeled examples.
+        """Returns the latent direction of an attribute, from labeled examples.
 
-        It is the mean code of those that have it less that of the others: add it to a
+        It is the mean code of those that have it minus that of the others: add it to a
         code to give the attribute, subtract it to take it away.
 
         Args:
@@ -221,7 +222,7 @@ class Latent:
 class Encoding(Latent):
     """A latent model with an encoder: `encode(x)`.
 
-    It provides `reconstruct`, `attribute_vector`, and interpolation between examples.
+    It provides `reconstruct`, and interpolation between examples.
     """
 
     def encode(self, x, context=None):
