@@ -421,6 +421,10 @@ class AdversarialModel(Latent, GenerativeModel):
         """Whether the generator needs nothing but draws, and labels in turn."""
         return self.classes is not None or not self.context.shapes
 
+    def _is_generator_alone(self, groups):
+        networks = [x for group in groups for x in self.optimizer_groups()[group]]
+        return len(networks) == 1 and networks[0] is self.generator
+
     def _look_at_draws(self, seed, n=64):
         z = self.draw_latents(n, seed)
         self._generate(z, self.as_context(None, n), training=True)

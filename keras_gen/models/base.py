@@ -407,15 +407,28 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         parts = (self.unpack(part) for part in data.take(batches))
         self.statistics.recalibrate(self._look_at_data, parts)
 
-    def recalibrate_after_fit(self):
-        """Recalibrates at the end of `fit`, after weights were replaced by averages."""
-        if self.statistics.chosen is not None:
-            self.recalibrate_batch_norm(*self.statistics.chosen)
+    def recalibrate_after_fit(self, averaged=()):
+        """Recalibrates the statistics at the end of `fit`, with averages in place.
+
+        Args:
+            averaged: The groups whose weights are averages. Defaults to none: all may
+                be.
+        """
+        chosen = self.statistics.chosen
+        if self.has_free_generator and self._is_generator_alone(averaged):
+            self.recalibrate_batch_norm(None, chosen[1] if chosen else 100)
+            return
+        if chosen is not None:
+            self.recalibrate_batch_norm(*chosen)
             return
         if self.statistics.data is not None:
             self.recalibrate_batch_norm(self.statistics.data)
         if self.statistics.data is None or self.has_free_generator:
             self.recalibrate_batch_norm()
+
+    def _is_generator_alone(self, groups):
+        """Returns whether groups are a network that is run on draws, without data."""
+        return False
 
     # Whether a network maps draws alone to data: `_look_at_draws(seed)`.
     has_free_generator = False

@@ -160,15 +160,15 @@ class TrainingStep:
         Args:
             trained: {group: its variables}.
         """
-        taken = False
+        taken = []
         for group in self._optimized():
             optimizer = self.optimizer_of(group)
             inner = getattr(optimizer, "inner_optimizer", optimizer)
             if inner.use_ema and inner.iterations.numpy() > 0:
                 type(inner).finalize_variable_values(inner, trained[group])
-                taken = True
+                taken.append(group)
         if taken:
-            self.recalibrate_after_fit()
+            self.recalibrate_after_fit(taken)
 
     def get_compile_config(self):
         """Returns every optimizer and the way of running, for `.keras` files."""
