@@ -259,6 +259,7 @@ ZOO = {
         lambda: models.ImageRegression(networks.unet(IMAGE, 3, 4, depth=2), seed=0),
         space=data.Images(COLOR),
         context=_source(IMAGE),
+        mechanism=True,
     ),
     "InfoGAN": Case(
         lambda: models.InfoGAN(
