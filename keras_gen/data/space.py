@@ -73,11 +73,17 @@ class Space(Strategy):
     def convert(self, x, name="x"):
         """Returns a user's data as a tensor of the space's dtype.
 
+        Raises for data outside of the range when executed eagerly.
+
         Args:
             x: A batch of data, an array or a tensor of any type.
             name: The argument's name. Defaults to `"x"`.
         """
-        return tf.cast(x, self.dtype)
+        x = tf.cast(x, self.dtype)
+        fits = self.fits(x) if tf.executing_eagerly() else None
+        if fits is not None and not fits:
+            raise ValueError(self.message)
+        return x
 
     def spec(self, name="x"):
         """Returns the `tf.TensorSpec` of a batch.

@@ -399,7 +399,10 @@ class AdversarialModel(Latent, GenerativeModel):
         return self._call_discriminator(x, context, training)
 
     def decode(self, z, context=None, training=False):
-        """Returns the generator's outputs for latent codes.
+        """Returns the generator's outputs for latent codes, a function of these alone.
+
+        What noise a generator draws in inference is the same in each call, so that
+        searches by gradients are of one function; `sample` draws it anew.
 
         Args:
             z: A batch of codes.
@@ -409,7 +412,7 @@ class AdversarialModel(Latent, GenerativeModel):
         """
         z = ops.convert_to_tensor(z, "float32")
         context = self.as_context(context, of=z)
-        own = (self.sample_noise.next_seed(),) if self.draws_in_inference else ()
+        own = ((0, 0),) if self.draws_in_inference else ()
         return self.from_network(self._generate(z, context, training, *own))
 
     def call(self, z, training=False):

@@ -2,7 +2,6 @@
 
 import keras
 import tensorflow as tf
-from keras import ops
 
 from keras_gen.arguments import require_argument, require_int
 from keras_gen.losses import LeastSquares
@@ -256,7 +255,9 @@ class CycleGAN(Translator, GenerativeModel):
         Args:
             x: A batch of targets.
         """
-        x = self.to_network(ops.convert_to_tensor(x, "float32"))
+        x = self.space.convert(x)
+        self.space.require_shape(x)
+        x = self.to_network(x)
         made = _network(self.back_generator, False)(x)
         return self.context.space.from_network(made, self.context.network_range)
 

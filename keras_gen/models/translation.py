@@ -97,7 +97,14 @@ def through_tiles(network, function, image, tile, overlap, passes=1):
         overlap: How much neighbors overlap.
         passes: As for `samplers.tiled`. Defaults to `1`.
     """
-    height, width, _ = network.inputs[-1].shape[1:]
+    height, width, channels = network.inputs[-1].shape[1:]
+    (image,) = Images((None, None, channels)).convert([image])
+    require_argument(
+        image.shape.rank == 3 and channels in (None, image.shape[-1]),
+        "image",
+        f"of shape (height, width, {channels or 'channels'})",
+        tuple(image.shape),
+    )
     if height is None or width is None:
         multiple = side_multiple(network)
         tile += -tile % multiple
@@ -105,7 +112,7 @@ def through_tiles(network, function, image, tile, overlap, passes=1):
         require_argument(height == width, "generator", "of square images", network)
         tile = multiple = height
         overlap = min(overlap, height // 2)
-    return tiled(function, image, tile, overlap, multiple, [network], passes)
+    return tiled(function, image.numpy(), tile, overlap, multiple, [network], passes)
 
 
 def image_context(network, network_range=None):

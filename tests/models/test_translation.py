@@ -147,6 +147,15 @@ class TestPix2Pix:
         assert np.abs(both[0] - both[1]).mean() > 1e-3
         assert {"decode", "interpolate"} <= set(model.signatures())
 
+    def test_a_code_alone_decides_what_is_decoded(self):
+        """Even if the generator has noise of its own, which samples draw anew."""
+        generator = networks.unet(SOURCE, 3, 4, depth=2, latent_dim=2)
+        model = models.Pix2Pix(generator, networks.patchgan(TARGET, SOURCE, 16, 4))
+        (source, _), z = arrays(2), tf.ones((2, 2))
+        close(*(model.decode(z, source) for _ in range(2)))
+        one, other = (model.sample(2, context=source).numpy() for _ in range(2))
+        assert np.abs(one - other).max() > 1e-3
+
     def test_a_code_without_noise(self):
         model = models.Pix2Pix(
             networks.unet(SOURCE, 3, width=4, latent_dim=2),
@@ -184,6 +193,17 @@ def test_both_sides_are_checked(name):
     for bad in ((255.0 * source, x), (source, 255.0 * x)):
         with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
             model.fit(*bad, batch_size=6, verbose=0)
+    for translate in (model.translate, lambda x: model.translate_image(x[0])):
+        with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+            translate(255.0 * source)
+        with pytest.raises(ValueError, match=r"shape \((height|batch)"):
+            translate(np.zeros((2, *source.shape[1:3], 4)))
+
+
+def test_a_way_back_checks_its_targets():
+    model = ZOO["CycleGAN"]()
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+        model.translate_back(np.full((1, *model.data_shape), 2.0))
 
 
 def test_regression_is_the_error_alone():
@@ -394,5 +414,6 @@ class TestStyleTransfer:
         model, (style, x) = self.model(), arrays(source=TARGET)
         model.compile("adam", run_eagerly=True)
         for bad in ((255.0 * x, style), (x, 255.0 * style)):
-            with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
-                model.fit(*bad, verbose=0)
+            for function in (model.translate, lambda *xs: model.fit(*xs, verbose=0)):
+                with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+                    function(*bad)

@@ -94,7 +94,7 @@ def test_features_of_earlier_searches_are_not_kept():
 def test_a_search_starts_from_the_code_of_an_encoder_too():
     networks_of = networks.mlp_autoencoder((2,), latent_dim=2, hidden=(4,))
     model = models.VAE(*networks_of, seed=0)
-    x = tf.constant([[0.5, -1.0], [2.0, 0.0]])
+    x = tf.constant([[0.5, 0.1], [1.0, 0.0]])
     # All draws are far off: twenty standard deviations.
     model.draw_latents = lambda n, *_: tf.fill((n, 2), 20.0)
     z = model.invert(x, steps=1, starts=2, learning_rate=0.0, prior_weight=1.0, seed=0)
