@@ -24,13 +24,17 @@ _DEFAULT_MINUTES = 8.0
 def arguments():
     """Returns the parsed command line."""
     parser = runner.Parser(__doc__)
-    add, every = parser.add_argument, list(families.FAMILIES)
+    add, every = parser.add_argument, families.FAMILIES
     add(
         "--families",
         nargs="+",
-        choices=every,
-        default=every,
-        help="which families to train",
+        choices=list(every),
+        help="which families to train (default: all that are told no class)",
+    )
+    add(
+        "--conditional",
+        action="store_true",
+        help="train all families that are told the class, of labeled data",
     )
     add(
         "--dataset",
@@ -75,7 +79,8 @@ def arguments():
             parser.error(f"--{name} must be positive, not {value}")
     if args.minutes is None and args.steps is None:
         args.minutes = _DEFAULT_MINUTES
-    args.families = list(dict.fromkeys(args.families))
+    default = [name for name in every if every[name].conditional == args.conditional]
+    args.families = list(dict.fromkeys(args.families or default))
     return args
 
 

@@ -33,10 +33,10 @@ class Bench:
         test = self.unseen(options)
         if test is None:
             self.source, test = parted(self.source, args.seed)
-        self.held = held.arrays(500)
-        labeled = source.classes is not None and source.factor_names is None
-        found = test.arrays(args.examples, labels=labeled)
-        self.x, self.y = found if labeled else (found, None)
+        labeled = (source.classes or 0) > 1 and source.factor_names is None
+        require_labels(source, labeled, args.families)
+        self.held, self.held_y = arrays(held, 500, labeled)
+        self.x, self.y = arrays(test, args.examples, labeled)
         self.train_x = self.source.arrays(60_000)
         self.evaluate = None
         self.about = {
@@ -79,13 +79,18 @@ class Bench:
             print(table.line(row), flush=True)
         return failed
 
-    def compare_with_data(self, images):
-        """Returns the metrics of images against unseen data."""
+    def compare_with_data(self, images, asked=None):
+        """Returns the metrics of images against unseen data.
+
+        Args:
+            images: Samples, or training data.
+            asked: The classes that they should show. Defaults to `None`.
+        """
         if self.evaluate is None:
             self.evaluate, self.note = measure.evaluation(
                 self.source, self.x, self.y, self.args.seed
             )
-        return measure.quality(self.evaluate, images)
+        return measure.quality(self.evaluate, images, asked)
 
     def measure_data(self):
         """Writes the row of training data: what a perfect model would score."""
@@ -95,12 +100,15 @@ class Bench:
         folder.mkdir(exist_ok=True)
         draw = np.random.default_rng(self.args.seed)
         n = min(len(self.x), len(self.train_x))
-        some = self.train_x[draw.permutation(len(self.train_x))[:n]]
+        order = draw.permutation(len(self.train_x))[:n]
+        some, asked = self.train_x[order], None
+        if self.y is not None:
+            asked = self.source.arrays(60_000, labels=True)[1][order]
         pictures.draw_data(folder, some)
         row = {
             "family": "data",
             "title": "Training data",
-            "numbers": self.compare_with_data(some),
+            "numbers": self.compare_with_data(some, asked),
             "features": self.note,
             "data": self.about,
             "pictures": {"samples": "samples.png"},
@@ -120,7 +128,7 @@ class Bench:
             keras.utils.set_random_seed(self.args.seed)
             width = families.width_for(family, self.source, self.args.weights)
         model, training = self.train(family, width)
-        numbers, pictures = self.measure(model, folder)
+        numbers, pictures = self.measure(model, folder, family.conditional)
         is_network = isinstance(model, keras.Model)
         model.save(folder / ("model.keras" if is_network else "model.npz"))
         size = budget.examples_per_step(family, self.source)
@@ -147,7 +155,8 @@ class Bench:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             model = family.compiled(self.source, width)
-            look = measure.held_out_bits(model, self.held)
+            y = self.held_y if family.conditional else None
+            look = measure.held_out_bits(model, self.held, y)
             watch = budget.Watch(seconds, args.steps, look)
             epochs = budget.trained(family, model, self.source, watch, args.seed)
         numbers = {
@@ -164,19 +173,23 @@ class Bench:
             "held_out_curve": watch.held_out_curve,
         }
 
-    def measure(self, model, folder):
+    def measure(self, model, folder, conditional=False):
         """Returns the numbers of a trained model, and the pictures that it drew."""
         from comparison import pictures
 
-        seed, x = self.args.seed, self.x
+        seed, x, asked = self.args.seed, self.x, None
+        y = self.y if conditional else None
         draw = measure.sampler(model)
         samples = measure.samples(draw, max(64, len(x)), seed)
+        if conditional:  # each batch shows all classes in turn
+            asked = np.resize(np.arange(64) % self.source.classes, len(x))
         numbers = {
-            **measure.likelihood(model, x, self.args.importance),
-            **self.compare_with_data(samples[: len(x)]),
-            **measure.speed(model, draw, x),
+            **measure.likelihood(model, x, self.args.importance, y),
+            **self.compare_with_data(samples[: len(x)], asked),
+            **measure.speed(model, draw, x, y),
         }
-        return numbers, pictures.draw(folder, model, samples, x, self.train_x, seed)
+        found = pictures.draw(folder, model, samples, x, self.train_x, seed, y)
+        return numbers, found
 
 
 def require_images(source):
@@ -190,6 +203,19 @@ def require_images(source):
         raise ValueError(
             f"a comparison needs at least 100 training examples, not {source.examples}"
         )
+
+
+def require_labels(source, labeled, names):
+    """Raises ValueError for data without classes, of which a family must be told."""
+    told = [name for name in names if families.FAMILIES[name].conditional]
+    if told and not labeled:
+        raise ValueError(f"{source.name!r} has no classes, which {told[0]} needs")
+
+
+def arrays(source, n, labeled):
+    """Returns so many images and their labels, or images and `None`."""
+    found = source.arrays(n, labels=labeled)
+    return found if labeled else (found, None)
 
 
 def parted(source, seed):

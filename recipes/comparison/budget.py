@@ -111,7 +111,7 @@ def trained(family, model, source, watch, seed):
     steps = source.steps_per_epoch(size)
     # Averages of weights take their place when the fit ends.
     model.fit(
-        source.batches(size, seed=seed),
+        source.batches(size, seed=seed, labels=family.conditional),
         epochs=1_000_000,
         steps_per_epoch=steps,
         shuffle=False,

@@ -23,8 +23,9 @@ class Family:
         build: A function (source, width) to a model that is not compiled.
         width: The width that is used unless a number of weights is asked for.
         width_multiple: Widths are multiples of it, for images of one channel.
+        conditional: Whether it is told the class.
         learning_rate: Of Adam.
-        discriminator_rate: Of a second network's Adam, where there is one.
+        discriminator_rate: Of the Adam of other networks, where there are any.
         adam: Further arguments of Adam.
         decays: Whether the rate falls to a hundredth, by a cosine over the budget.
         batch_size: Examples for one update.
@@ -36,6 +37,7 @@ class Family:
     build: typing.Callable
     width: int
     width_multiple: int = 1
+    conditional: bool = False
     learning_rate: float = 1e-3
     discriminator_rate: float | None = None
     adam: dict = dataclasses.field(default_factory=dict)
@@ -52,9 +54,10 @@ class Family:
             return model
         players = {"optimizer": keras.optimizers.Adam(self.learning_rate, **self.adam)}
         if self.discriminator_rate:
-            players["discriminator_optimizer"] = keras.optimizers.Adam(
-                self.discriminator_rate, **self.adam
-            )
+            for group in list(model.optimizer_groups())[1:]:
+                players[f"{group}_optimizer"] = keras.optimizers.Adam(
+                    self.discriminator_rate, **self.adam
+                )
         model.compile(**players)
         return model
 
@@ -136,6 +139,48 @@ def wgan_gp(source, width):
 
     pair = networks.dcgan(source.shape, 64, width, critic=True)
     return models.WGANGP(*pair, discriminator_steps=2)
+
+
+def cvae(source, width):
+    """Returns a VAE that is told the class."""
+    from keras_gen import losses, models, networks
+
+    pair = networks.conv_autoencoder(
+        source.shape, 16, width, numbers=2, context_shape=(source.classes,)
+    )
+    logistic = losses.DiscretizedLogistic("per_value", source.levels)
+    return models.CVAE(*pair, source.classes, logistic)
+
+
+def cgan(source, width):
+    """Returns a conditional GAN."""
+    from keras_gen import models, networks
+
+    pair = networks.conditional_dcgan(
+        source.shape, source.classes, 64, width, hidden=512
+    )
+    return models.CGAN(*pair)
+
+
+def acgan(source, width):
+    """Returns an ACGAN."""
+    from keras_gen import models, networks
+
+    told = "concatenation", "output"
+    pair = networks.conditional_dcgan(
+        source.shape, source.classes, 64, width, told, hidden=512
+    )
+    return models.ACGAN(*pair)
+
+
+def cvae_gan(source, width):
+    """Returns a CVAE-GAN."""
+    from keras_gen import losses, models, networks
+
+    return models.CVAEGAN(
+        *networks.cvaegan(source.shape, source.classes, 32, width),
+        divergence=losses.KL(1.0),
+    )
 
 
 def realnvp(source, width):
@@ -228,5 +273,47 @@ FAMILIES = {
         width=32,
         width_multiple=2,
         adam=_CLIPPED,
+    ),
+    "cvae": Family(
+        "CVAE",
+        "the VAE, encoder and decoder told the class",
+        cvae,
+        width=32,
+        conditional=True,
+    ),
+    "cgan": Family(
+        "CGAN",
+        "strided convolutions, the class by concatenation and by projection, moving "
+        "averages of the weights",
+        cgan,
+        width=32,
+        conditional=True,
+        learning_rate=1e-3,
+        discriminator_rate=2e-4,
+        adam={"beta_1": 0.5, **_AVERAGED},
+        decays=False,
+    ),
+    "acgan": Family(
+        "ACGAN",
+        "the same, but that the discriminator predicts the class",
+        acgan,
+        width=32,
+        conditional=True,
+        learning_rate=1e-3,
+        discriminator_rate=2e-4,
+        adam={"beta_1": 0.5, **_AVERAGED},
+        decays=False,
+    ),
+    "cvae_gan": Family(
+        "CVAE-GAN",
+        "an encoder, a generator, a discriminator and a classifier, of strided "
+        "convolutions, moving averages of the weights",
+        cvae_gan,
+        width=32,
+        conditional=True,
+        learning_rate=2e-4,
+        discriminator_rate=2e-4,
+        adam={"beta_1": 0.5, **_AVERAGED},
+        decays=False,
     ),
 }

@@ -25,7 +25,7 @@ def missing(reason):
     return {"value": None, "reason": reason}
 
 
-def held_out_bits(model, x):
+def held_out_bits(model, x, y=None):
     """Returns a function to the bits of held-out data, or `None`: no likelihood.
 
     Noise and codes are the same at every look.
@@ -33,19 +33,22 @@ def held_out_bits(model, x):
     Args:
         model: A model that is being trained.
         x: Held-out images.
+        y: Their classes, for a model that is told them. Defaults to `None`.
     """
     if not hasattr(model, "bits_per_dim"):
         return None
     from keras_gen import metrics
 
+    data = [x] if y is None else [x, y]
+
     def bits():
-        found = metrics.batched(model.bits_per_dim, x, size=250, seed=0)
+        found = metrics.batched(model.bits_per_dim, *data, size=250, seed=0)
         return np.asarray(found, "float64")
 
     return bits
 
 
-def likelihood(model, x, draws):
+def likelihood(model, x, draws, y=None):
     """Returns the bits per dimension of unseen data, and how they were found.
 
     All are of images of the data's levels, so that they compare: a mass, the density of
@@ -55,17 +58,20 @@ def likelihood(model, x, draws):
         model: The trained model.
         x: Unseen images.
         draws: Of the importance-weighted bound.
+        y: As for `held_out_bits`. Defaults to `None`.
     """
     from keras_gen import metrics, models
 
     if not hasattr(model, "bits_per_dim"):
         return {"bits_per_dim": missing("has no likelihood: it can only be sampled")}
 
-    def bits(**options):
-        def of_part(part, seed):
-            return model.bits_per_dim(part, seed=seed, **options)
+    data = [x] if y is None else [x, y]
 
-        each = metrics.batched(of_part, x, size=250, seed=0)
+    def bits(**options):
+        def of_part(*part, seed):
+            return model.bits_per_dim(*part, seed=seed, **options)
+
+        each = metrics.batched(of_part, *data, size=250, seed=0)
         return metrics.Estimate.of_mean(np.asarray(each, "float64"))
 
     if isinstance(model, models.VAE):
@@ -123,10 +129,16 @@ def median_seconds(function, factor=1.0, repeats=7):
     return metrics.Estimate(float(np.median(seconds[1:])), float(error))
 
 
-def speed(model, draw, x):
+def speed(model, draw, x, y=None):
     """Returns the milliseconds of a sample and the seconds of a thousand codes.
 
     Both are medians of warm calls: of 64 samples, and of 1000 images in parts of 250.
+
+    Args:
+        model: The trained model.
+        draw: Its sampler.
+        x: Unseen images.
+        y: As for `held_out_bits`. Defaults to `None`.
     """
     from keras_gen.models.contracts import Encoding
 
@@ -137,14 +149,17 @@ def speed(model, draw, x):
 
     from keras_gen import metrics
 
+    told = [] if y is None else [tf.TensorSpec((None,), "int32")]
     encode = tf.function(
         model.encode,
-        input_signature=[tf.TensorSpec((None, *x.shape[1:]), "float32")],
+        input_signature=[tf.TensorSpec((None, *x.shape[1:]), "float32"), *told],
         autograph=False,
     )
-    thousand = np.resize(x, (1000, *x.shape[1:]))
+    thousand = [np.resize(x, (1000, *x.shape[1:]))]
+    if y is not None:
+        thousand.append(np.resize(y, 1000).astype("int32"))
     codes = median_seconds(
-        lambda _: metrics.batched(encode, thousand, size=250), repeats=5
+        lambda _: metrics.batched(encode, *thousand, size=250), repeats=5
     )
     return {**found, "encode_seconds": number(codes)}
 
@@ -175,13 +190,29 @@ def evaluation(source, real, labels, seed):
     return metrics.Evaluation(comparisons, extractor, real, labels), note
 
 
-def quality(evaluate, images):
-    """Returns the metrics of samples, or why there are none."""
+def quality(evaluate, images, asked=None):
+    """Returns the metrics of samples, or why there are none.
+
+    Args:
+        evaluate: What `evaluation` gave.
+        images: The samples.
+        asked: The classes that they should show. Defaults to `None`.
+    """
+    from keras_gen import metrics
+
     strange = ~np.isfinite(images.reshape(len(images), -1)).all(axis=1)
     if strange.any():
         reason = f"{strange.sum()} of {len(images)} samples are not finite"
         return dict.fromkeys(
-            ("frechet_distance", "precision", "recall", "coverage", "sharpness"),
+            (
+                *("frechet_distance", "precision", "recall", "coverage", "sharpness"),
+                "class_accuracy",
+            ),
             missing(reason),
         )
-    return {name: number(found) for name, found in evaluate(images).items()}
+    found = {name: number(value) for name, value in evaluate(images).items()}
+    if asked is None:
+        return {**found, "class_accuracy": missing("is not told a class")}
+    right = evaluate.extractor.classify(images) == asked
+    accuracy = metrics.Estimate.of_mean(right.astype("float64"))
+    return {**found, "class_accuracy": number(accuracy)}

@@ -97,15 +97,16 @@ def _scrolling(content, label):
 
 def _table(rows):
     reasons = table.Reasons()
-    best = {column.key: table.winners(rows, column) for column in table.COLUMNS}
+    columns = table.columns_of(rows)
+    best = {column.key: table.winners(rows, column) for column in columns}
     heads = ['<th scope="col">Family</th>']
-    for column in table.COLUMNS:
+    for column in columns:
         heads.append(f'<th scope="col">{html.escape(column.title + column.arrow)}</th>')
     heads.insert(2, '<th scope="col" class="text">Likelihood</th>')
     lines = []
     for row in rows:
-        cells = [_cell(row, column, best, reasons) for column in table.COLUMNS]
-        kind = table.cell_of(row, table.COLUMNS[0]).get("kind", "–")
+        cells = [_cell(row, column, best, reasons) for column in columns]
+        kind = table.cell_of(row, columns[0]).get("kind", "–")
         cells.insert(1, f'<td class="text">{html.escape(kind)}</td>')
         mark = ' class="data"' if row["family"] == "data" else ""
         title = html.escape(row["title"])
@@ -141,7 +142,7 @@ def _cell(row, column, best, reasons):
 def _notes(rows):
     parts = [
         f"<dt>{html.escape(column.title)}</dt><dd>{html.escape(column.note)}</dd>\n"
-        for column in table.COLUMNS
+        for column in table.columns_of(rows)
     ]
     if note := table.feature_note(rows):
         parts.append(f"<dt>Features</dt><dd>{html.escape(note)}</dd>\n")

@@ -9,7 +9,8 @@ from comparison import page, table
 def markdown(about, rows):
     """Returns the report as Markdown, with links to the pictures."""
     reasons = table.Reasons()
-    columns = [table.COLUMNS[0], None, *table.COLUMNS[1:]]
+    all_columns = table.columns_of(rows)
+    columns = [all_columns[0], None, *all_columns[1:]]
     heads = [c.title + c.arrow if c else "Likelihood" for c in columns]
     lines = [
         "# Generative models compared",
@@ -22,11 +23,11 @@ def markdown(about, rows):
         for praise, title, text in table.conclusions(rows)
     ]
     lines += ["", f"| Family | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
-    best = {c.key: table.winners(rows, c) for c in table.COLUMNS}
+    best = {c.key: table.winners(rows, c) for c in all_columns}
     for row in rows:
         cells = [escaped(row["title"])]
         for column in columns:
-            cell = table.cell_of(row, column or table.COLUMNS[0])
+            cell = table.cell_of(row, column or all_columns[0])
             if column is None:
                 text = escaped(cell.get("kind", "–"))
             elif cell["value"] is None:
@@ -42,7 +43,7 @@ def markdown(about, rows):
         "",
     ]
     lines += [f"- ({mark}) {escaped(reason)}" for mark, reason in reasons.items()]
-    lines += ["", *(f"- **{c.title}**: {c.note}" for c in table.COLUMNS)]
+    lines += ["", *(f"- **{c.title}**: {c.note}" for c in all_columns)]
     if table.feature_note(rows):
         lines += ["", f"Images are compared by {escaped(table.feature_note(rows))}."]
     for kind, title, alt, _ in page.PICTURES:
@@ -81,7 +82,7 @@ def write(out, about, rows):
     results = {
         f"{row['family']}_{column.key}": cell["value"]
         for row in rows
-        for column in table.COLUMNS
+        for column in table.columns_of(rows)
         if (cell := table.cell_of(row, column))["value"] is not None
     }
     metrics = {**about, "results": results}

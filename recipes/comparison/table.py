@@ -80,6 +80,13 @@ COLUMNS = (
         "Highest coverage",
     ),
     Column(
+        "class_accuracy",
+        "Class",
+        "higher",
+        "Share of samples that a classifier gives the class that was asked for.",
+        "Most samples of their class",
+    ),
+    Column(
         "sharpness",
         "Sharpness",
         "near 1",
@@ -113,6 +120,16 @@ COLUMNS = (
     Column("epochs", "Epochs", "", "Passes over the training data."),
     Column("steps", "Steps", "", "Updates; of the mixture, iterations."),
 )
+
+
+def columns_of(rows):
+    """Returns the columns of a table: that of classes only if a family is told them."""
+    told = any(
+        row.get("numbers", {}).get("class_accuracy", {}).get("value") is not None
+        for row in rows
+        if row["family"] != "data"
+    )
+    return [c for c in COLUMNS if told or c.key != "class_accuracy"]
 
 
 class Reasons:
@@ -194,7 +211,7 @@ def conclusions(rows):
     """Returns triples (praise, family, its number and those that come close)."""
     titles = {row["family"]: row["title"] for row in rows}
     found = []
-    for column in COLUMNS:
+    for column in columns_of(rows):
         best = winners(rows, column)
         if not best:
             continue

@@ -441,6 +441,7 @@ def main(monkeypatch, *flags):
     ("flags", "said"),
     [
         (["--dataset", "moons"], "holds no images"),
+        (["--dataset", "photos", "--conditional"], "no classes, which cvae needs"),
         (["--limit", "50"], "at least 100 training examples"),
         (["--image-size", "30"], "multiples of 4 from 8 to 128"),
         (["--report"], "there is nothing to report"),
@@ -525,7 +526,7 @@ def test_a_failure_loses_no_other_family_and_is_tried_again(
 @pytest.mark.slow
 def test_as_a_user_runs_it(tmp_path):
     script = str(ROOT / "recipes" / "compare.py")
-    flags = ["--families", "vae", "pixelcnn", "--minutes", "0.05", *TINY[:4]]
+    flags = ["--families", "vae", "cvae", "--minutes", "0.05", *TINY[:4]]
     flags += ["--weights", "9000", "--importance", "2", "--out", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, script, *flags], capture_output=True, text=True, cwd=ROOT
@@ -536,3 +537,7 @@ def test_as_a_user_runs_it(tmp_path):
         assert row["numbers"]["weights"]["value"] == pytest.approx(9000, rel=0.25)
         # A step is much shorter than a second, but the machine may be busy.
         assert 1.5 <= row["numbers"]["training_seconds"]["value"] < 4.5
+    accuracy = [row["numbers"]["class_accuracy"]["value"] for row in found]
+    assert 0.5 < accuracy[0] <= 1.0 and accuracy[1] is None
+    assert 0.0 <= accuracy[2] <= 1.0
+    assert "| Class" in (tmp_path / "report.md").read_text()
