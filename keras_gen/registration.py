@@ -27,7 +27,7 @@ _CLASSES = {
         ACGAN Autoencoder Autoregressive BetaTCVAE BetaVAE BiGAN CGAN CVAE CVAEGAN
         CharRNN CycleGAN DCGAN DenoisingAutoencoder FactorVAE Flow GAN GatedPixelCNN
         Glow IAF IWAE ImageRegression InfoGAN LSGAN MADE MAF NICE NeuralSplineFlow
-        PacGAN Pix2Pix PixelCNN PixelCNNPP PixelRNN ProgressiveGAN RealNVP
+        PacGAN Pix2Pix PixelCNN PixelCNNPP PixelRNN ProgressiveGAN RBM RealNVP
         RelativisticGAN SGAN SNGAN SRGAN Seq2Seq StyleTransfer VAE VAEGAN WGAN WGANGP
         WaveGlow
     """,

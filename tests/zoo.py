@@ -354,6 +354,11 @@ ZOO = {
         compares=True,
         partly_weighed=True,
     ),
+    "RBM": Case(
+        lambda: models.RBM(IMAGE, 6, chains=5, steps=2, sample_steps=5, seed=0),
+        space=data.Images(IMAGE, 2),
+        mechanism=True,
+    ),
     "RealNVP": Case(
         lambda: models.RealNVP(
             IMAGE, depth=2, width=4, levels=17, equalize=True, seed=0
@@ -504,6 +509,7 @@ SMALL = {
     "outliers": ["--width", "4", "--depth", "2", "--examples", "50"],
     "attributes": ["--width", "4", "--depth", "2", "--examples", "60"],
     "made": ["--width", "8", "--masks", "2"],
+    "rbm": "--hidden 8 --temperatures 20 --annealed 10 --sample-steps 10".split(),
     "pixelcnn": ["--depth", "1", "--width", "4"],
     "gated_pixelcnn": ["--depth", "1", "--width", "4", "--conditional", "true"],
     "pixelcnnpp": ["--width", "4", "--components", "2"],
@@ -603,7 +609,7 @@ def inputs(name, model, n):
     if isinstance(model, translation.Translator | models.StyleTransfer):
         return given if len(given) > 1 else given[0]
     x = examples(name, n)
-    if not isinstance(model, contracts.Encoding | contracts.Density):
+    if not isinstance(model, contracts.Encoding | contracts.Density | contracts.Energy):
         x = np.ones((n, *model.latent_shape), "float32")
     return [x, *given] if given else x
 

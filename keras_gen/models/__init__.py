@@ -4,6 +4,7 @@ from keras_gen.models.autoencoder import Autoencoder, DenoisingAutoencoder
 from keras_gen.models.autoregressive import Autoregressive
 from keras_gen.models.autoregressive_flows import IAF, MAF
 from keras_gen.models.bigan import BiGAN
+from keras_gen.models.boltzmann import RBM
 from keras_gen.models.char_rnn import CharRNN
 from keras_gen.models.conditional_gan import ACGAN, CGAN, SGAN, InfoGAN
 from keras_gen.models.coupling_flows import NICE, Glow, NeuralSplineFlow, RealNVP
@@ -48,6 +49,7 @@ __all__ = [
     "MADE",
     "MAF",
     "NICE",
+    "RBM",
     "SGAN",
     "SNGAN",
     "VAE",
