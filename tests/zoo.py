@@ -191,6 +191,12 @@ ZOO = {
         mechanism=True,
         unweighable="a source and a target at the same place of a batch are no pair",
     ),
+    "DBM": Case(
+        lambda: models.DBM(
+            IMAGE, (5, 4, 3), chains=4, mean_field=3, sample_steps=5, seed=0
+        ),
+        space=data.Images(IMAGE, 2),
+    ),
     "DCGAN": Case(
         lambda: models.DCGAN(
             *networks.dcgan(IMAGE, latent_dim=4, width=4), discriminator_steps=2, seed=0
@@ -509,6 +515,10 @@ SMALL = {
     "outliers": ["--width", "4", "--depth", "2", "--examples", "50"],
     "attributes": ["--width", "4", "--depth", "2", "--examples", "60"],
     "made": ["--width", "8", "--masks", "2"],
+    "dbm": (
+        "--hidden 8 --top 4 --first-epochs 1 --temperatures 20 --annealed 10 "
+        "--sample-steps 10"
+    ).split(),
     "rbm": "--hidden 8 --temperatures 20 --annealed 10 --sample-steps 10".split(),
     "pixelcnn": ["--depth", "1", "--width", "4"],
     "gated_pixelcnn": ["--depth", "1", "--width", "4", "--conditional", "true"],

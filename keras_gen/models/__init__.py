@@ -9,6 +9,7 @@ from keras_gen.models.char_rnn import CharRNN
 from keras_gen.models.conditional_gan import ACGAN, CGAN, SGAN, InfoGAN
 from keras_gen.models.coupling_flows import NICE, Glow, NeuralSplineFlow, RealNVP
 from keras_gen.models.cycle_gan import CycleGAN
+from keras_gen.models.deep_boltzmann import DBM
 from keras_gen.models.factor_vae import FactorVAE
 from keras_gen.models.flow import Flow
 from keras_gen.models.gan import (
@@ -48,6 +49,7 @@ __all__ = [
     "LSGAN",
     "MADE",
     "MAF",
+    "DBM",
     "NICE",
     "RBM",
     "SGAN",

@@ -132,9 +132,18 @@ class BipartitePath:
         odds = tf.sigmoid(temperature * state[1] / heat)
         uniform = tf.random.stateless_uniform(tf.shape(odds), seeds[0])
         hidden = tf.cast(uniform < odds, odds.dtype)
-        bias = self.base_bias + temperature * (self.bias - self.base_bias)
-        logits = bias + temperature * tf.matmul(hidden, self.kernel, transpose_b=True)
+        logits = self.visible_logits(hidden, temperature)
         return self.state(self.units.draw(logits, seeds[1], heat))
+
+    def visible_logits(self, hidden, temperature=1.0):
+        """Returns the visible units' logits given hidden ones, (chains, hidden).
+
+        Args:
+            hidden: States of the hidden units.
+            temperature: t, as for `log_prob`. Defaults to `1.0`.
+        """
+        bias = self.base_bias + temperature * (self.bias - self.base_bias)
+        return bias + temperature * tf.matmul(hidden, self.kernel, transpose_b=True)
 
 
 def parallel_tempering(path, state, temperatures, steps, seed):
