@@ -25,9 +25,9 @@ _CLASSES = {
     """,
     "models": """
         ACGAN Autoencoder Autoregressive BetaTCVAE BetaVAE BiGAN CGAN CVAE CVAEGAN
-        CharRNN CycleGAN DCGAN DenoisingAutoencoder FactorVAE Flow GAN GatedPixelCNN
+        CharRNN CycleGAN DBM DCGAN DenoisingAutoencoder FactorVAE Flow GAN GatedPixelCNN
         Glow IAF IWAE ImageRegression InfoGAN LSGAN MADE MAF NICE NeuralSplineFlow
-        PacGAN Pix2Pix PixelCNN PixelCNNPP PixelRNN ProgressiveGAN RealNVP
+        PacGAN Pix2Pix PixelCNN PixelCNNPP PixelRNN ProgressiveGAN RBM RealNVP
         RelativisticGAN SGAN SNGAN SRGAN Seq2Seq StyleTransfer VAE VAEGAN WGAN WGANGP
         WaveGlow
     """,

@@ -88,6 +88,8 @@ def test_every_signature_equals_python(name, tmp_path):
     varies = not np.array_equal(first, served.sample(7, 4, *given(7)))
     assert varies != ZOO[name].deterministic
     x = examples(name, 5)
+    if isinstance(model, contracts.Energy):
+        close(served.energy(x, *given(5)), model.energy(x, *given(5)))
     if isinstance(model, contracts.Density):
         close(
             served.log_prob(x, *given(5)),
@@ -115,15 +117,17 @@ def test_every_signature_equals_python(name, tmp_path):
 def check_the_default_signature(name, model, served):
     default = served.signatures["serving_default"]
     arguments = set(default.structured_input_signature[1])
-    if isinstance(model, contracts.Encoding | contracts.Density):
+    if isinstance(model, contracts.Encoding | contracts.Density | contracts.Energy):
         given = {"x": tf.constant(examples(name, 3))}
         if model.uses_labels:
             key = "label" if model.classes else "context"
             given[key] = tf.constant(labels(name, 3))
         assert arguments == set(given)
-        expected = "log_prob" if isinstance(model, contracts.Density) else "reconstruct"
+        kinds = {contracts.Density: "log_prob", contracts.Energy: "energy"}
+        expected = [way for kind, way in kinds.items() if isinstance(model, kind)]
         found = next(iter(default(**given).values()))
-        close(found, getattr(model, expected)(*given.values()))
+        expected = getattr(model, (expected or ["reconstruct"])[0])
+        close(found, expected(*given.values()))
     elif isinstance(model, Translator):
         assert arguments == {"source", "seed"}
         given = zoo.labels(name, 3)

@@ -191,6 +191,12 @@ ZOO = {
         mechanism=True,
         unweighable="a source and a target at the same place of a batch are no pair",
     ),
+    "DBM": Case(
+        lambda: models.DBM(
+            IMAGE, (5, 4, 3), chains=4, mean_field=3, sample_steps=5, seed=0
+        ),
+        space=data.Images(IMAGE, 2),
+    ),
     "DCGAN": Case(
         lambda: models.DCGAN(
             *networks.dcgan(IMAGE, latent_dim=4, width=4), discriminator_steps=2, seed=0
@@ -354,6 +360,11 @@ ZOO = {
         compares=True,
         partly_weighed=True,
     ),
+    "RBM": Case(
+        lambda: models.RBM(IMAGE, 6, chains=5, steps=2, sample_steps=5, seed=0),
+        space=data.Images(IMAGE, 2),
+        mechanism=True,
+    ),
     "RealNVP": Case(
         lambda: models.RealNVP(
             IMAGE, depth=2, width=4, levels=17, equalize=True, seed=0
@@ -504,6 +515,14 @@ SMALL = {
     "outliers": ["--width", "4", "--depth", "2", "--examples", "50"],
     "attributes": ["--width", "4", "--depth", "2", "--examples", "60"],
     "made": ["--width", "8", "--masks", "2"],
+    "dbm": (
+        "--hidden 8 --top 4 --first-epochs 1 --temperatures 20 --annealed 10 "
+        "--sample-steps 10 --gibbs-steps 20 --steps-per-execution 1"
+    ).split(),
+    "rbm": (  # steps that take more than the hundredth of a second that is reported
+        "--hidden 8 --temperatures 20 --annealed 10 --sample-steps 10 "
+        "--gibbs-steps 20 --steps-per-execution 1"
+    ).split(),
     "pixelcnn": ["--depth", "1", "--width", "4"],
     "gated_pixelcnn": ["--depth", "1", "--width", "4", "--conditional", "true"],
     "pixelcnnpp": ["--width", "4", "--components", "2"],
@@ -603,7 +622,7 @@ def inputs(name, model, n):
     if isinstance(model, translation.Translator | models.StyleTransfer):
         return given if len(given) > 1 else given[0]
     x = examples(name, n)
-    if not isinstance(model, contracts.Encoding | contracts.Density):
+    if not isinstance(model, contracts.Encoding | contracts.Density | contracts.Energy):
         x = np.ones((n, *model.latent_shape), "float32")
     return [x, *given] if given else x
 

@@ -50,6 +50,12 @@ from keras_gen.losses.mixture import Categorical, LogisticMixture
 from keras_gen.losses.penalties import GradientPenalty
 from keras_gen.losses.reconstruction import Perceptual, Reconstruction
 from keras_gen.losses.schedule import CyclicalSchedule, LinearSchedule, Schedule
+from keras_gen.losses.units import (
+    BernoulliUnits,
+    CategoricalUnits,
+    GaussianUnits,
+    Units,
+)
 from keras_gen.losses.view import View
 from keras_gen.strategy import Strategy
 
@@ -61,8 +67,10 @@ __all__ = [
     "AdversarialLoss",
     "Auxiliary",
     "Bernoulli",
+    "BernoulliUnits",
     "CapacityKL",
     "Categorical",
+    "CategoricalUnits",
     "ClassLoss",
     "CodeLoss",
     "CyclicalSchedule",
@@ -72,6 +80,7 @@ __all__ = [
     "FeatureMatching",
     "FreeBits",
     "Gaussian",
+    "GaussianUnits",
     "GradientPenalty",
     "Hinge",
     "LabelLoss",
@@ -88,6 +97,7 @@ __all__ = [
     "Strategy",
     "Term",
     "TotalCorrelation",
+    "Units",
     "UpdateRule",
     "View",
     "Wasserstein",

@@ -4,10 +4,12 @@ from keras_gen.models.autoencoder import Autoencoder, DenoisingAutoencoder
 from keras_gen.models.autoregressive import Autoregressive
 from keras_gen.models.autoregressive_flows import IAF, MAF
 from keras_gen.models.bigan import BiGAN
+from keras_gen.models.boltzmann import RBM
 from keras_gen.models.char_rnn import CharRNN
 from keras_gen.models.conditional_gan import ACGAN, CGAN, SGAN, InfoGAN
 from keras_gen.models.coupling_flows import NICE, Glow, NeuralSplineFlow, RealNVP
 from keras_gen.models.cycle_gan import CycleGAN
+from keras_gen.models.deep_boltzmann import DBM
 from keras_gen.models.factor_vae import FactorVAE
 from keras_gen.models.flow import Flow
 from keras_gen.models.gan import (
@@ -47,7 +49,9 @@ __all__ = [
     "LSGAN",
     "MADE",
     "MAF",
+    "DBM",
     "NICE",
+    "RBM",
     "SGAN",
     "SNGAN",
     "VAE",

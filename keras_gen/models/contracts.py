@@ -334,6 +334,45 @@ class Density:
         }
 
 
+class Energy:
+    """A model that knows its density up to a factor: `energy(x)`, in nats.
+
+    log p(x) = -energy(x) - log Z, where Z is a sum over all data. Energies tell which
+    of two examples of one model is likelier, not which of two models is better.
+    """
+
+    density_hint = (
+        "Use `energy`, which is -log p(x) up to a constant, or annealed importance "
+        "sampling (`samplers`) for an estimate of the constant."
+    )
+
+    def energy(self, x, context=None):
+        """Returns -log p(x) - log Z of each example.
+
+        Args:
+            x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+        """
+        raise NotImplementedError
+
+    def anomaly_score(self, x, context=None):
+        """Returns the energy of each example: higher values are more anomalous.
+
+        Args:
+            x: A batch of data.
+            context: What it is conditioned on. Defaults to `None`.
+        """
+        return self.energy(x, context)
+
+    def signatures(self):
+        """Adds `energy`, which becomes the default."""
+        x = self.space.spec()
+        return {
+            "energy": self.signature(lambda x, c=None: self.energy(x, c), x),
+            **super().signatures(),
+        }
+
+
 class Bounded:
     """A model with a lower bound on its likelihood: `elbo(x)`, in nats.
 

@@ -138,7 +138,9 @@ def run_ais(path, transition, state, temperatures, seed=0):
         transition: A function (state, index, temperature, seed) to a state, with a
             stateless seed of shape (2,). `index` counts temperatures, from 1.
         state: Draws from the base: a tensor, or a nest of them.
-        temperatures: Increasing vector from 0 to 1, as `annealing_schedule` gives.
+        temperatures: Increasing vector from 0 to 1, as `annealing_schedule` gives; or
+            one from 1 to 0, with samples of the target to start from, for an estimate
+            of Z_base / Z_target.
         seed: Integer or stateless seed of shape (2,). Defaults to `0`.
 
     Example: the integral of exp(-2 s^2), from that of exp(-s^2 / 2), sqrt(2 pi).
@@ -165,7 +167,7 @@ def run_ais(path, transition, state, temperatures, seed=0):
 
     first = path.increment(state, temperatures[0], temperatures[0])
     _, state, log_weights = tf.while_loop(
-        lambda index, *_: index < len(temperatures),
+        lambda index, *_: index < temperatures.shape[0],
         step,
         (1, state, tf.zeros_like(first, "float64")),
         parallel_iterations=1,

@@ -37,6 +37,10 @@ OBJECTS = [
     losses.DiscretizedLogistic("per_value", levels=17),
     losses.Categorical(),
     losses.Categorical(17),
+    losses.BernoulliUnits(),
+    losses.GaussianUnits(),
+    losses.GaussianUnits(0.5),
+    losses.CategoricalUnits(3),
     losses.LogisticMixture(),
     losses.LogisticMixture(2, levels=17),
     losses.KL(),
@@ -69,6 +73,7 @@ def test_all_are_here():
         "Schedule",
         "Strategy",
         "Term",
+        "Units",
     }
     functions = {name for name in losses.__all__ if name.islower()}
     assert found | bases | functions == set(losses.__all__)

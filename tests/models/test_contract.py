@@ -183,6 +183,8 @@ def test_call_has_a_meaning(name):
     inputs = zoo.inputs(name, model, 4)
     if isinstance(model, contracts.Density):
         expected = model.log_prob(x, y)
+    elif isinstance(model, contracts.Energy):
+        expected = model.energy(x, y)
     elif isinstance(model, contracts.Encoding):
         expected = model.reconstruct(x, y)
     elif isinstance(model, models.StyleTransfer):
