@@ -73,13 +73,20 @@ class Space(Strategy):
     def convert(self, x, name="x"):
         """Returns a user's data as a tensor of the space's dtype.
 
-        Raises for data outside of the range when executed eagerly.
-
         Args:
             x: A batch of data, an array or a tensor of any type.
             name: The argument's name. Defaults to `"x"`.
         """
-        x = tf.cast(x, self.dtype)
+        return tf.cast(x, self.dtype)
+
+    def convert_whole(self, x, name="x"):
+        """Returns a user's data, all of them known: raises for others, eagerly.
+
+        Args:
+            x: As for `convert`.
+            name: As for `convert`. Defaults to `"x"`.
+        """
+        x = self.convert(x, name)
         fits = self.fits(x) if tf.executing_eagerly() else None
         if fits is not None and not fits:
             raise ValueError(self.message)

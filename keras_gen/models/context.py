@@ -249,7 +249,7 @@ class _InSpace(Context):
         """Returns contexts as tensors of their space."""
         if context is None:
             raise _missing(owner, "one for each example")
-        context = self.space.convert(context, "context")
+        context = self.space.convert_whole(context, "context")
         self.require_shape(context)
         return _for_each(context, n, x if of is None else of)
 

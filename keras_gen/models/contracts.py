@@ -136,7 +136,7 @@ class Latent:
         require_argument(
             bool(math.prod(self.latent_shape)), "model", "one that has a code", self
         )
-        x = self.space.convert(x)
+        x = self.space.convert_whole(x)
         context = self.as_context(context, of=x)
         seed = self.seed_for("decode", seed)
         inverter = self._inverter(features)

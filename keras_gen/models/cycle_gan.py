@@ -255,7 +255,7 @@ class CycleGAN(Translator, GenerativeModel):
         Args:
             x: A batch of targets.
         """
-        x = self.space.convert(x)
+        x = self.space.convert_whole(x)
         self.space.require_shape(x)
         x = self.to_network(x)
         made = _network(self.back_generator, False)(x)

@@ -133,7 +133,7 @@ class StyleTransfer(GenerativeModel):
             strength: Float, or one for each image, from 0, the content as the decoder
                 gives it back, to 1. Defaults to `1.0`.
         """
-        content, style = (self.space.convert(x) for x in (content, style))
+        content, style = (self.space.convert_whole(x) for x in (content, style))
         own = self._features(content)[-1]
         given = self._features(style)[-1]
         given = tf.broadcast_to(

@@ -98,7 +98,7 @@ def through_tiles(network, function, image, tile, overlap, passes=1):
         passes: As for `samplers.tiled`. Defaults to `1`.
     """
     height, width, channels = network.inputs[-1].shape[1:]
-    (image,) = Images((None, None, channels)).convert([image])
+    (image,) = Images((None, None, channels)).convert_whole([image])
     require_argument(
         image.shape.rank == 3 and channels in (None, image.shape[-1]),
         "image",
