@@ -48,14 +48,8 @@ class DBM(BoltzmannRecipe):
             args.first_rate, steps, 0.0
         )
         model.compile(keras.optimizers.SGD(falling), **self.compile_options)
-        model.fit(
-            source.batches(args.batch_size, seed=args.seed + 1),
-            epochs=args.first_epochs,
-            steps_per_epoch=self.steps_per_epoch,
-            shuffle=False,
-            verbose=0,
-        )
-        model.save(self.first_path)
+        batches = source.batches(args.batch_size, seed=args.seed + 1)
+        self.fit_first(model, batches, args.first_epochs, self.first_path)
         return model
 
     def likelihood(self, model, bracket):
@@ -65,16 +59,8 @@ class DBM(BoltzmannRecipe):
         numbers = super().likelihood(model, bracket)
         if not self.args.first_epochs:
             return numbers
-        args, first = self.args, keras.models.load_model(self.first_path)
-        train = self.source.arrays(10_000)
-        found = first.log_partition(
-            train if len(train) >= args.annealed else None,
-            args.temperatures,
-            args.annealed,
-            args.settle,
-            seed=args.seed,
-        )
-        of_first = super().likelihood(first, found)
+        first = keras.models.load_model(self.first_path)
+        of_first = super().likelihood(first, self.bracket(first))
         numbers |= {f"first_layer_{name}": value for name, value in of_first.items()}
         return numbers
 

@@ -80,14 +80,8 @@ class SuperResolution(TranslationRecipe):
             return keras.models.load_model(self.error_path).generator
         model = models.ImageRegression(generator, seed=args.seed)
         model.compile(keras.optimizers.Adam(5e-4), **self.compile_options)
-        model.fit(
-            source.batches(args.batch_size, seed=args.seed, labels=True),
-            epochs=args.error_epochs,
-            steps_per_epoch=self.steps_per_epoch,
-            shuffle=False,
-            verbose=0,
-        )
-        model.save(self.error_path)
+        batches = source.batches(args.batch_size, seed=args.seed, labels=True)
+        self.fit_first(model, batches, args.error_epochs, self.error_path)
         return generator
 
     def build_adversarial(self, generator, source):

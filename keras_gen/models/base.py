@@ -416,7 +416,7 @@ class GenerativeModel(Weighing, TrainingStep, Configured, keras.Model):
         """
         chosen = self.statistics.chosen
         if self.has_free_generator and self._is_generator_alone(averaged):
-            self.recalibrate_batch_norm(None, chosen[1] if chosen else 100)
+            self.recalibrate_batch_norm(None, *(chosen or ())[1:])
             return
         if chosen is not None:
             self.recalibrate_batch_norm(*chosen)

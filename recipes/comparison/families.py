@@ -210,6 +210,11 @@ def pixel_cnn(source, width):
 
 _CLIPPED = {"global_clipnorm": 1.0}
 _AVERAGED = {"use_ema": True, "ema_momentum": 0.99}
+_PLAYERS = {  # of a game of strided convolutions
+    "discriminator_rate": 2e-4,
+    "adam": {"beta_1": 0.5, **_AVERAGED},
+    "decays": False,
+}
 
 FAMILIES = {
     "mixture": Family(
@@ -237,9 +242,7 @@ FAMILIES = {
         dcgan,
         width=32,
         learning_rate=2e-4,
-        discriminator_rate=2e-4,
-        adam={"beta_1": 0.5, **_AVERAGED},
-        decays=False,
+        **_PLAYERS,
     ),
     "wgan_gp": Family(
         "WGAN-GP",
@@ -289,9 +292,7 @@ FAMILIES = {
         width=32,
         conditional=True,
         learning_rate=1e-3,
-        discriminator_rate=2e-4,
-        adam={"beta_1": 0.5, **_AVERAGED},
-        decays=False,
+        **_PLAYERS,
     ),
     "acgan": Family(
         "ACGAN",
@@ -300,9 +301,7 @@ FAMILIES = {
         width=32,
         conditional=True,
         learning_rate=1e-3,
-        discriminator_rate=2e-4,
-        adam={"beta_1": 0.5, **_AVERAGED},
-        decays=False,
+        **_PLAYERS,
     ),
     "cvae_gan": Family(
         "CVAE-GAN",
@@ -312,8 +311,6 @@ FAMILIES = {
         width=32,
         conditional=True,
         learning_rate=2e-4,
-        discriminator_rate=2e-4,
-        adam={"beta_1": 0.5, **_AVERAGED},
-        decays=False,
+        **_PLAYERS,
     ),
 }

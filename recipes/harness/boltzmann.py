@@ -68,19 +68,10 @@ class BoltzmannRecipe(Recipe):
 
     def report(self, model, source):
         """Returns the likelihood's bracket; writes pictures of chains and energies."""
-        args = self.args
         self._save_chain(model)
         self._save_completions(model)
         self._save_energies()
-        train = source.arrays(max(args.annealed, 10_000))
-        enough = len(train) >= args.annealed
-        bracket = model.log_partition(
-            train if enough else None,
-            args.temperatures,
-            args.annealed,
-            args.settle,
-            seed=args.seed,
-        )
+        bracket = self.bracket(model)
         return {
             **self.likelihood(model, bracket),
             "log_partition": bracket.lower,
@@ -88,6 +79,18 @@ class BoltzmannRecipe(Recipe):
             "log_weight_deviation": bracket.deviation,
             "effective_chains": bracket.forward.effective_sample_size,
         }
+
+    def bracket(self, model):
+        """Returns the bracket of a machine's normalizer."""
+        args = self.args
+        train = self.source.arrays(max(args.annealed, 10_000))
+        return model.log_partition(
+            train if len(train) >= args.annealed else None,
+            args.temperatures,
+            args.annealed,
+            args.settle,
+            seed=args.seed,
+        )
 
     def likelihood(self, model, bracket):
         """Returns the negative log-likelihood of unseen data.

@@ -282,6 +282,24 @@ class Recipe:
             "jit_compile": True if self.args.jit else "auto",
         }
 
+    def fit_first(self, model, batches, epochs, path):
+        """Trains the model of a first stage, in silence, and saves it.
+
+        Args:
+            model: A compiled model.
+            batches: What it is trained on.
+            epochs: How many epochs, of as many steps as the recipe's own.
+            path: The file.
+        """
+        model.fit(
+            batches,
+            epochs=epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            shuffle=False,
+            verbose=0,
+        )
+        model.save(path)
+
     def test_data(self, n=10_000, labels=False, split=None):
         """Returns up to n examples of a split, or (x, y).
 
